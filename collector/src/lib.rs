@@ -1,0 +1,1 @@
+//! Listeners, sessions, mapping and slot files of `t2collect`.

@@ -1,0 +1,2 @@
+//! `t2collect`.
+fn main() {}

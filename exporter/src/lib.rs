@@ -1,0 +1,2 @@
+//! Packets in, flows out: capture, dissection, metering and the sinks of `t2x`.
+pub mod meter;

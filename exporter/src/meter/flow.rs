@@ -1,0 +1,116 @@
+//! A finished flow: one direction of a conversation, as the sinks see it.
+
+use std::net::IpAddr;
+
+/// The key of one direction (spec: flow definition of Tranalyzer).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Endpoints {
+    /// An IP flow.
+    Ip {
+        /// Source address.
+        src: IpAddr,
+        /// Destination address.
+        dst: IpAddr,
+        /// Source port; 0 where the protocol has none.
+        src_port: u16,
+        /// Destination port; 0 where the protocol has none.
+        dst_port: u16,
+        /// IP protocol number of the innermost header.
+        protocol: u8,
+    },
+    /// A flow of frames without an IP header, keyed by its MAC pair.
+    Link,
+}
+
+/// Source and destination MAC of frames of a flow, with the number of packets that had them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct MacPair {
+    /// Source MAC.
+    pub src: [u8; 6],
+    /// Destination MAC.
+    pub dst: [u8; 6],
+    /// Packets with this pair.
+    pub packets: u64,
+}
+
+/// Why a flow ended (IANA `flowEndReason`, element 136).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum EndReason {
+    /// Idle time-out.
+    IdleTimeout = 1,
+    /// Active time-out.
+    ActiveTimeout = 2,
+    /// FIN or RST seen.
+    EndOfFlow = 3,
+    /// End of the capture or of the program.
+    ForcedEnd = 4,
+    /// The table was full.
+    LackOfResources = 5,
+}
+
+/// Octet counts of one direction under one metric.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Octets {
+    /// Sum over all packets.
+    pub total: u64,
+    /// Smallest packet.
+    pub min: u32,
+    /// Largest packet.
+    pub max: u32,
+}
+
+/// One finished direction of a conversation.
+#[derive(Clone, Debug)]
+pub struct Flow {
+    /// T2's flowInd: shared by both directions, from 1.
+    pub index: u64,
+    /// `true` for the B direction (flowStat bit 0, NetFlow element 61 = 1).
+    pub inverted: bool,
+    /// T2's flowStat bits.
+    pub status: u64,
+    /// EtherType of the innermost IP header, or of the frame for link flows.
+    pub ether_type: u16,
+    /// The innermost VLAN tag as on the wire (TCI, 16 bit), if any.
+    pub vlan_tci: Option<u16>,
+    /// Addresses, ports, protocol.
+    pub endpoints: Endpoints,
+    /// First packet, nanoseconds since 1970 (packet clock).
+    pub first_ns: i64,
+    /// Last packet, nanoseconds since 1970 (packet clock).
+    pub last_ns: i64,
+    /// Packets of this direction.
+    pub packets: u64,
+    /// Layer 7 octets: IP total length minus IP and transport headers.
+    pub l7: Octets,
+    /// IP octets: IP total length.
+    pub ip: Octets,
+    /// OR of the TCP flags (low 8 bits) and T2's combination bits above them.
+    pub tcp_flags: u16,
+    /// OR of all ToS / traffic class octets.
+    pub tos: u8,
+    /// Smallest TTL / hop limit.
+    pub min_ttl: u8,
+    /// Largest TTL / hop limit.
+    pub max_ttl: u8,
+    /// Type << 8 | code of the first ICMP or ICMPv6 packet; 0 otherwise.
+    pub icmp_type_code: u16,
+    /// The first two MAC pairs in order of appearance; unused entries are zero.
+    pub mac_pairs: [MacPair; 2],
+    /// T2's tcpStatesAFlags.
+    pub tcp_states: u8,
+    /// Why it ended.
+    pub end_reason: EndReason,
+    /// What only the text and JSON sinks print; absent when none of them runs.
+    pub text: Option<Box<TextFeatures>>,
+}
+
+/// Features that only the text sinks need. (More columns come here.)
+#[derive(Clone, Debug, Default)]
+pub struct TextFeatures {}
+
+/// Takes finished pairs, in T2's order of release: A (the direction that is not inverted) before B.
+pub trait FlowSink {
+    /// `now_ns` is the packet clock at the moment of release. `second` is the opposite direction, if it was seen.
+    fn pair(&mut self, now_ns: i64, first: &Flow, second: Option<&Flow>);
+}

@@ -1,0 +1,2 @@
+//! Packets in, finished flow pairs out.
+pub mod flow;

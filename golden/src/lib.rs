@@ -1,0 +1,1 @@
+//! Generators of captures and flows, and the golden tests.

@@ -1,0 +1,2 @@
+//! `t2report`.
+fn main() {}

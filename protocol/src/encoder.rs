@@ -1,0 +1,1 @@
+//! Records in, NetFlow v9 or IPFIX messages out.

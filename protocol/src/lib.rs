@@ -1,0 +1,12 @@
+//! NetFlow v5, v9 and IPFIX on the wire, without I/O and without a clock.
+//!
+//! Bytes, a sender and a time go in; typed events ([`session`]) or finished
+//! messages ([`encoder`]) come out. Nothing here opens a socket, reads a file
+//! or asks the system for the time.
+
+pub mod encoder;
+pub mod framing;
+pub mod limits;
+pub mod registry;
+pub mod session;
+pub mod template;

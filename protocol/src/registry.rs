@@ -1,0 +1,1 @@
+//! IANA's Information Elements, read from `data/elements.tsv`.
