@@ -1,1 +1,4 @@
-//! Generators of captures and flows, and the golden tests.
+//! Generators of captures (the program `t2gen`), and what the golden tests and the tests against other people's
+//! programs share.
+
+pub mod harness;
