@@ -1,0 +1,406 @@
+//! Reading a capture from a file or a pipe through one buffer.
+
+use std::fs::File;
+use std::io::{ErrorKind, Read};
+use std::os::fd::AsFd;
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+use super::pcap::{self, Pcap};
+use super::pcapng::{self, Pcapng};
+use super::{CaptureError, CaptureInfo, Fault, Frame, Step};
+
+/// The name that stands for standard input.
+pub const STDIN: &str = "-";
+
+/// The buffer: room for the longest record with what is left of a chunk before it.
+const BUFFER: usize = 1 << 20;
+
+/// Octets asked for in one read: they stay in the processor's cache until they are dissected.
+const CHUNK: usize = 256 * 1024;
+
+/// How long a read from a pipe waits before the caller gets a chance to stop, in milliseconds.
+const WAIT_MS: u8 = 100;
+
+/// A capture that is being read.
+#[derive(Debug)]
+pub struct CaptureFile {
+    path: String,
+    file: File,
+    /// Octets in the file; `None` if it is no regular file.
+    size: Option<u64>,
+    buffer: Vec<u8>,
+    /// The part of the buffer that is filled.
+    filled: usize,
+    state: State,
+}
+
+/// What a [`Batch`] moves on.
+#[derive(Debug)]
+struct State {
+    parser: Parser,
+    /// Octets of the buffer that are done with.
+    done: usize,
+    /// Offset in the file of `done`.
+    offset: u64,
+    /// Octets to be dropped that were not in the buffer.
+    skip: u64,
+    /// The record at `done` needs so many octets, and its name; 0 when that is not known.
+    need: (usize, &'static str),
+    fault: Option<Box<Fault>>,
+}
+
+#[derive(Debug)]
+enum Parser {
+    Pcap(Pcap),
+    Pcapng(Pcapng),
+}
+
+impl CaptureFile {
+    /// Opens `path` (`-` is standard input) and reads its head.
+    ///
+    /// # Errors
+    /// When it cannot be opened or read, or is no capture.
+    pub fn open(path: &str) -> Result<Self, CaptureError> {
+        let fail = |fault| CaptureError {
+            path: display_name(path).to_owned(),
+            fault,
+        };
+        let file = if path == STDIN {
+            std::io::stdin()
+                .as_fd()
+                .try_clone_to_owned()
+                .map(File::from)
+        } else {
+            File::open(path)
+        };
+        let file = file.map_err(Fault::Open).map_err(fail)?;
+        Self::from_file(file, display_name(path)).map_err(fail)
+    }
+
+    fn from_file(mut file: File, path: &str) -> Result<Self, Fault> {
+        let metadata = file.metadata().map_err(Fault::Open)?;
+        let size = metadata.is_file().then_some(metadata.len());
+        let mut buffer = vec![0; BUFFER];
+        let mut filled = fill_at_least(&mut file, &mut buffer, 0, 4)?;
+        let magic = match buffer.get(..filled) {
+            None | Some([]) => return Err(Fault::Empty),
+            Some(&[a, b, c, d, ..]) => [a, b, c, d],
+            Some(short) => return Err(not_a_capture(short)),
+        };
+        let (parser, done) = if let Some((format, order)) = pcap::recognise(magic) {
+            filled = fill_at_least(&mut file, &mut buffer, filled, pcap::HEADER)?;
+            let Some(header) = buffer.get(..filled).and_then(|head| head.first_chunk()) else {
+                let (needed, present) = (pcap::HEADER as u64, filled as u64);
+                return Err(Fault::Cut {
+                    what: "file header",
+                    offset: 0,
+                    needed,
+                    present,
+                });
+            };
+            (
+                Parser::Pcap(Pcap::new(header, format, order)?),
+                pcap::HEADER,
+            )
+        } else if magic == pcapng::SECTION {
+            (Parser::Pcapng(Pcapng::default()), 0)
+        } else {
+            return Err(not_a_capture(&magic));
+        };
+        let state = State {
+            parser,
+            done,
+            offset: done as u64,
+            skip: 0,
+            need: (0, "file header"),
+            fault: None,
+        };
+        let mut capture = CaptureFile {
+            path: path.to_owned(),
+            file,
+            size,
+            buffer,
+            filled,
+            state,
+        };
+        capture.read_head()?;
+        Ok(capture)
+    }
+
+    /// Reads blocks of a pcapng file up to the first packet, as far as they came with the first read.
+    fn read_head(&mut self) -> Result<(), Fault> {
+        let Parser::Pcapng(parser) = &mut self.state.parser else {
+            return Ok(());
+        };
+        // The section header must be right before anything else is believed.
+        let mut needed = 12;
+        loop {
+            self.filled = fill_at_least(&mut self.file, &mut self.buffer, self.filled, needed)?;
+            let data = self
+                .buffer
+                .get(self.state.done..self.filled)
+                .unwrap_or_default();
+            match parser.step(data, self.state.offset) {
+                Step::Need(more, what) if self.state.done == 0 => {
+                    if needed == more {
+                        let (needed, present) = (needed as u64, self.filled as u64);
+                        return Err(Fault::Cut {
+                            what,
+                            offset: 0,
+                            needed,
+                            present,
+                        });
+                    }
+                    needed = more;
+                }
+                Step::Skip(length) if length <= data.len() as u64 => {
+                    self.state.done += length as usize;
+                    self.state.offset += length;
+                }
+                Step::Damaged(fault) if self.state.done == 0 => return Err(*fault),
+                // The rest, and its faults, are for the batches.
+                Step::Frame(..) | Step::Skip(_) | Step::Need(..) | Step::Damaged(_) => {
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    /// What the head of the file says.
+    #[must_use]
+    pub fn info(&self) -> CaptureInfo {
+        match &self.state.parser {
+            Parser::Pcap(pcap) => pcap.info(),
+            Parser::Pcapng(pcapng) => pcapng.info(),
+        }
+    }
+
+    /// The file as the user named it, or `standard input`.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// Octets in the file; `None` for pipes.
+    #[must_use]
+    pub fn size(&self) -> Option<u64> {
+        self.size
+    }
+
+    /// Octets of the file that are done with.
+    #[must_use]
+    pub fn offset(&self) -> u64 {
+        self.state.offset
+    }
+
+    /// The next frames; `None` at the end. A batch may be empty: while a pipe is silent, one comes every
+    /// 100 ms. What is left of a batch when it is dropped comes with the next one.
+    ///
+    /// # Errors
+    /// When nothing more can be read. All frames before the fault were delivered by the batches before.
+    pub fn next_batch(&mut self) -> Result<Option<Batch<'_>>, CaptureError> {
+        match self.refill() {
+            Ok(true) => {}
+            Ok(false) => return Ok(None),
+            Err(fault) => {
+                return Err(CaptureError {
+                    path: self.path.clone(),
+                    fault,
+                });
+            }
+        }
+        let data = self
+            .buffer
+            .get(self.state.done..self.filled)
+            .unwrap_or_default();
+        Ok(Some(Batch {
+            data,
+            state: &mut self.state,
+        }))
+    }
+
+    /// Makes sure that there is something to parse; `false` at the end.
+    fn refill(&mut self) -> Result<bool, Fault> {
+        if let Some(fault) = self.state.fault.take() {
+            return Err(*fault);
+        }
+        let present = self.filled - self.state.done;
+        if present > 0 && present >= self.state.need.0 && self.state.skip == 0 {
+            return Ok(true);
+        }
+        self.buffer.copy_within(self.state.done..self.filled, 0);
+        self.state.done = 0;
+        self.filled = present;
+        if self.size.is_none() && !self.readable()? {
+            return Ok(true);
+        }
+        let free = self.buffer.get_mut(present..).unwrap_or_default();
+        let chunk = free.len().min(CHUNK);
+        let got = match self.file.read(free.get_mut(..chunk).unwrap_or_default()) {
+            Ok(got) => got,
+            Err(error) if error.kind() == ErrorKind::Interrupted => return Ok(true),
+            Err(source) => {
+                return Err(Fault::Read {
+                    offset: self.state.offset + present as u64,
+                    source,
+                });
+            }
+        };
+        if got == 0 {
+            return self.end(present as u64);
+        }
+        self.filled += got;
+        let skipped = usize::try_from(self.state.skip)
+            .unwrap_or(usize::MAX)
+            .min(self.filled);
+        self.state.skip -= skipped as u64;
+        self.state.done = skipped;
+        self.state.offset += skipped as u64;
+        Ok(true)
+    }
+
+    /// The end of the file, `present` octets after the last record.
+    fn end(&self, present: u64) -> Result<bool, Fault> {
+        if self.state.skip > 0 {
+            let State { offset, skip, .. } = self.state;
+            return Err(Fault::Cut {
+                what: "block",
+                offset,
+                needed: skip,
+                present: 0,
+            });
+        }
+        if present == 0 {
+            return Ok(false);
+        }
+        let (needed, what) = self.state.need;
+        Err(Fault::Cut {
+            what,
+            offset: self.state.offset,
+            needed: needed as u64,
+            present,
+        })
+    }
+
+    /// Waits a little for a pipe.
+    fn readable(&self) -> Result<bool, Fault> {
+        let mut fds = [PollFd::new(self.file.as_fd(), PollFlags::POLLIN)];
+        match poll(&mut fds, PollTimeout::from(WAIT_MS)) {
+            Ok(0) | Err(nix::Error::EINTR) => Ok(false),
+            Ok(_) => Ok(true),
+            Err(errno) => Err(Fault::Read {
+                offset: self.state.offset,
+                source: errno.into(),
+            }),
+        }
+    }
+}
+
+/// Frames that lie in the reader's buffer.
+#[derive(Debug)]
+pub struct Batch<'a> {
+    data: &'a [u8],
+    state: &'a mut State,
+}
+
+impl<'a> Iterator for Batch<'a> {
+    type Item = Frame<'a>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Frame<'a>> {
+        loop {
+            if self.data.is_empty() {
+                self.state.need = (0, "");
+                return None;
+            }
+            let step = match &mut self.state.parser {
+                Parser::Pcap(pcap) => pcap.step(self.data, self.state.offset),
+                Parser::Pcapng(pcapng) => pcapng.step(self.data, self.state.offset),
+            };
+            match step {
+                Step::Frame(frame, length) => {
+                    self.advance(length);
+                    return Some(frame);
+                }
+                Step::Skip(length) => {
+                    let here = usize::try_from(length)
+                        .unwrap_or(usize::MAX)
+                        .min(self.data.len());
+                    self.advance(here);
+                    self.state.skip = length - here as u64;
+                }
+                Step::Need(needed, what) => {
+                    self.state.need = (needed, what);
+                    return None;
+                }
+                Step::Damaged(fault) => {
+                    self.state.fault = Some(fault);
+                    return None;
+                }
+            }
+        }
+    }
+}
+
+impl Batch<'_> {
+    #[inline]
+    fn advance(&mut self, length: usize) {
+        self.data = self.data.get(length..).unwrap_or_default();
+        self.state.done += length;
+        self.state.offset += length as u64;
+        self.state.need.0 = 0;
+    }
+}
+
+fn display_name(path: &str) -> &str {
+    if path == STDIN {
+        "standard input"
+    } else {
+        path
+    }
+}
+
+/// Reads until `wanted` octets are in the buffer or the file ends; says how many there are.
+fn fill_at_least(
+    file: &mut File,
+    buffer: &mut [u8],
+    mut filled: usize,
+    wanted: usize,
+) -> Result<usize, Fault> {
+    while filled < wanted {
+        let end = buffer.len().min(filled + CHUNK);
+        match file.read(buffer.get_mut(filled..end).unwrap_or_default()) {
+            Ok(0) => break,
+            Ok(got) => filled += got,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(source) => {
+                return Err(Fault::Read {
+                    offset: filled as u64,
+                    source,
+                });
+            }
+        }
+    }
+    Ok(filled)
+}
+
+fn not_a_capture(start: &[u8]) -> Fault {
+    let hint = match start {
+        [0x1f, 0x8b, ..] => " (gzip: use zcat FILE | t2x -r -)",
+        [0x28, 0xb5, 0x2f, 0xfd] => " (Zstandard: use zstdcat FILE | t2x -r -)",
+        [0xfd, b'7', b'z', b'X'] => " (xz: use xzcat FILE | t2x -r -)",
+        [b'B', b'Z', b'h', ..] => " (bzip2: use bzcat FILE | t2x -r -)",
+        [0x04, 0x22, 0x4d, 0x18] => " (LZ4: use lz4cat FILE | t2x -r -)",
+        _ => "",
+    };
+    let start = start
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect::<Vec<_>>()
+        .join(" ");
+    Fault::NotACapture { start, hint }
+}
+
+#[cfg(test)]
+mod tests;
