@@ -1,3 +1,6 @@
 //! Packets in, flows out: capture, dissection, metering and the sinks of `t2x`.
 pub mod capture;
+pub mod cli;
+pub mod config;
 pub mod meter;
+pub mod send;

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::os::fd::AsFd;
+use std::path::Path;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
@@ -61,12 +62,13 @@ impl CaptureFile {
     ///
     /// # Errors
     /// When it cannot be opened or read, or is no capture.
-    pub fn open(path: &str) -> Result<Self, CaptureError> {
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, CaptureError> {
+        let path = path.as_ref();
         let fail = |fault| CaptureError {
-            path: display_name(path).to_owned(),
+            path: display_name(path),
             fault,
         };
-        let file = if path == STDIN {
+        let file = if path == Path::new(STDIN) {
             std::io::stdin()
                 .as_fd()
                 .try_clone_to_owned()
@@ -78,7 +80,7 @@ impl CaptureFile {
         Self::from_file(file, display_name(path)).map_err(fail)
     }
 
-    fn from_file(mut file: File, path: &str) -> Result<Self, Fault> {
+    fn from_file(mut file: File, path: String) -> Result<Self, Fault> {
         let metadata = file.metadata().map_err(Fault::Open)?;
         let size = metadata.is_file().then_some(metadata.len());
         let mut buffer = vec![0; BUFFER];
@@ -117,7 +119,7 @@ impl CaptureFile {
             fault: None,
         };
         let mut capture = CaptureFile {
-            path: path.to_owned(),
+            path,
             file,
             size,
             buffer,
@@ -353,11 +355,11 @@ impl Batch<'_> {
     }
 }
 
-fn display_name(path: &str) -> &str {
-    if path == STDIN {
-        "standard input"
+fn display_name(path: &Path) -> String {
+    if path == Path::new(STDIN) {
+        "standard input".to_owned()
     } else {
-        path
+        path.display().to_string()
     }
 }
 

@@ -1,0 +1,228 @@
+//! The command line of `t2x`: what may be written, not yet what it means together (that is [`config`](crate::config)).
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Parser, ValueEnum};
+
+/// Reads a capture, makes flows of it and exports them as NetFlow v9 or IPFIX.
+#[derive(Parser, Clone, Debug)]
+#[command(name = "t2x", version, max_term_width = 100, after_help = ENVIRONMENT)]
+pub struct Cli {
+    /// Capture to read (pcap or pcapng); - reads standard input
+    #[arg(short = 'r', value_name = "FILE|-")]
+    pub read: Option<PathBuf>,
+    /// Prefix, or directory, of the files that --sink text writes; - writes the flows to standard output [default: the capture's name without suffix]
+    #[arg(short = 'w', value_name = "PREFIX")]
+    pub write: Option<PathBuf>,
+    /// Where flows go; may be repeated, only the named sinks run [default: netflow]
+    #[arg(long, value_name = "SINK", value_delimiter = ',')]
+    pub sink: Vec<SinkKind>,
+
+    /// NetFlow version: 9, or 10 for IPFIX [default: 9]
+    #[arg(long, value_name = "9|10", value_parser = parse_version, help_heading = EXPORT)]
+    pub nf_version: Option<Version>,
+    /// The collector's name or address [default: 127.0.0.1]
+    #[arg(long, value_name = "HOST", help_heading = EXPORT)]
+    pub nf_addr: Option<String>,
+    /// The collector's port [default: 9995]
+    #[arg(long, value_name = "N", value_parser = parse_port, help_heading = EXPORT)]
+    pub nf_port: Option<u16>,
+    /// How messages travel [default: udp]
+    #[arg(long, value_name = "udp|tcp", value_parser = parse_socket_type, help_heading = EXPORT)]
+    pub nf_socktype: Option<SocketType>,
+    /// Most IPv4 flows in one message [default: 200]
+    #[arg(long, value_name = "N", value_parser = parse_count, help_heading = EXPORT)]
+    pub nf_num4flws: Option<u32>,
+    /// Most IPv6 flows in one message [default: 100]
+    #[arg(long, value_name = "N", value_parser = parse_count, help_heading = EXPORT)]
+    pub nf_num6flws: Option<u32>,
+    /// Octets of a message at most, without IP and UDP headers [default: 1400]
+    #[arg(long, value_name = "BYTES", value_parser = parse_mtu, help_heading = EXPORT)]
+    pub mtu: Option<u16>,
+    /// Flows sent per second [default: 100000 over UDP, unlimited over TCP]
+    #[arg(long, value_name = "N|unlimited", value_parser = parse_rate, help_heading = EXPORT)]
+    pub rate: Option<Rate>,
+    /// Source id (v9) or observation domain (IPFIX) [default: 666 with profile t2, 0 with standard]
+    #[arg(short = 'x', long, value_name = "N", help_heading = EXPORT)]
+    pub source_id: Option<u32>,
+    /// Templates are sent again after so many seconds of the export clock
+    #[arg(long, value_name = "SECONDS", value_parser = parse_count, default_value = "60", help_heading = EXPORT)]
+    pub template_refresh: u32,
+    /// Templates are sent again after so many messages
+    #[arg(long, value_name = "N", value_parser = parse_count, default_value = "20", help_heading = EXPORT)]
+    pub template_refresh_messages: u32,
+    /// Clock of the message headers: the capture's or this machine's
+    #[arg(long, value_name = "CLOCK", default_value = "packet", help_heading = EXPORT)]
+    pub export_time: ExportTime,
+    /// Fields of a record: Tranalyzer's, or those of the IPFIX standard [default: t2 for version 9, standard for 10]
+    #[arg(long, value_name = "PROFILE", help_heading = EXPORT)]
+    pub profile: Option<ProfileKind>,
+    /// What octet counts count: layer 7 payload or IP packets [default: l7 with profile t2, ip with standard]
+    #[arg(long, value_name = "METRIC", help_heading = EXPORT)]
+    pub bytes: Option<Metric>,
+    /// Exact flow times, or early ones as Tranalyzer's old export had them, to compare with published results
+    #[arg(long, value_name = "RULE", default_value = "exact", help_heading = EXPORT)]
+    pub time_rule: TimeRule,
+
+    /// A flow ends after so many seconds without a packet
+    #[arg(long, value_name = "S", value_parser = parse_seconds, default_value = "182", help_heading = METER)]
+    pub idle_timeout: Duration,
+}
+
+const EXPORT: &str = "NetFlow export";
+const METER: &str = "Flows";
+const ENVIRONMENT: &str = "Environment, where an option is not given: NF_VER, NF_SERVADD, NF_DPORT, \
+    NF_SOCKTYPE (0 or udp, 1 or tcp), NF_NUM4FLWS, NF_NUM6FLWS.\n\
+    Exit codes: 0 fine, 1 failed, 2 wrong usage.";
+
+/// Where flows go.
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SinkKind {
+    /// NetFlow v9 or IPFIX messages to a collector
+    Netflow,
+    /// Tranalyzer's text files PREFIX_flows.txt and PREFIX_headers.txt
+    Text,
+}
+
+/// `--nf-version`, `NF_VER`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Version {
+    /// NetFlow v9 (RFC 3954).
+    V9,
+    /// IPFIX (RFC 7011).
+    Ipfix,
+}
+
+/// `--nf-socktype`, `NF_SOCKTYPE`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SocketType {
+    /// One message a datagram.
+    Udp,
+    /// Messages in a stream.
+    Tcp,
+}
+
+/// `--rate`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Rate {
+    /// As fast as the socket takes them.
+    Unlimited,
+    /// So many flows a second.
+    PerSecond(u32),
+}
+
+/// `--export-time`.
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum ExportTime {
+    /// The packet clock at the moment of export
+    #[default]
+    Packet,
+    /// This machine's clock
+    Now,
+}
+
+/// `--profile`.
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ProfileKind {
+    /// Tranalyzer's 23 fields in its order
+    T2,
+    /// The usual fields of IPFIX
+    Standard,
+}
+
+/// `--bytes`.
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Metric {
+    /// Layer 7 payload: IP length without IP and transport headers
+    L7,
+    /// IP packets with their headers
+    Ip,
+}
+
+/// `--time-rule`.
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum TimeRule {
+    /// The millisecond in which the packet was captured
+    #[default]
+    Exact,
+    /// Early by the sub-second part of the first packet's time
+    T2,
+}
+
+/// `9` or `10`.
+///
+/// # Errors
+/// What is expected instead.
+pub fn parse_version(text: &str) -> Result<Version, String> {
+    match text {
+        "9" => Ok(Version::V9),
+        "10" => Ok(Version::Ipfix),
+        _ => Err("9 or 10 expected".to_owned()),
+    }
+}
+
+/// `udp` or `tcp`, also as T2's numbers.
+///
+/// # Errors
+/// What is expected instead.
+pub fn parse_socket_type(text: &str) -> Result<SocketType, String> {
+    match text {
+        "udp" | "0" => Ok(SocketType::Udp),
+        "tcp" | "1" => Ok(SocketType::Tcp),
+        _ => Err("udp (0) or tcp (1) expected".to_owned()),
+    }
+}
+
+/// A port that can be sent to.
+///
+/// # Errors
+/// What is expected instead.
+pub fn parse_port(text: &str) -> Result<u16, String> {
+    let port = text.parse().ok().filter(|port| *port > 0);
+    port.ok_or_else(|| "a port from 1 to 65535 expected".to_owned())
+}
+
+/// A number that is not zero.
+///
+/// # Errors
+/// What is expected instead.
+pub fn parse_count(text: &str) -> Result<u32, String> {
+    let count = text.parse().ok().filter(|count| *count > 0);
+    count.ok_or_else(|| format!("a number from 1 to {} expected", u32::MAX))
+}
+
+fn parse_mtu(text: &str) -> Result<u16, String> {
+    let mtu = text
+        .parse()
+        .ok()
+        .filter(|mtu| (MIN_MTU..=MAX_MTU).contains(mtu));
+    mtu.ok_or_else(|| format!("a number from {MIN_MTU} to {MAX_MTU} expected"))
+}
+
+/// Room for both templates in one message.
+const MIN_MTU: u16 = 300;
+
+/// The longest UDP payload over IPv4.
+const MAX_MTU: u16 = 65_507;
+
+fn parse_rate(text: &str) -> Result<Rate, String> {
+    if text == "unlimited" {
+        return Ok(Rate::Unlimited);
+    }
+    let rate = text.parse().ok().filter(|rate| *rate > 0);
+    let rate = rate.map(Rate::PerSecond);
+    rate.ok_or_else(|| "a number of flows per second, or unlimited, expected".to_owned())
+}
+
+fn parse_seconds(text: &str) -> Result<Duration, String> {
+    let seconds = text
+        .parse::<f64>()
+        .ok()
+        .filter(|s| *s > 0.0 && *s <= MAX_SECONDS);
+    let duration = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    duration.ok_or_else(|| format!("seconds, above 0 and up to {MAX_SECONDS}, expected"))
+}
+
+/// Longer than any capture: a century.
+const MAX_SECONDS: f64 = 3_155_760_000.0;
