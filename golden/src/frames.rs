@@ -23,7 +23,8 @@ const FLOWS_PER_CLIENT: u32 = 32;
 const BUFFER: usize = 1 << 20;
 
 const TCP_PORTS: [u16; 8] = [443, 80, 443, 22, 25, 443, 993, 8080];
-const UDP_PORTS: [u16; 4] = [53, 443, 123, 5060];
+/// Ports whose protocols decoders do not look for in a payload that is only text.
+const UDP_PORTS: [u16; 4] = [443, 27015, 443, 33434];
 
 /// Sizes of the frames with payload, in bytes without the frame check sequence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

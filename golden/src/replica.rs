@@ -203,7 +203,7 @@ impl Sender {
     fn append_frame(&mut self, frame: &mut Vec<u8>, row: &Row, peer_isn: u32, ip_id: u16) {
         let mut options = row.options.clone();
         // Selective acknowledgments (RFC 2018) stand behind two NOPs: kind 5, length, then pairs of edges.
-        if options.get(2) == Some(&5) {
+        if options.starts_with(&[1, 1, 5]) {
             for edge in options[4..].chunks_exact_mut(4) {
                 let relative = edge
                     .iter()
