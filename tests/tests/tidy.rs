@@ -42,11 +42,7 @@ fn sources(folder: &str) -> Vec<(PathBuf, String)> {
 
 #[test]
 fn the_middle_does_no_io_and_asks_no_clock() {
-    const ROOMS: &[&str] = &[
-        "protocol/src",
-        "exporter/src/dissect",
-        "exporter/src/meter",
-    ];
+    const ROOMS: &[&str] = &["protocol/src", "exporter/src/dissect", "exporter/src/meter"];
     const FORBIDDEN: &[&str] = &[
         "std::fs",
         "std::thread",
@@ -97,11 +93,23 @@ fn no_test_is_ignored_and_no_work_is_left_open() {
             continue;
         }
         for (number, line) in text.lines().enumerate() {
-            if ["#[ignore", "#[should_panic", "todo!(", "TODO", "FIXME", "dbg!("]
-                .iter()
-                .any(|word| line.contains(word))
+            if [
+                "#[ignore",
+                "#[should_panic",
+                "todo!(",
+                "TODO",
+                "FIXME",
+                "dbg!(",
+            ]
+            .iter()
+            .any(|word| line.contains(word))
             {
-                faults.push(format!("{}:{}: {}", path.display(), number + 1, line.trim()));
+                faults.push(format!(
+                    "{}:{}: {}",
+                    path.display(),
+                    number + 1,
+                    line.trim()
+                ));
             }
         }
     }
