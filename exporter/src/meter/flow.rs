@@ -67,7 +67,7 @@ pub struct Flow {
     pub index: u64,
     /// `true` for the B direction (flowStat bit 0, NetFlow element 61 = 1).
     pub inverted: bool,
-    /// T2's flowStat bits.
+    /// T2's flowStat bits (see [`status`](super::status)).
     pub status: u64,
     /// EtherType of the innermost IP header, or of the frame for link flows.
     pub ether_type: u16,
@@ -95,7 +95,8 @@ pub struct Flow {
     pub max_ttl: u8,
     /// Type << 8 | code of the first ICMP or ICMPv6 packet; 0 otherwise.
     pub icmp_type_code: u16,
-    /// The first two MAC pairs in order of appearance; unused entries are zero.
+    /// The first two MAC pairs in order of appearance; unused entries are zero. Their packets are counted
+    /// up to 2^32 - 1.
     pub mac_pairs: [MacPair; 2],
     /// T2's tcpStatesAFlags.
     pub tcp_states: u8,
@@ -105,9 +106,27 @@ pub struct Flow {
     pub text: Option<Box<TextFeatures>>,
 }
 
-/// Features that only the text sinks need. (More columns come here.)
-#[derive(Clone, Debug, Default)]
-pub struct TextFeatures {}
+/// Features of one direction that only the text sinks print.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TextFeatures {
+    /// All VLAN tags of the first packet as on the wire, outermost first.
+    pub vlan_tcis: Vec<u16>,
+    /// All MAC pairs in order of appearance, at most [`MAX_MAC_PAIRS`].
+    pub mac_pairs: Vec<MacPair>,
+    /// Octets of Ethernet padding.
+    pub pad_octets: u64,
+    /// Longest time between two packets in nanoseconds.
+    pub max_iat_ns: i64,
+    /// Running mean of the L7 octets per packet.
+    pub avg_l7: f32,
+    /// Running mean of the times between packets in seconds; the first packet counts as 0.
+    pub avg_iat: f32,
+    /// T2's tcpAnomaly bits.
+    pub tcp_anomaly: u16,
+}
+
+/// The most MAC pairs that are recorded for one direction.
+pub const MAX_MAC_PAIRS: usize = 16;
 
 /// Takes finished pairs, in T2's order of release: A (the direction that is not inverted) before B.
 pub trait FlowSink {

@@ -1,0 +1,139 @@
+//! What the meter is told, and what it counts.
+
+use std::time::Duration;
+
+/// Time-outs of the TCP states (Tranalyzer's tcpStates).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct TcpTimeouts {
+    /// A SYN was seen.
+    pub new: Duration,
+    /// The handshake is complete.
+    pub established: Duration,
+    /// A FIN was seen.
+    pub closing: Duration,
+    /// Both FINs are acknowledged.
+    pub closed: Duration,
+    /// A RST was seen.
+    pub reset: Duration,
+}
+
+impl Default for TcpTimeouts {
+    fn default() -> Self {
+        TcpTimeouts {
+            new: Duration::from_secs(120),
+            established: Duration::from_secs(610),
+            closing: Duration::from_secs(120),
+            closed: Duration::from_secs(10),
+            reset: Duration::from_millis(100),
+        }
+    }
+}
+
+/// How flows are told apart and when they end.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct MeterConfig {
+    /// A flow without packets for this long has ended. Packet clock.
+    pub idle_timeout: Duration,
+    /// Time-outs of the TCP states.
+    pub tcp_timeouts: TcpTimeouts,
+    /// The most flows (directions) kept at a time; above it the least recently used pair is released early.
+    pub max_flows: usize,
+    /// Whether a text or JSON sink runs: only then [`TextFeatures`](super::TextFeatures) are kept.
+    pub text: bool,
+}
+
+impl Default for MeterConfig {
+    fn default() -> Self {
+        MeterConfig {
+            idle_timeout: Duration::from_secs(182),
+            tcp_timeouts: TcpTimeouts::default(),
+            max_flows: 1 << 18,
+            text: false,
+        }
+    }
+}
+
+/// What the meter has seen so far, for the end report.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct MeterStats {
+    /// Packets that became part of a flow.
+    pub packets: u64,
+    /// Packets without an IP header.
+    pub link_packets: u64,
+    /// IPv4 packets.
+    pub ipv4_packets: u64,
+    /// IPv6 packets.
+    pub ipv6_packets: u64,
+    /// Packets of the A direction (not inverted).
+    pub a_packets: u64,
+    /// Packets of the B direction (inverted).
+    pub b_packets: u64,
+    /// Frame octets of the A direction.
+    pub a_octets: u64,
+    /// Frame octets of the B direction.
+    pub b_octets: u64,
+    /// ARP packets.
+    pub arp_packets: u64,
+    /// ICMP packets.
+    pub icmp_packets: u64,
+    /// ICMPv6 packets.
+    pub icmp6_packets: u64,
+    /// IGMP packets.
+    pub igmp_packets: u64,
+    /// TCP packets.
+    pub tcp_packets: u64,
+    /// Frame octets of TCP packets.
+    pub tcp_octets: u64,
+    /// UDP packets.
+    pub udp_packets: u64,
+    /// Frame octets of UDP packets.
+    pub udp_octets: u64,
+    /// SCTP packets.
+    pub sctp_packets: u64,
+    /// GRE packets.
+    pub gre_packets: u64,
+    /// IPv4 fragments.
+    pub ipv4_fragments: u64,
+    /// IPv6 fragments.
+    pub ipv6_fragments: u64,
+    /// Octets of Ethernet padding.
+    pub pad_octets: u64,
+    /// The most VLAN tags in one packet.
+    pub max_vlans: u8,
+    /// Flows (directions) begun.
+    pub flows: u64,
+    /// Flows without an IP header.
+    pub link_flows: u64,
+    /// IPv4 flows.
+    pub ipv4_flows: u64,
+    /// IPv6 flows.
+    pub ipv6_flows: u64,
+    /// Flows seen before their opposite direction (Tranalyzer's A flows).
+    pub a_flows: u64,
+    /// Flows whose opposite direction was there already (Tranalyzer's B flows).
+    pub b_flows: u64,
+    /// Flows that are not inverted (requests).
+    pub request_flows: u64,
+    /// Inverted flows (replies).
+    pub reply_flows: u64,
+    /// The most flows in memory at a time.
+    pub max_flows: u64,
+    /// Flows released early because the table was full.
+    pub early_released: u64,
+    /// Packets stamped earlier than the packet before them.
+    pub backward_packets: u64,
+    /// Fragments whose first fragment was not seen before them.
+    pub fragments_without_head: u64,
+    /// First fragments forgotten because too many waited for the rest.
+    pub fragments_forgotten: u64,
+    /// OR of all flows' status bits.
+    pub status: u64,
+    /// OR of all flows' TCP flags.
+    pub tcp_flags: u16,
+    /// OR of all flows' tcpAnomaly bits; only with the text features.
+    pub tcp_anomaly: u16,
+    /// OR of all flows' tcpStatesAFlags.
+    pub tcp_states: u8,
+    /// OR of all ToS / traffic class octets.
+    pub tos: u8,
+}

@@ -1,0 +1,58 @@
+//! The bits of a flow's status word (Tranalyzer's flowStat).
+
+/// The flow is the B direction.
+pub const INVERTED: u64 = 1 << 0;
+/// No Ethernet header.
+pub const NO_ETHERNET: u64 = 1 << 1;
+/// A flow of frames without an IP header.
+pub const LINK_FLOW: u64 = 1 << 2;
+/// PPPoE discovery.
+pub const PPPOE_DISCOVERY: u64 = 1 << 3;
+/// PPPoE session.
+pub const PPPOE_SESSION: u64 = 1 << 4;
+/// Link layer discovery protocol.
+pub const LLDP: u64 = 1 << 5;
+/// Address resolution protocol.
+pub const ARP: u64 = 1 << 6;
+/// Reverse address resolution protocol.
+pub const RARP: u64 = 1 << 7;
+/// VLAN tags.
+pub const VLAN: u64 = 1 << 8;
+/// MPLS labels.
+pub const MPLS: u64 = 1 << 9;
+/// Generic routing encapsulation.
+pub const GRE: u64 = 1 << 12;
+/// The innermost header is IPv4.
+pub const IPV4: u64 = 1 << 14;
+/// The innermost header is IPv6.
+pub const IPV6: u64 = 1 << 15;
+/// SCTP.
+pub const SCTP: u64 = 1 << 24;
+/// SSDP / UPnP.
+pub const SSDP: u64 = 1 << 25;
+/// The capture holds less than the IP header promises.
+pub const L3_SNAPPED: u64 = 1 << 33;
+/// The transport header is not complete in the capture.
+pub const L4_SNAPPED: u64 = 1 << 35;
+/// Fragments.
+pub const FRAGMENTS: u64 = 1 << 36;
+/// A later fragment came without its first fragment.
+pub const FRAGMENT_HEAD_MISSING: u64 = 1 << 38;
+/// The last fragment was not seen.
+pub const FRAGMENTS_UNFINISHED: u64 = 1 << 39;
+/// Released early because the table was full.
+pub const TABLE_FULL: u64 = 1 << 42;
+/// Dissection stopped: a clipped packet, an unknown protocol or a later fragment.
+pub const STOPPED: u64 = 1 << 43;
+/// Two packets in a row had the same IP identification.
+pub const SAME_IP_ID: u64 = 1 << 44;
+/// Source and destination are the same.
+pub const LAND: u64 = 1 << 50;
+/// The clock ran backwards.
+pub const TIME_JUMP: u64 = 1 << 51;
+/// Priority tag: VLAN identifier 0.
+pub const VLAN_ZERO: u64 = 1 << 57;
+/// An IPv4 header was seen.
+pub const IPV4_SEEN: u64 = 1 << 58;
+/// An IPv6 header was seen.
+pub const IPV6_SEEN: u64 = 1 << 59;
