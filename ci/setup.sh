@@ -59,7 +59,7 @@ if $offline; then
   say "missing, their tests will be skipped: $packages"
   exit 0
 fi
-can_install || die "missing: $packages- without root they cannot be installed here; run: apt-get install $packages"
+can_install || die "missing: $packages(no root or no apt-get here); run as root: apt-get install $packages"
 say "installing $packages"
 # The question of tshark's package (may everybody capture?) is answered with its default, no.
 as_root apt-get update -qq &&

@@ -5,3 +5,4 @@ pub mod frames;
 pub mod harness;
 pub mod packet;
 pub mod replica;
+pub mod tutorial;
