@@ -394,6 +394,18 @@ impl Collected {
     pub fn files(&self) -> Vec<PathBuf> {
         slot_files(self.dir.path())
     }
+
+    /// The largest slot file: the one with the flows, should the run have crossed midnight.
+    pub fn file(&self) -> PathBuf {
+        let size = |path: &PathBuf| fs::metadata(path).map_or(0, |metadata| metadata.len());
+        let largest = self.files().into_iter().max_by_key(size);
+        largest.unwrap_or_else(|| {
+            panic!(
+                "no slot file; {} said:\n{}",
+                self.finished.command, self.finished.stderr
+            )
+        })
+    }
 }
 
 impl Collector {
