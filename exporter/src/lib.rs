@@ -2,5 +2,8 @@
 pub mod capture;
 pub mod cli;
 pub mod config;
+pub mod export;
 pub mod meter;
+pub mod report;
 pub mod send;
+pub mod sink;

@@ -1,0 +1,196 @@
+//! The second thread: it encodes the flows that the meter hands over, and sends them.
+//!
+//! Flows cross in batches over a channel of bounded length, so that a slow collector slows the reading
+//! down instead of filling the memory; the batches are used again.
+
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, channel, sync_channel};
+use std::thread::JoinHandle;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use protocol::encoder::{EncodeError, EncoderCounters};
+
+use crate::cli::ExportTime;
+use crate::config::NetflowConfig;
+use crate::meter::flow::{Flow, FlowSink};
+use crate::send::{SendCounters, Sender};
+use crate::sink::netflow::{NetflowSink, floor_ms};
+use crate::sink::profile::Profile;
+
+/// Flows in a batch.
+const BATCH: usize = 256;
+
+/// Batches that may wait.
+const WAITING: usize = 16;
+
+type Batch = Vec<(i64, Flow)>;
+
+/// What became of the flows.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct ExportCounters {
+    /// What was encoded.
+    pub encoded: EncoderCounters,
+    /// Flows of which no record could be made, and the reason for the first of them.
+    pub not_encoded: Option<(u64, EncodeError)>,
+    /// What was sent.
+    pub sent: SendCounters,
+}
+
+/// Takes flows from the meter and gives them to the thread.
+#[derive(Debug)]
+pub struct Exporter {
+    full: SyncSender<Batch>,
+    empty: Receiver<Batch>,
+    batch: Batch,
+    link_flows: u64,
+    thread: JoinHandle<ExportCounters>,
+}
+
+impl Exporter {
+    /// Starts the thread. `first_ns` is the time of the first packet of the capture.
+    ///
+    /// # Errors
+    /// When a message of the configured size has no room for a record and its template.
+    pub fn start(
+        config: &NetflowConfig,
+        sender: Sender,
+        first_ns: i64,
+    ) -> Result<Self, EncodeError> {
+        let sink = NetflowSink::new(config, first_ns)?;
+        let (full, work) = sync_channel(WAITING);
+        let (done, empty) = channel();
+        let clock = config.export_time;
+        let thread = std::thread::spawn(move || {
+            let mut export = Export {
+                sink,
+                sender,
+                clock,
+                recorded: 0,
+                not_encoded: None,
+                now_ms: floor_ms(first_ns),
+            };
+            for batch in work {
+                export.flows(&batch);
+                // The meter may be gone already.
+                let _ = done.send(batch);
+            }
+            export.finish()
+        });
+        Ok(Exporter {
+            full,
+            empty,
+            batch: Vec::with_capacity(BATCH),
+            link_flows: 0,
+            thread,
+        })
+    }
+
+    /// Flows of frames without IP, which are not sent.
+    #[must_use]
+    pub fn link_flows(&self) -> u64 {
+        self.link_flows
+    }
+
+    /// Hands over what waits for a full batch.
+    pub fn flush(&mut self) {
+        if self.batch.is_empty() {
+            return;
+        }
+        let mut next = match self.empty.try_recv() {
+            Ok(batch) => batch,
+            Err(TryRecvError::Empty | TryRecvError::Disconnected) => Vec::with_capacity(BATCH),
+        };
+        next.clear();
+        // Nobody takes it only if the thread has panicked, which `finish` finds.
+        let _ = self.full.send(std::mem::replace(&mut self.batch, next));
+    }
+
+    /// Waits until everything is sent. `None` if the thread has panicked.
+    #[must_use]
+    pub fn finish(mut self) -> Option<ExportCounters> {
+        self.flush();
+        drop(self.full);
+        self.thread.join().ok()
+    }
+}
+
+impl FlowSink for Exporter {
+    fn pair(&mut self, now_ns: i64, first: &Flow, second: Option<&Flow>) {
+        for flow in [Some(first), second].into_iter().flatten() {
+            match Profile::family(flow) {
+                Some(_) => self.batch.push((now_ns, flow.clone())),
+                None => self.link_flows += 1,
+            }
+        }
+        if self.batch.len() >= BATCH - 1 {
+            self.flush();
+        }
+    }
+}
+
+/// What the thread works with.
+struct Export {
+    sink: NetflowSink,
+    sender: Sender,
+    clock: ExportTime,
+    /// Records given to the encoder that are in no message yet.
+    recorded: u64,
+    not_encoded: Option<(u64, EncodeError)>,
+    /// The packet clock, milliseconds since 1970.
+    now_ms: i64,
+}
+
+impl Export {
+    fn flows(&mut self, batch: &Batch) {
+        for (now_ns, flow) in batch {
+            self.now_ms = floor_ms(*now_ns);
+            let now_ms = self.now();
+            let Export {
+                sink,
+                sender,
+                recorded,
+                not_encoded,
+                ..
+            } = self;
+            *recorded += 1;
+            let encoded = sink.flow(now_ms, flow, &mut |message| {
+                sender.send(message, std::mem::take(recorded));
+            });
+            if let Err(error) = encoded {
+                *recorded = recorded.saturating_sub(1);
+                not_encoded.get_or_insert((0, error)).0 += 1;
+            }
+        }
+    }
+
+    fn finish(self) -> ExportCounters {
+        let now_ms = self.now();
+        let Export {
+            mut sink,
+            mut sender,
+            mut recorded,
+            not_encoded,
+            ..
+        } = self;
+        sink.flush(now_ms, &mut |message| {
+            sender.send(message, std::mem::take(&mut recorded));
+        });
+        ExportCounters {
+            encoded: *sink.counters(),
+            not_encoded,
+            sent: sender.finish(),
+        }
+    }
+
+    /// The export clock, milliseconds since 1970.
+    fn now(&self) -> i64 {
+        match self.clock {
+            ExportTime::Packet => self.now_ms,
+            ExportTime::Now => {
+                let since = SystemTime::now()
+                    .duration_since(UNIX_EPOCH)
+                    .unwrap_or_default();
+                i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+            }
+        }
+    }
+}

@@ -1,0 +1,4 @@
+//! What becomes of finished flows. Sinks make messages and lines of them; sockets are not known here.
+
+pub mod netflow;
+pub mod profile;
