@@ -12,7 +12,7 @@ pub const REPORT: &str = include_str!("../data/tutorial-report.txt");
 /// Its lines that are compared: rows of tables and lines of the summary.
 pub const LINES: usize = 62;
 
-const RECORD: [&str; 14] = [
+const RECORD_NAMES: &[&str] = &[
     "date",
     "time",
     "duration",
@@ -28,7 +28,7 @@ const RECORD: [&str; 14] = [
     "bpp",
     "flows",
 ];
-const ELEMENT: [&str; 11] = [
+const ELEMENT_NAMES: &[&str] = &[
     "date", "time", "duration", "protocol", "value", "flows", "packets", "bytes", "pps", "bps",
     "bpp",
 ];
@@ -53,22 +53,25 @@ pub struct Line {
     pub differences: Vec<Difference>,
 }
 
-/// Compares a report, line by line in the order of print; [`LINES`] results.
+/// Compares a report in the order of print: each of the tutorial's lines with the one in its place; [`LINES`] results.
 pub fn compare(report: &str) -> Vec<Line> {
-    let mut actual = report.lines().filter(|line| is_compared(line));
-    let expected = REPORT.lines().filter(|line| is_compared(line));
+    let mut actual = compared_lines(report);
+    let expected = compared_lines(REPORT);
     expected
-        .map(|line| {
-            let actual = actual.next().unwrap_or("(missing)");
-            let differences = if is_row(line) {
-                compare_rows(line, actual)
-            } else {
-                compare_text(line, actual)
-            };
-            Line {
-                tutorial: line.to_owned(),
-                differences,
-            }
+        .map(|(_, line)| compare_line(line, actual.next().map(|(_, line)| line)))
+        .collect()
+}
+
+/// Compares a report without regard to the places of rows: each of the tutorial's rows with the one of the same table
+/// for the same addresses and ports; [`LINES`] results.
+pub fn compare_unordered(report: &str) -> Vec<Line> {
+    let actual: Vec<_> = compared_lines(report).collect();
+    let expected = compared_lines(REPORT);
+    expected
+        .map(|(table, line)| {
+            let same_key =
+                |(other, actual): &&(usize, &str)| *other == table && is_same_key(line, actual);
+            compare_line(line, actual.iter().find(same_key).map(|(_, line)| *line))
         })
         .collect()
 }
@@ -119,37 +122,78 @@ fn is_row(line: &str) -> bool {
             })
 }
 
-fn compare_text(expected: &str, actual: &str) -> Vec<Difference> {
+/// The lines to compare, each with the number of the table that it follows.
+fn compared_lines(report: &str) -> impl Iterator<Item = (usize, &str)> {
+    let mut table = 0;
+    report.lines().filter_map(move |line| {
+        table += usize::from(line.starts_with("Top "));
+        is_compared(line).then_some((table, line))
+    })
+}
+
+/// Whether two lines tell of the same flow or element, or are the same line of the summary.
+fn is_same_key(line: &str, other: &str) -> bool {
+    let key = |line| match names_and_columns(line) {
+        Some((RECORD_NAMES, columns)) => columns.get(4..6).map(<[_]>::to_vec),
+        Some((_, columns)) => columns.get(4..5).map(<[_]>::to_vec),
+        None => line.split(':').next().map(|word| vec![word.to_owned()]),
+    };
+    match (key(line), key(other)) {
+        (Some(keys), Some(others)) if keys.len() == others.len() => keys
+            .iter()
+            .zip(&others)
+            .all(|(key, other)| same(key, other)),
+        _ => false,
+    }
+}
+
+fn compare_line(tutorial: &str, report: Option<&str>) -> Line {
+    let differences = match (
+        report,
+        names_and_columns(tutorial),
+        report.and_then(names_and_columns),
+    ) {
+        (Some(_), Some((names, expected)), Some((other_names, actual))) if names == other_names => {
+            differing_columns(names, expected, actual)
+        }
+        (Some(report), None, None) => differing_texts(tutorial, report),
+        _ => vec![whole_line(
+            tutorial.to_owned(),
+            report.unwrap_or("(missing)").to_owned(),
+        )],
+    };
+    Line {
+        tutorial: tutorial.to_owned(),
+        differences,
+    }
+}
+
+fn whole_line(tutorial: String, report: String) -> Difference {
+    Difference {
+        column: "line",
+        tutorial,
+        report,
+    }
+}
+
+fn differing_texts(tutorial: &str, report: &str) -> Vec<Difference> {
     let (tutorial, report) = (
-        squeeze(&without_run_time(expected)),
-        squeeze(&without_run_time(actual)),
+        squeeze(&without_run_time(tutorial)),
+        squeeze(&without_run_time(report)),
     );
     if tutorial == report {
         Vec::new()
     } else {
-        vec![Difference {
-            column: "line",
-            tutorial,
-            report,
-        }]
+        vec![whole_line(tutorial, report)]
     }
 }
 
-fn compare_rows(expected: &str, actual: &str) -> Vec<Difference> {
-    let (tutorial, report) = (columns(expected), columns(actual));
-    let names: &[&'static str] = if tutorial.len() == RECORD.len() {
-        &RECORD
-    } else {
-        &ELEMENT
-    };
-    if tutorial.len() != names.len() || report.len() != names.len() {
-        return vec![Difference {
-            column: "line",
-            tutorial: expected.to_owned(),
-            report: actual.to_owned(),
-        }];
-    }
-    let pairs = names.iter().zip(tutorial.into_iter().zip(report));
+fn differing_columns(
+    names: &[&'static str],
+    expected: Vec<String>,
+    actual: Vec<String>,
+) -> Vec<Difference> {
+    let pairs = names.iter().zip(expected.into_iter().zip(actual));
     pairs
         .filter(|(column, (tutorial, report))| {
             !matches!(**column, "flags" | "tos") && !same(tutorial, report)
@@ -160,6 +204,15 @@ fn compare_rows(expected: &str, actual: &str) -> Vec<Difference> {
             report,
         })
         .collect()
+}
+
+/// The columns of a row of a table and their names; `None` for other lines.
+fn names_and_columns(line: &str) -> Option<(&'static [&'static str], Vec<String>)> {
+    let columns = columns(line);
+    let names = [RECORD_NAMES, ELEMENT_NAMES]
+        .into_iter()
+        .find(|names| names.len() == columns.len())?;
+    is_row(line).then_some((names, columns))
 }
 
 /// The columns of a row: `148( 2.5)` and `4.3 M` are one, `->` is none.
@@ -259,5 +312,37 @@ mod tests {
             );
         }
         assert!(compare("").iter().all(|line| !line.differences.is_empty()));
+    }
+
+    #[test]
+    fn rows_in_other_places_are_found_by_their_key() {
+        // The two records of the FTP transfer and the first of HTTP, exchanged.
+        let mut lines: Vec<&str> = REPORT.lines().collect();
+        lines.swap(4, 5);
+        let report = lines.join("\n");
+        let differing = |lines: Vec<Line>| {
+            lines
+                .iter()
+                .filter(|line| !line.differences.is_empty())
+                .count()
+        };
+        assert_eq!(
+            (
+                differing(compare(&report)),
+                differing(compare_unordered(&report))
+            ),
+            (2, 0)
+        );
+        // A row of one table does not stand for one of another.
+        lines.remove(4);
+        let missing = compare_unordered(&lines.join("\n"))
+            .into_iter()
+            .find(|line| !line.differences.is_empty());
+        assert_eq!(
+            missing
+                .map(|line| line.differences[0].report.clone())
+                .as_deref(),
+            Some("(missing)")
+        );
     }
 }

@@ -151,7 +151,7 @@ fn milliseconds(text: &str) -> i64 {
 }
 
 /// What exact times change in a row: it begins 36 to 38 ms later, as the tutorial's times lack the first packet's
-/// fraction of a second (37.210 ms, each end cut to milliseconds on its own). Where that moves one end and not the
+/// fraction of a second (37.210 ms, seconds and milliseconds cut on their own). Where that moves one end and not the
 /// other, the duration changes by a millisecond, and with it packets and bits per second.
 fn is_explained(line: &Line) -> bool {
     let changed_by = |difference: &Difference| {
@@ -165,32 +165,43 @@ fn is_explained(line: &Line) -> bool {
         .iter()
         .all(|difference| match difference.column {
             "time" => (36..=38).contains(&changed_by(difference)),
-            "duration" => (-2..=2).contains(&changed_by(difference)),
+            "duration" => changed_by(difference).abs() == 1,
             "pps" | "bps" => duration_differs,
             _ => false,
         })
 }
 
 /// With exact times every row begins later, and nothing else changes but what follows from it.
+///
+/// The numbers follow from `data/flows.tsv`: 40 of the 58 rows keep their duration, 18 change it by a millisecond. In
+/// "Dst Port ordered by pps" that swaps the first two rows and lets port 1264 (29 instead of 28 ms, 241 packets/s) fall
+/// behind 1404 (247).
 fn assert_exact_times_are_later(capture: &Capture) {
     let report = tutorial_report(&capture.path, &[]);
-    let lines = tutorial::compare(&report);
+    let as_printed = tutorial::compare(&report);
+    assert_eq!(
+        as_printed.len() - differing(&as_printed).len(),
+        4,
+        "the summary\n{report}"
+    );
+
+    let lines = tutorial::compare_unordered(&report);
     let unexplained: Vec<&Line> = lines.iter().filter(|line| !is_explained(line)).collect();
-    assert!(unexplained.is_empty(), "{unexplained:#?}\n{report}");
+    let [fallen] = unexplained[..] else {
+        panic!("{unexplained:#?}\n{report}")
+    };
+    assert!(
+        fallen
+            .tutorial
+            .starts_with("2009-11-18 12:36:57.725 0.028 any 1264 "),
+        "{fallen:?}"
+    );
     let only_later = |line: &&Line| {
         line.differences
             .iter()
             .all(|difference| difference.column == "time")
     };
-    let counts = (
-        lines.len() - differing(&lines).len(),
-        lines.iter().filter(only_later).count(),
-    );
-    assert_eq!(
-        counts,
-        (4, 48),
-        "of 62 lines as printed; of 62 lines with the begin moved"
-    );
+    assert_eq!(lines.iter().filter(only_later).count(), 40 + 4, "{report}");
 }
 
 #[test]
@@ -209,7 +220,7 @@ fn exact_times_are_37_ms_later_on_the_original() {
 fn report_of_the_replica() {
     let stored = store(&replica().path, &[]);
     insta::assert_snapshot!(
-        "faf-replica report",
+        "faf-replica-report",
         tutorial::without_run_time(&report(&stored, &STATISTICS))
     );
     let plain: Vec<&str> = STATISTICS.into_iter().chain(["-N"]).collect();
@@ -228,7 +239,7 @@ fn report_of_the_replica() {
 fn listing_of_the_replica() {
     let stored = store(&replica().path, &[]);
     let listing = report(&stored, &["-o", "long"]);
-    insta::assert_snapshot!("faf-replica listing", tutorial::without_run_time(&listing));
+    insta::assert_snapshot!("faf-replica-listing", tutorial::without_run_time(&listing));
 }
 
 #[test]
@@ -236,7 +247,7 @@ fn listing_of_the_replica_over_ipfix() {
     let stored = store(&replica().path, &["--nf-version", "10"]);
     let listing = report(&stored, &["-o", "long"]);
     insta::assert_snapshot!(
-        "faf-replica listing over IPFIX",
+        "faf-replica-listing-ipfix",
         tutorial::without_run_time(&listing)
     );
 }
