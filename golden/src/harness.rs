@@ -273,8 +273,11 @@ impl Service {
         self.child.id()
     }
 
-    /// Waits for a line on standard error that contains `text`, and returns it.
+    /// Waits for a line on standard error that contains `text`, and returns it; one said earlier counts.
     pub fn wait_for_line(&mut self, text: &str) -> String {
+        if let Some(line) = self.stderr.lines().find(|line| line.contains(text)) {
+            return line.trim_end().to_owned();
+        }
         let deadline = Instant::now() + PATIENCE;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
