@@ -1,1 +1,4 @@
 //! nfcapd files and nfdump's reports, compatible with nfdump 1.7.1.
+
+pub mod field;
+pub mod record;
