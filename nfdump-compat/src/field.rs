@@ -14,6 +14,20 @@ pub struct Location {
     pub width: u8,
 }
 
+impl Location {
+    /// Whether the field lies in the fixed part of an extension of nfdump 1.7.1.
+    #[inline]
+    #[must_use]
+    pub fn exists(self) -> bool {
+        match data_length(self.extension) {
+            Some(DataLength::Fixed(length)) => {
+                u32::from(self.offset) + u32::from(self.width) <= u32::from(length)
+            }
+            _ => false,
+        }
+    }
+}
+
 const fn at(extension: u16, offset: u16, width: u8) -> Location {
     Location {
         extension,

@@ -212,6 +212,15 @@ impl<'a> RecordView<'a> {
         }
     }
 
+    /// Where a field starts.
+    #[inline]
+    fn field(&self, location: Location) -> Option<usize> {
+        let start = self.start(location.extension)?;
+        location
+            .exists()
+            .then(|| start + usize::from(location.offset))
+    }
+
     /// Data of an extension, without its header.
     #[must_use]
     pub fn extension(&self, extension: u16) -> Option<&'a [u8]> {
@@ -241,7 +250,7 @@ impl<'a> RecordView<'a> {
             location.width <= 8,
             "an address is read with get128 or an address getter"
         );
-        let start = self.start(location.extension)? + usize::from(location.offset);
+        let start = self.field(location)?;
         self.bytes
             .get(start..start + usize::from(location.width))
             .map(uint)
@@ -258,7 +267,7 @@ impl<'a> RecordView<'a> {
     #[inline]
     #[must_use]
     pub fn get128(&self, location: Location) -> Option<u128> {
-        let start = self.start(location.extension)? + usize::from(location.offset);
+        let start = self.field(location)?;
         let bytes: &[u8; 16] = self.bytes.get(start..start + 16)?.first_chunk()?;
         let (high, low) = bytes.split_at(8);
         Some(u128::from(uint(high)) << 64 | u128::from(uint(low)))

@@ -1,0 +1,140 @@
+//! Putting the records of one file into another, exporters renumbered where their numbers collide.
+
+use std::fs;
+use std::path::Path;
+
+use super::layout2::{
+    self, EXPORTER_RECORD, EXPORTER_STAT_RECORD, ExporterInfo, SAMPLER_RECORD, StatRecord,
+};
+use super::read::{Block, FileReader};
+use super::write::{FileWriter, WriterOptions};
+use super::{FileError, FileErrorKind};
+use crate::record::{RecordView, V3_RECORD};
+
+/// Exporter numbers of one file in another.
+pub(super) struct Copier {
+    /// New number by old number; 0 where the old file does not name the exporter.
+    numbers: Vec<u16>,
+    record: Vec<u8>,
+}
+
+impl Copier {
+    pub(super) fn new() -> Self {
+        Self {
+            numbers: vec![0; usize::from(u16::MAX) + 1],
+            record: Vec::new(),
+        }
+    }
+
+    /// Copies a block. Flow records that cannot be parsed are left out and counted.
+    pub(super) fn block(
+        &mut self,
+        block: &Block<'_>,
+        to: &mut FileWriter,
+    ) -> Result<u64, FileError> {
+        let mut left_out = 0;
+        for raw in block.records() {
+            if raw.record_type == EXPORTER_RECORD {
+                if let Some((old, info)) = ExporterInfo::parse(raw.bytes) {
+                    self.exporter(old, &info, to)?;
+                }
+                continue;
+            }
+            self.record.clear();
+            self.record.extend_from_slice(raw.bytes);
+            match raw.record_type {
+                V3_RECORD if RecordView::parse(raw.bytes).is_ok() => {
+                    self.renumber(8);
+                    to.record(&self.record)?;
+                }
+                V3_RECORD => left_out += 1,
+                SAMPLER_RECORD => {
+                    self.renumber(4);
+                    to.push(&self.record)?;
+                }
+                EXPORTER_STAT_RECORD => {
+                    let failures = layout2::exporter_stats(raw.bytes)
+                        .map(|s| u64::from(s.sequence_failures))
+                        .sum();
+                    to.add_sequence_failures(failures);
+                    for offset in (8..self.record.len()).step_by(24) {
+                        self.renumber(offset);
+                    }
+                    to.push(&self.record)?;
+                }
+                _ => to.push(&self.record)?,
+            }
+        }
+        Ok(left_out)
+    }
+
+    fn exporter(
+        &mut self,
+        old: u16,
+        info: &ExporterInfo,
+        to: &mut FileWriter,
+    ) -> Result<(), FileError> {
+        let new = to.exporter_as(info, old)?;
+        if let Some(number) = self.numbers.get_mut(usize::from(old)) {
+            *number = new;
+        }
+        Ok(())
+    }
+
+    /// Replaces the exporter number at an offset of the record; one that no exporter record named stays.
+    fn renumber(&mut self, offset: usize) {
+        let Some(place) = self
+            .record
+            .get_mut(offset..)
+            .and_then(|rest| rest.first_chunk_mut())
+        else {
+            return;
+        };
+        match self.numbers.get(usize::from(u16::from_le_bytes(*place))) {
+            None | Some(0) => {}
+            Some(number) => *place = number.to_le_bytes(),
+        }
+    }
+}
+
+/// Writes a new file with the records of two: for a slot whose file is there already when the collector, started again
+/// meanwhile, closes it. Source name, compression and creation time are those of the older one.
+///
+/// The two files are only read; the caller renames the new one over the older one and removes the newer one.
+///
+/// # Errors
+/// One of the files is not whole, or the new one cannot be written: nothing is left of it.
+pub fn merge(older: &Path, newer: &Path, target: &Path) -> Result<StatRecord, FileError> {
+    let merged = merge_into(older, newer, target);
+    if merged.is_err() {
+        // It may not exist at all; the first error is the one to tell.
+        let _ = fs::remove_file(target);
+    }
+    merged
+}
+
+fn merge_into(older: &Path, newer: &Path, target: &Path) -> Result<StatRecord, FileError> {
+    let older = FileReader::open(older)?;
+    let newer = FileReader::open(newer)?;
+    let mut windows = Vec::new();
+    let options = WriterOptions {
+        ident: older.ident().or(newer.ident()).unwrap_or("none").to_owned(),
+        compression: older.header().compression,
+        created_s: older.header().created_s,
+    };
+    let mut writer = FileWriter::create(target, &options)?;
+    for mut reader in [older, newer] {
+        windows.extend(reader.stat().map(|s| (s.first_ms, s.last_ms)));
+        let mut copier = Copier::new();
+        while let Some(block) = reader.next_block()? {
+            if copier.block(&block, &mut writer)? > 0 {
+                let (offset, number) = (block.offset(), block.number());
+                let kind = FileErrorKind::DamagedRecords { block: number };
+                return Err(FileError::new(reader.path(), Some(offset), kind));
+            }
+        }
+    }
+    let first = windows.iter().map(|w| w.0).min().unwrap_or(0);
+    let last = windows.iter().map(|w| w.1).max().unwrap_or(0);
+    writer.finish((first, last), &[])
+}

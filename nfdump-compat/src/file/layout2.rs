@@ -1,0 +1,602 @@
+//! The bytes of layout 2: file header, block header, and the records that are not flows. Little-endian throughout.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use super::{Compression, FileErrorKind};
+use crate::field;
+use crate::record::RecordView;
+
+/// First two bytes of a file.
+pub const MAGIC: u16 = 0xA50C;
+/// Layout version of nfdump 1.7.
+pub const LAYOUT: u16 = 2;
+/// The version nfdump 1.7.1 writes into its files.
+pub const NFD_VERSION: u32 = 0x0107_0100;
+/// Size of the file header.
+pub const FILE_HEADER: usize = 40;
+/// Size of a block header.
+pub const BLOCK_HEADER: usize = 12;
+/// Largest raw block we write: every nfdump since 1.7.0 reads it.
+pub const WRITE_BLOCK: usize = 1 << 20;
+/// Largest block, on disk or decompressed, that nfdump reads.
+pub const MAX_BLOCK: usize = 5 << 20;
+/// Longest source name.
+pub const MAX_IDENT: usize = 122;
+
+/// Block type: records.
+pub const RECORD_BLOCK: u16 = 3;
+
+/// Record type of an exporter.
+pub const EXPORTER_RECORD: u16 = 7;
+/// Record type of the exporters' statistics.
+pub const EXPORTER_STAT_RECORD: u16 = 8;
+/// Record type of a sampler.
+pub const SAMPLER_RECORD: u16 = 15;
+/// Record type of the source name in the appendix.
+pub const IDENT_RECORD: u16 = 0x8001;
+/// Record type of the totals in the appendix.
+pub const STAT_RECORD: u16 = 0x8002;
+
+/// Size of a record header (type, size).
+pub const RECORD_HEADER: usize = 4;
+
+/// Takes integers off the front of a slice; what is not there is none.
+struct Cursor<'a>(&'a [u8]);
+
+impl Cursor<'_> {
+    fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
+        let (head, rest) = self.0.split_first_chunk::<N>()?;
+        self.0 = rest;
+        Some(*head)
+    }
+    fn u8(&mut self) -> Option<u8> {
+        self.take().map(|[b]| b)
+    }
+    fn u16(&mut self) -> Option<u16> {
+        self.take().map(u16::from_le_bytes)
+    }
+    fn u32(&mut self) -> Option<u32> {
+        self.take().map(u32::from_le_bytes)
+    }
+    fn u64(&mut self) -> Option<u64> {
+        self.take().map(u64::from_le_bytes)
+    }
+}
+
+/// The header of a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileHeader {
+    /// Version of the program that wrote the file, 0x01070100 for nfdump 1.7.1.
+    pub nfd_version: u32,
+    /// When the file was created, seconds since 1970.
+    pub created_s: i64,
+    /// Compression of all blocks.
+    pub compression: Compression,
+    /// Appendix blocks: 1, or 0 while the file is being written.
+    pub appendix_blocks: u16,
+    /// Which program wrote it (since nfdump 1.7.2; before 0).
+    pub creator: u32,
+    /// Offset of the appendix, 0 while the file is being written.
+    pub appendix_offset: u64,
+    /// Block size, 0 in all of 1.7.
+    pub block_size: u32,
+    /// Data blocks, the appendix not counted.
+    pub blocks: u32,
+}
+
+impl FileHeader {
+    /// Whether the file was closed properly.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        self.appendix_blocks > 0 && self.appendix_offset > 0
+    }
+
+    /// Reads a header.
+    ///
+    /// # Errors
+    /// Wrong magic, byte order, layout, compression or encryption.
+    pub fn parse(bytes: &[u8; FILE_HEADER]) -> Result<Self, FileErrorKind> {
+        Self::fields(&mut Cursor(bytes)).unwrap_or(Err(FileErrorKind::ShortHeader(FILE_HEADER)))
+    }
+
+    fn fields(cursor: &mut Cursor<'_>) -> Option<Result<Self, FileErrorKind>> {
+        let magic = cursor.u16()?;
+        if magic == MAGIC.swap_bytes() {
+            return Some(Err(FileErrorKind::ForeignEndian));
+        }
+        if magic != MAGIC {
+            return Some(Err(FileErrorKind::Magic(magic)));
+        }
+        let layout = cursor.u16()?;
+        if layout != LAYOUT {
+            return Some(Err(FileErrorKind::Layout(layout)));
+        }
+        let nfd_version = cursor.u32()?;
+        let created_s = cursor.u64()?.cast_signed();
+        let code = cursor.u8()?;
+        let Some(compression) = Compression::from_code(code) else {
+            return Some(Err(FileErrorKind::Compression(code)));
+        };
+        let encryption = cursor.u8()?;
+        if encryption != 0 {
+            return Some(Err(FileErrorKind::Encrypted(encryption)));
+        }
+        Some(Ok(Self {
+            nfd_version,
+            created_s,
+            compression,
+            appendix_blocks: cursor.u16()?,
+            creator: cursor.u32()?,
+            appendix_offset: cursor.u64()?,
+            block_size: cursor.u32()?,
+            blocks: cursor.u32()?,
+        }))
+    }
+
+    /// The header's bytes.
+    #[must_use]
+    pub fn encode(&self) -> [u8; FILE_HEADER] {
+        let mut bytes = [0; FILE_HEADER];
+        let mut put = Put(&mut bytes);
+        put.bytes(&MAGIC.to_le_bytes());
+        put.bytes(&LAYOUT.to_le_bytes());
+        put.bytes(&self.nfd_version.to_le_bytes());
+        put.bytes(&self.created_s.to_le_bytes());
+        put.bytes(&[self.compression.code(), 0]);
+        put.bytes(&self.appendix_blocks.to_le_bytes());
+        put.bytes(&self.creator.to_le_bytes());
+        put.bytes(&self.appendix_offset.to_le_bytes());
+        put.bytes(&self.block_size.to_le_bytes());
+        put.bytes(&self.blocks.to_le_bytes());
+        bytes
+    }
+}
+
+/// Puts bytes one behind the other into a buffer that is long enough.
+struct Put<'a>(&'a mut [u8]);
+
+impl Put<'_> {
+    fn bytes(&mut self, bytes: &[u8]) {
+        if let Some((place, rest)) = std::mem::take(&mut self.0).split_at_mut_checked(bytes.len()) {
+            place.copy_from_slice(bytes);
+            self.0 = rest;
+        }
+    }
+}
+
+/// The header of a block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BlockHeader {
+    /// Records in the block, of all types.
+    pub records: u32,
+    /// Bytes on disk behind this header.
+    pub size: u32,
+    /// Block type, [`RECORD_BLOCK`].
+    pub kind: u16,
+    /// Flags, 0.
+    pub flags: u16,
+}
+
+impl BlockHeader {
+    /// Reads a block header.
+    #[must_use]
+    pub fn parse(bytes: [u8; BLOCK_HEADER]) -> Self {
+        let [r0, r1, r2, r3, s0, s1, s2, s3, k0, k1, f0, f1] = bytes;
+        Self {
+            records: u32::from_le_bytes([r0, r1, r2, r3]),
+            size: u32::from_le_bytes([s0, s1, s2, s3]),
+            kind: u16::from_le_bytes([k0, k1]),
+            flags: u16::from_le_bytes([f0, f1]),
+        }
+    }
+
+    /// The block header's bytes.
+    #[must_use]
+    pub fn encode(&self) -> [u8; BLOCK_HEADER] {
+        let mut bytes = [0; BLOCK_HEADER];
+        let mut put = Put(&mut bytes);
+        put.bytes(&self.records.to_le_bytes());
+        put.bytes(&self.size.to_le_bytes());
+        put.bytes(&self.kind.to_le_bytes());
+        put.bytes(&self.flags.to_le_bytes());
+        bytes
+    }
+}
+
+/// Totals by protocol.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ProtocolTotals {
+    /// TCP.
+    pub tcp: u64,
+    /// UDP.
+    pub udp: u64,
+    /// ICMP and ICMPv6.
+    pub icmp: u64,
+    /// All others.
+    pub other: u64,
+}
+
+impl ProtocolTotals {
+    fn add(&mut self, proto: u8, value: u64) {
+        let total = match proto {
+            1 | 58 => &mut self.icmp,
+            6 => &mut self.tcp,
+            17 => &mut self.udp,
+            _ => &mut self.other,
+        };
+        *total = total.saturating_add(value);
+    }
+
+    fn merge(&mut self, with: &Self) {
+        for (total, value) in [
+            (&mut self.tcp, with.tcp),
+            (&mut self.udp, with.udp),
+            (&mut self.icmp, with.icmp),
+            (&mut self.other, with.other),
+        ] {
+            *total = total.saturating_add(value);
+        }
+    }
+}
+
+/// The totals of a file, in its appendix. All sums saturate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StatRecord {
+    /// Flow records.
+    pub flows: u64,
+    /// Bytes, both directions of a record.
+    pub bytes: u64,
+    /// Packets, both directions of a record.
+    pub packets: u64,
+    /// Flow records by protocol.
+    pub flows_by: ProtocolTotals,
+    /// Bytes by protocol, without the reverse direction (as nfcapd counts).
+    pub bytes_by: ProtocolTotals,
+    /// Packets by protocol, without the reverse direction (as nfcapd counts).
+    pub packets_by: ProtocolTotals,
+    /// Earliest start of a flow, milliseconds since 1970; `u64::MAX >> 1` while there is none.
+    pub first_ms: u64,
+    /// Latest end of a flow, milliseconds since 1970.
+    pub last_ms: u64,
+    /// Sequence failures of all exporters.
+    pub sequence_failures: u64,
+}
+
+const NO_FIRST: u64 = u64::MAX >> 1;
+
+impl Default for StatRecord {
+    fn default() -> Self {
+        Self {
+            flows: 0,
+            bytes: 0,
+            packets: 0,
+            flows_by: ProtocolTotals::default(),
+            bytes_by: ProtocolTotals::default(),
+            packets_by: ProtocolTotals::default(),
+            first_ms: NO_FIRST,
+            last_ms: 0,
+            sequence_failures: 0,
+        }
+    }
+}
+
+/// Size of the totals in the appendix, record header included.
+pub const STAT_SIZE: usize = RECORD_HEADER + 18 * 8;
+
+impl StatRecord {
+    /// Counts one flow record. One without the generic extension counts as a flow of another protocol.
+    #[inline]
+    pub fn add(&mut self, record: &RecordView<'_>) {
+        let (packets, bytes) = (record.packets(), record.octets());
+        let proto = record.proto().unwrap_or(255);
+        self.flows = self.flows.saturating_add(1);
+        self.flows_by.add(proto, 1);
+        self.packets_by.add(proto, packets);
+        self.bytes_by.add(proto, bytes);
+        let out_packets = record.get_or_zero(field::OUT_PACKETS);
+        let out_bytes = record.get_or_zero(field::OUT_BYTES);
+        self.packets = self
+            .packets
+            .saturating_add(packets)
+            .saturating_add(out_packets);
+        self.bytes = self.bytes.saturating_add(bytes).saturating_add(out_bytes);
+        if let (Some(first), Some(last)) = (record.first_ms(), record.last_ms()) {
+            self.first_ms = self.first_ms.min(first);
+            self.last_ms = self.last_ms.max(last);
+        }
+    }
+
+    /// Adds the totals of another file; a time window of a file without flows counts only if there is no other.
+    pub fn merge(&mut self, with: &Self) {
+        match (self.flows, with.flows) {
+            (_, 0) if self.last_ms > 0 => {}
+            (0, n) if n > 0 => (self.first_ms, self.last_ms) = (with.first_ms, with.last_ms),
+            _ => {
+                self.first_ms = self.first_ms.min(with.first_ms);
+                self.last_ms = self.last_ms.max(with.last_ms);
+            }
+        }
+        self.flows = self.flows.saturating_add(with.flows);
+        self.bytes = self.bytes.saturating_add(with.bytes);
+        self.packets = self.packets.saturating_add(with.packets);
+        self.flows_by.merge(&with.flows_by);
+        self.bytes_by.merge(&with.bytes_by);
+        self.packets_by.merge(&with.packets_by);
+        self.sequence_failures = self
+            .sequence_failures
+            .saturating_add(with.sequence_failures);
+    }
+
+    fn parse(data: &[u8]) -> Option<Self> {
+        if data.len() != STAT_SIZE - RECORD_HEADER {
+            return None;
+        }
+        let mut cursor = Cursor(data);
+        let (flows, bytes, packets) = (cursor.u64()?, cursor.u64()?, cursor.u64()?);
+        let mut by = || {
+            Some(ProtocolTotals {
+                tcp: cursor.u64()?,
+                udp: cursor.u64()?,
+                icmp: cursor.u64()?,
+                other: cursor.u64()?,
+            })
+        };
+        Some(Self {
+            flows,
+            bytes,
+            packets,
+            flows_by: by()?,
+            bytes_by: by()?,
+            packets_by: by()?,
+            first_ms: cursor.u64()?,
+            last_ms: cursor.u64()?,
+            sequence_failures: cursor.u64()?,
+        })
+    }
+
+    fn encode_into(&self, out: &mut Vec<u8>) {
+        push_header(out, STAT_RECORD, STAT_SIZE);
+        let by = |t: &ProtocolTotals| [t.tcp, t.udp, t.icmp, t.other];
+        let head = [self.flows, self.bytes, self.packets];
+        let tail = [self.first_ms, self.last_ms, self.sequence_failures];
+        for value in head
+            .into_iter()
+            .chain(by(&self.flows_by))
+            .chain(by(&self.bytes_by))
+            .chain(by(&self.packets_by))
+            .chain(tail)
+        {
+            out.extend_from_slice(&value.to_le_bytes());
+        }
+    }
+}
+
+fn push_header(out: &mut Vec<u8>, record_type: u16, size: usize) {
+    out.extend_from_slice(&record_type.to_le_bytes());
+    out.extend_from_slice(&u16::try_from(size).unwrap_or(u16::MAX).to_le_bytes());
+}
+
+/// Raw payload of an appendix: source name and totals, 2 records.
+#[must_use]
+pub fn encode_appendix(ident: &str, stat: &StatRecord) -> Vec<u8> {
+    let mut out = Vec::with_capacity(RECORD_HEADER + ident.len() + 1 + STAT_SIZE);
+    push_header(&mut out, IDENT_RECORD, RECORD_HEADER + ident.len() + 1);
+    out.extend_from_slice(ident.as_bytes());
+    out.push(0);
+    stat.encode_into(&mut out);
+    out
+}
+
+/// What an appendix says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Appendix {
+    /// Name of the source.
+    pub ident: Option<String>,
+    /// Totals.
+    pub stat: Option<StatRecord>,
+}
+
+/// Reads the raw payload of an appendix.
+///
+/// # Errors
+/// What is wrong, in words.
+pub fn parse_appendix(mut rest: &[u8]) -> Result<Appendix, &'static str> {
+    let mut appendix = Appendix::default();
+    while !rest.is_empty() {
+        let size = record_size(rest).ok_or("a record has a wrong length")?;
+        let (record, behind) = rest.split_at_checked(size).ok_or("a record is cut")?;
+        let data = record.get(RECORD_HEADER..).unwrap_or_default();
+        match record_type(record) {
+            IDENT_RECORD => {
+                let name = data.split(|&b| b == 0).next().unwrap_or_default();
+                appendix.ident = Some(String::from_utf8_lossy(name).into_owned());
+            }
+            STAT_RECORD => {
+                appendix.stat =
+                    Some(StatRecord::parse(data).ok_or("the totals have a wrong length")?);
+            }
+            _ => {}
+        }
+        rest = behind;
+    }
+    Ok(appendix)
+}
+
+/// Type of the record at the start of the bytes, 0 if there is none.
+#[inline]
+#[must_use]
+pub fn record_type(bytes: &[u8]) -> u16 {
+    bytes.first_chunk().map_or(0, |b| u16::from_le_bytes(*b))
+}
+
+/// Size of the record at the start of the bytes; none if they are fewer than a header or than it says, or it says less
+/// than a header.
+#[inline]
+#[must_use]
+pub fn record_size(bytes: &[u8]) -> Option<usize> {
+    let &[_, _, low, high] = bytes.first_chunk::<RECORD_HEADER>()?;
+    let size = usize::from(u16::from_le_bytes([low, high]));
+    (RECORD_HEADER..=bytes.len())
+        .contains(&size)
+        .then_some(size)
+}
+
+const AF_INET: u16 = 2;
+const AF_INET6: u16 = 10;
+
+/// An exporter, as type 7 records name it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ExporterInfo {
+    /// Protocol: 1, 5, 9, 10.
+    pub version: u32,
+    /// Address.
+    pub ip: IpAddr,
+    /// v9 source id, IPFIX observation domain id, v5 engine.
+    pub id: u32,
+}
+
+/// Size of an exporter record.
+pub const EXPORTER_SIZE: usize = 32;
+
+impl ExporterInfo {
+    /// Reads an exporter record: the number that its flow records carry, and the exporter. Both ways of writing the
+    /// address are known, that of nfdump up to 1.7.7 and the later one.
+    #[must_use]
+    pub fn parse(record: &[u8]) -> Option<(u16, Self)> {
+        if record_type(record) != EXPORTER_RECORD || record.len() != EXPORTER_SIZE {
+            return None;
+        }
+        let mut cursor = Cursor(record.get(RECORD_HEADER..)?);
+        let version = cursor.u32()?;
+        let address = cursor.take::<16>()?;
+        let family = cursor.u16()?;
+        let (sysid, id) = (cursor.u16()?, cursor.u32()?);
+        let mut halves = Cursor(&address);
+        let (high, low) = (halves.u64()?, halves.u64()?);
+        let ip = match family {
+            AF_INET => IpAddr::V4(Ipv4Addr::from(low as u32)),
+            AF_INET6 => IpAddr::V6(Ipv6Addr::from(u128::from(high) << 64 | u128::from(low))),
+            0 => Ipv6Addr::from(address).to_canonical(),
+            _ => return None,
+        };
+        Some((sysid, Self { version, ip, id }))
+    }
+
+    /// The record's bytes, the address as nfdump 1.7.1 writes it (which all later versions read).
+    #[must_use]
+    pub fn encode(&self, sysid: u16) -> [u8; EXPORTER_SIZE] {
+        let (high, low, family) = match self.ip {
+            IpAddr::V4(ip) => (0, u64::from(u32::from(ip)), AF_INET),
+            IpAddr::V6(ip) => (
+                (u128::from(ip) >> 64) as u64,
+                u128::from(ip) as u64,
+                AF_INET6,
+            ),
+        };
+        let mut bytes = [0; EXPORTER_SIZE];
+        let mut put = Put(&mut bytes);
+        put.bytes(&EXPORTER_RECORD.to_le_bytes());
+        put.bytes(&(EXPORTER_SIZE as u16).to_le_bytes());
+        put.bytes(&self.version.to_le_bytes());
+        put.bytes(&high.to_le_bytes());
+        put.bytes(&low.to_le_bytes());
+        put.bytes(&family.to_le_bytes());
+        put.bytes(&sysid.to_le_bytes());
+        put.bytes(&self.id.to_le_bytes());
+        bytes
+    }
+}
+
+/// What was received from one exporter in one file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ExporterStat {
+    /// The exporter's number in this file.
+    pub sysid: u32,
+    /// Gaps in its sequence numbers.
+    pub sequence_failures: u32,
+    /// Datagrams or messages.
+    pub packets: u64,
+    /// Flow records.
+    pub flows: u64,
+}
+
+/// Most exporters in one statistics record: its size is 16 bits.
+pub const STATS_PER_RECORD: usize = (u16::MAX as usize - 8) / 24;
+
+/// A statistics record for at most [`STATS_PER_RECORD`] exporters (more are left out).
+pub(super) fn encode_exporter_stats(stats: &[ExporterStat], out: &mut Vec<u8>) {
+    let stats = stats.get(..STATS_PER_RECORD).unwrap_or(stats);
+    push_header(out, EXPORTER_STAT_RECORD, 8 + 24 * stats.len());
+    out.extend_from_slice(&u32::try_from(stats.len()).unwrap_or(0).to_le_bytes());
+    for stat in stats {
+        out.extend_from_slice(&stat.sysid.to_le_bytes());
+        out.extend_from_slice(&stat.sequence_failures.to_le_bytes());
+        out.extend_from_slice(&stat.packets.to_le_bytes());
+        out.extend_from_slice(&stat.flows.to_le_bytes());
+    }
+}
+
+/// Reads an exporter statistics record; as many entries as are whole.
+pub fn exporter_stats(record: &[u8]) -> impl Iterator<Item = ExporterStat> + '_ {
+    let mut cursor = Cursor(record.get(RECORD_HEADER..).unwrap_or_default());
+    let count = cursor.u32().unwrap_or(0);
+    (0..count).map_while(move |_| {
+        Some(ExporterStat {
+            sysid: cursor.u32()?,
+            sequence_failures: cursor.u32()?,
+            packets: cursor.u64()?,
+            flows: cursor.u64()?,
+        })
+    })
+}
+
+/// How an exporter samples.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sampler {
+    /// The exporter's number in this file.
+    pub sysid: u16,
+    /// selectorAlgorithm or samplingAlgorithm.
+    pub algorithm: u16,
+    /// Sampler id; -1 for the exporter's general one, -2 for a default, -3 for an overwritten one.
+    pub id: i64,
+    /// Packets selected in a row.
+    pub packet_interval: u32,
+    /// Packets left out after them: the rate is (packet + space) / packet.
+    pub space_interval: u32,
+}
+
+/// Size of a sampler record.
+pub const SAMPLER_SIZE: usize = 24;
+
+impl Sampler {
+    /// Reads a sampler record.
+    #[must_use]
+    pub fn parse(record: &[u8]) -> Option<Self> {
+        if record_type(record) != SAMPLER_RECORD || record.len() != SAMPLER_SIZE {
+            return None;
+        }
+        let mut cursor = Cursor(record.get(RECORD_HEADER..)?);
+        Some(Self {
+            sysid: cursor.u16()?,
+            algorithm: cursor.u16()?,
+            id: cursor.u64()?.cast_signed(),
+            packet_interval: cursor.u32()?,
+            space_interval: cursor.u32()?,
+        })
+    }
+
+    /// The record's bytes.
+    #[must_use]
+    pub fn encode(&self) -> [u8; SAMPLER_SIZE] {
+        let mut bytes = [0; SAMPLER_SIZE];
+        let mut put = Put(&mut bytes);
+        put.bytes(&SAMPLER_RECORD.to_le_bytes());
+        put.bytes(&(SAMPLER_SIZE as u16).to_le_bytes());
+        put.bytes(&self.sysid.to_le_bytes());
+        put.bytes(&self.algorithm.to_le_bytes());
+        put.bytes(&self.id.to_le_bytes());
+        put.bytes(&self.packet_interval.to_le_bytes());
+        put.bytes(&self.space_interval.to_le_bytes());
+        bytes
+    }
+}

@@ -1,0 +1,1 @@
+//! Tests of reading and writing together, with the real nfdump where it is installed.
