@@ -2,6 +2,7 @@
 pub mod capture;
 pub mod cli;
 pub mod config;
+pub mod dissect;
 pub mod export;
 pub mod meter;
 pub mod report;

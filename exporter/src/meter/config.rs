@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use super::status;
+use crate::dissect::{Family, Fragment, Packet, protocol};
+
 /// Time-outs of the TCP states (Tranalyzer's tcpStates).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct TcpTimeouts {
@@ -136,4 +139,53 @@ pub struct MeterStats {
     pub tcp_states: u8,
     /// OR of all ToS / traffic class octets.
     pub tos: u8,
+}
+
+impl MeterStats {
+    /// Counts one packet of a flow.
+    pub(super) fn count_packet(&mut self, packet: &Packet, inverted: bool) {
+        let octets = u64::from(packet.frame_octets);
+        self.packets += 1;
+        if inverted {
+            self.b_packets += 1;
+            self.b_octets += octets;
+        } else {
+            self.a_packets += 1;
+            self.a_octets += octets;
+        }
+        self.pad_octets += u64::from(packet.pad_octets);
+        self.max_vlans = self.max_vlans.max(packet.vlans.tags().len() as u8);
+        let fragment = u64::from(packet.fragment != Fragment::Whole);
+        match packet.family {
+            Family::Link => {
+                self.link_packets += 1;
+                self.arp_packets += u64::from(packet.status & status::ARP != 0);
+                return;
+            }
+            Family::V4 => {
+                self.ipv4_packets += 1;
+                self.ipv4_fragments += fragment;
+            }
+            Family::V6 => {
+                self.ipv6_packets += 1;
+                self.ipv6_fragments += fragment;
+            }
+        }
+        match packet.protocol {
+            protocol::TCP => {
+                self.tcp_packets += 1;
+                self.tcp_octets += octets;
+            }
+            protocol::UDP => {
+                self.udp_packets += 1;
+                self.udp_octets += octets;
+            }
+            protocol::ICMP => self.icmp_packets += 1,
+            protocol::ICMPV6 => self.icmp6_packets += 1,
+            protocol::IGMP => self.igmp_packets += 1,
+            protocol::SCTP => self.sctp_packets += 1,
+            protocol::GRE => self.gre_packets += 1,
+            _ => {}
+        }
+    }
 }

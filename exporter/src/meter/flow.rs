@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use crate::dissect::Vlans;
+
 /// The key of one direction (spec: flow definition of Tranalyzer).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Endpoints {
@@ -109,16 +111,14 @@ pub struct Flow {
 /// Features of one direction that only the text sinks print.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TextFeatures {
-    /// All VLAN tags of the first packet as on the wire, outermost first.
-    pub vlan_tcis: Vec<u16>,
+    /// The VLAN tags of the first packet.
+    pub vlans: Vlans,
     /// All MAC pairs in order of appearance, at most [`MAX_MAC_PAIRS`].
     pub mac_pairs: Vec<MacPair>,
     /// Octets of Ethernet padding.
     pub pad_octets: u64,
     /// Longest time between two packets in nanoseconds.
     pub max_iat_ns: i64,
-    /// Running mean of the L7 octets per packet.
-    pub avg_l7: f32,
     /// Running mean of the times between packets in seconds; the first packet counts as 0.
     pub avg_iat: f32,
     /// T2's tcpAnomaly bits.

@@ -1,10 +1,523 @@
 //! Packets in, finished flow pairs out.
+//!
+//! Both directions of a conversation are one entry of the table. The only clock is that of the packets.
+//! A pair is released when both its directions are past their own time-outs, at the first packet that is late
+//! enough, in Tranalyzer's order: longest time-out first, inside one time-out the least recently used first.
+//! No sockets, files or threads; the same packets give the same flows.
 
 mod config;
 pub mod flow;
+mod fragments;
+mod key;
 pub mod status;
+mod table;
+mod tcp_flags;
+pub mod tcp_states;
+mod text;
+mod timeouts;
 
 pub use config::{MeterConfig, MeterStats, TcpTimeouts};
 pub use flow::{
     EndReason, Endpoints, Flow, FlowSink, MAX_MAC_PAIRS, MacPair, Octets, TextFeatures,
 };
+
+use std::time::Duration;
+
+use crate::dissect::{Family, Fragment, Packet, protocol};
+use fragments::{Found, Fragments};
+use key::Key;
+use table::{Cold, ColdDirection, Pair, Table};
+use tcp_states::State;
+use timeouts::{Entry, Wheel};
+
+/// Makes flows of packets.
+#[derive(Debug)]
+pub struct Meter {
+    config: MeterConfig,
+    /// Time-outs in nanoseconds by [`State`].
+    timeouts_ns: [i64; 6],
+    table: Table,
+    wheel: Wheel,
+    fragments: Fragments,
+    stats: MeterStats,
+    /// Packets so far: the order of use.
+    serial: u64,
+    /// The time of the last packet.
+    now_ns: i64,
+    /// Directions in the table.
+    flows: usize,
+    /// Pairs begun so far.
+    index: u64,
+    /// Pairs to release at this packet: time-out (longest first), last use, place.
+    due: Vec<(std::cmp::Reverse<i64>, u64, u32)>,
+    /// The least recently used pairs, the least recent one last, with their last use when that was found out.
+    victims: Vec<(u64, u32)>,
+}
+
+impl Meter {
+    /// A meter without flows.
+    #[must_use]
+    pub fn new(config: MeterConfig) -> Self {
+        let tcp = config.tcp_timeouts;
+        let timeouts = [
+            config.idle_timeout,
+            tcp.new,
+            tcp.established,
+            tcp.closing,
+            tcp.closed,
+            tcp.reset,
+        ];
+        Meter {
+            config,
+            timeouts_ns: timeouts.map(nanoseconds),
+            table: Table::new(config.text),
+            wheel: Wheel::new(),
+            fragments: Fragments::default(),
+            stats: MeterStats::default(),
+            serial: 0,
+            now_ns: i64::MIN,
+            flows: 0,
+            index: 0,
+            due: Vec::new(),
+            victims: Vec::new(),
+        }
+    }
+
+    /// The counts so far.
+    #[must_use]
+    pub fn stats(&self) -> &MeterStats {
+        &self.stats
+    }
+
+    /// Flows (directions) in memory.
+    #[must_use]
+    pub fn flows_in_memory(&self) -> usize {
+        self.flows
+    }
+
+    /// Takes packets in order.
+    pub fn packets(&mut self, packets: &[Packet], sink: &mut impl FlowSink) {
+        for packet in packets {
+            self.packet(packet, sink);
+        }
+    }
+
+    /// Takes one packet: first releases what its time ends, then counts it.
+    pub fn packet(&mut self, packet: &Packet, sink: &mut impl FlowSink) {
+        if self.serial > 0 && packet.ts_ns < self.now_ns {
+            self.stats.backward_packets += 1;
+        }
+        self.now_ns = packet.ts_ns;
+        self.serial += 1;
+        if !self.wheel.is_idle(packet.ts_ns) {
+            self.expire(packet.ts_ns, sink);
+        }
+        if packet.fragment == Fragment::Whole {
+            self.count(packet, sink);
+        } else {
+            let mut packet = *packet;
+            self.fragment(&mut packet);
+            self.count(&packet, sink);
+        }
+    }
+
+    /// Ends all flows that are left, least recently used first.
+    pub fn finish(&mut self, sink: &mut impl FlowSink) {
+        let mut rest: Vec<(u64, u32)> = self
+            .table
+            .ids()
+            .filter_map(|id| Some((self.last_use(id)?, id)))
+            .collect();
+        rest.sort_unstable();
+        for (_, id) in rest {
+            self.release(id, EndReason::ForcedEnd, sink);
+        }
+    }
+
+    /// Gives a fragment its ports.
+    fn fragment(&mut self, packet: &mut Packet) {
+        match self.fragments.resolve(packet) {
+            Found::Known | Found::Head { .. } => {}
+            Found::Unknown => {
+                packet.status |= status::FRAGMENT_HEAD_MISSING;
+                self.stats.fragments_without_head += 1;
+            }
+        }
+        self.stats.fragments_forgotten = self.fragments.forgotten();
+    }
+
+    fn count(&mut self, packet: &Packet, sink: &mut impl FlowSink) {
+        let (key, direction) = Key::new(packet);
+        let hash = self.table.hash(&key);
+        let known = self.table.find(hash, &key);
+        let begins = known.is_none_or(|id| {
+            self.table
+                .pairs
+                .get(id as usize)
+                .and_then(|pair| pair.directions.get(direction))
+                .is_some_and(|direction| direction.packets == 0)
+        });
+        let id = if begins {
+            self.begin(known, hash, key, direction, packet, sink)
+        } else {
+            known
+        };
+        if let Some(id) = id {
+            let inverted = self.update(id, direction, packet);
+            self.count_packet(packet, inverted);
+        }
+    }
+
+    /// Begins a flow: a new pair, or the other direction of one.
+    fn begin(
+        &mut self,
+        known: Option<u32>,
+        hash: u64,
+        key: Key,
+        direction: usize,
+        packet: &Packet,
+        sink: &mut impl FlowSink,
+    ) -> Option<u32> {
+        if self.flows >= self.config.max_flows.max(2) {
+            self.release_least_recent(known, sink);
+        }
+        let cold_direction = ColdDirection {
+            first_ns: packet.ts_ns,
+            icmp_type_code: packet.icmp_type_code,
+            vlan_tci: packet.vlans.innermost(),
+            ether_type: packet.ether_type,
+            ..ColdDirection::default()
+        };
+        let inverted;
+        let id = match known {
+            Some(id) => {
+                inverted = self
+                    .table
+                    .pairs
+                    .get(id as usize)
+                    .is_some_and(|pair| usize::from(pair.inverted) == direction);
+                self.stats.b_flows += 1;
+                id
+            }
+            None => {
+                inverted = is_reply(packet);
+                self.index += 1;
+                let pair = Pair {
+                    key,
+                    index: self.index,
+                    inverted: if inverted { direction } else { 1 - direction } as u8,
+                    ..Pair::default()
+                };
+                self.stats.a_flows += 1;
+                self.table.insert(
+                    hash,
+                    pair,
+                    Cold {
+                        filed_ns: i64::MAX,
+                        ..Cold::default()
+                    },
+                )
+            }
+        };
+        if let Some(cold) = self
+            .table
+            .cold
+            .get_mut(id as usize)
+            .and_then(|cold| cold.directions.get_mut(direction))
+        {
+            *cold = cold_direction;
+        }
+        self.flows += 1;
+        self.count_flow(key.family(), inverted);
+        Some(id)
+    }
+
+    /// Counts a packet in its direction. Returns whether that is the inverted one.
+    fn update(&mut self, id: u32, direction: usize, packet: &Packet) -> bool {
+        let at = id as usize;
+        let (Some(pair), Some(cold)) = (self.table.pairs.get_mut(at), self.table.cold.get_mut(at))
+        else {
+            return false;
+        };
+        let (Some(hot), Some(cold_direction)) = (
+            pair.directions.get_mut(direction),
+            cold.directions.get_mut(direction),
+        ) else {
+            return false;
+        };
+        let before_ns = hot.last_ns;
+        hot.packets += 1;
+        hot.last_serial = self.serial;
+        hot.last_ns = hot.last_ns.max(packet.ts_ns);
+        hot.l7_total += u64::from(packet.l7_octets);
+        hot.ip_total += u64::from(packet.ip_octets);
+        hot.l7_min = hot.l7_min.min(packet.l7_octets);
+        hot.l7_max = hot.l7_max.max(packet.l7_octets);
+        hot.ip_min = hot.ip_min.min(packet.ip_octets);
+        hot.ip_max = hot.ip_max.max(packet.ip_octets);
+        hot.tos |= packet.tos;
+        hot.min_ttl = hot.min_ttl.min(packet.ttl);
+        hot.max_ttl = hot.max_ttl.max(packet.ttl);
+        if packet.ts_ns < cold_direction.first_ns {
+            cold_direction.first_ns = packet.ts_ns;
+        }
+        if packet.has_macs {
+            count_macs(cold_direction, packet);
+        }
+        if let Some(text) = self
+            .table
+            .text
+            .get_mut(at)
+            .and_then(|text| text.get_mut(direction))
+        {
+            text.packet(packet, hot.packets, before_ns);
+        }
+        if packet.tcp.present {
+            hot.tcp_flags |= tcp_flags::marked(packet.tcp.flags);
+            let [zero, one] = &mut pair.directions;
+            pair.connection.packet(
+                direction,
+                &packet.tcp,
+                packet.l7_octets,
+                [&mut zero.side, &mut one.side],
+            );
+        }
+        let inverted = usize::from(pair.inverted) == direction;
+        let due_ns = due(pair, &self.timeouts_ns).0;
+        if due_ns < cold.filed_ns {
+            cold.filed_ns = due_ns;
+            pair.ticket = pair.ticket.wrapping_add(1);
+            self.wheel.file(Entry {
+                due_ns,
+                id,
+                ticket: pair.ticket,
+            });
+        }
+        inverted
+    }
+
+    /// Releases the pairs whose time-outs are over at `now_ns`.
+    fn expire(&mut self, now_ns: i64, sink: &mut impl FlowSink) {
+        let mut batch = std::mem::take(&mut self.due);
+        while let Some(entry) = self.wheel.pop(now_ns) {
+            let at = entry.id as usize;
+            let Some(pair) = self
+                .table
+                .pairs
+                .get(at)
+                .filter(|pair| pair.ticket == entry.ticket)
+            else {
+                continue;
+            };
+            let (due_ns, timeout_ns, serial) = due(pair, &self.timeouts_ns);
+            if due_ns <= now_ns {
+                batch.push((std::cmp::Reverse(timeout_ns), serial, entry.id));
+                continue;
+            }
+            if let Some(cold) = self.table.cold.get_mut(at) {
+                cold.filed_ns = due_ns;
+            }
+            self.wheel.file(Entry { due_ns, ..entry });
+        }
+        batch.sort_unstable();
+        for (_, _, id) in batch.drain(..) {
+            self.release(id, EndReason::IdleTimeout, sink);
+        }
+        self.due = batch;
+    }
+
+    /// When the pair at `id` was used last, by the direction that was used less recently.
+    fn last_use(&self, id: u32) -> Option<u64> {
+        let pair = self.table.pairs.get(id as usize)?;
+        pair.directions
+            .iter()
+            .filter(|direction| direction.packets > 0)
+            .map(|direction| direction.last_serial)
+            .min()
+    }
+
+    /// Makes room: releases the least recently used pair, but not `keep`.
+    fn release_least_recent(&mut self, keep: Option<u32>, sink: &mut impl FlowSink) {
+        for attempt in 0..2 {
+            while let Some((serial, id)) = self.victims.pop() {
+                let unused = self.last_use(id) == Some(serial) && Some(id) != keep;
+                if unused {
+                    self.stats.early_released += self.release(id, EndReason::LackOfResources, sink);
+                    return;
+                }
+            }
+            if attempt == 0 {
+                self.find_victims();
+            }
+        }
+    }
+
+    /// Finds the least recently used part of the table, so that the search is paid once for many releases.
+    /// A pair of it that is not used meanwhile stays less recently used than all outside.
+    fn find_victims(&mut self) {
+        let mut all: Vec<(u64, u32)> = self
+            .table
+            .ids()
+            .filter_map(|id| Some((self.last_use(id)?, id)))
+            .collect();
+        let wanted = (all.len() / 64).max(2);
+        if wanted < all.len() {
+            all.select_nth_unstable(wanted);
+            all.truncate(wanted);
+        }
+        all.sort_unstable_by(|a, b| b.cmp(a));
+        self.victims = all;
+    }
+
+    /// Hands a pair to the sink and forgets it. Returns how many flows it had.
+    fn release(&mut self, id: u32, reason: EndReason, sink: &mut impl FlowSink) -> u64 {
+        let Some(pair) = self.table.pairs.get(id as usize).copied() else {
+            return 0;
+        };
+        let b = usize::from(pair.inverted);
+        let first = self.flow(id, &pair, 1 - b, reason);
+        let second = self.flow(id, &pair, b, reason);
+        self.table.remove(id);
+        let count = u64::from(first.is_some()) + u64::from(second.is_some());
+        self.flows = self.flows.saturating_sub(count as usize);
+        for flow in [&first, &second].into_iter().flatten() {
+            self.stats.status |= flow.status;
+            self.stats.tcp_flags |= flow.tcp_flags;
+            self.stats.tcp_states |= flow.tcp_states;
+            self.stats.tos |= flow.tos;
+            self.stats.tcp_anomaly |= flow.text.as_ref().map_or(0, |text| text.tcp_anomaly);
+        }
+        match (first, second) {
+            (Some(first), second) => sink.pair(self.now_ns, &first, second.as_ref()),
+            (None, Some(only)) => sink.pair(self.now_ns, &only, None),
+            (None, None) => {}
+        }
+        count
+    }
+
+    /// One direction of a pair as the sinks see it; `None` if it had no packet.
+    fn flow(&mut self, id: u32, pair: &Pair, direction: usize, reason: EndReason) -> Option<Flow> {
+        let hot = pair.directions.get(direction)?;
+        if hot.packets == 0 {
+            return None;
+        }
+        let cold = *self
+            .table
+            .cold
+            .get(id as usize)?
+            .directions
+            .get(direction)?;
+        let text = self
+            .table
+            .text
+            .get_mut(id as usize)
+            .and_then(|text| text.get_mut(direction));
+        let inverted = usize::from(pair.inverted) == direction;
+        let is_tcp = pair.key.protocol() == protocol::TCP;
+        let both = pair
+            .directions
+            .iter()
+            .all(|direction| direction.packets > 0);
+        let status = text.as_ref().map_or(0, |text| text.status)
+            | if inverted { status::INVERTED } else { 0 }
+            | if is_tcp && pair.key.is_self() {
+                status::LAND
+            } else {
+                0
+            };
+        Some(Flow {
+            index: pair.index,
+            inverted,
+            status,
+            ether_type: cold.ether_type,
+            vlan_tci: cold.vlan_tci,
+            endpoints: pair.key.endpoints(direction),
+            first_ns: cold.first_ns,
+            last_ns: hot.last_ns,
+            packets: hot.packets,
+            l7: hot.l7(),
+            ip: hot.ip(),
+            tcp_flags: hot.tcp_flags,
+            tos: hot.tos,
+            min_ttl: hot.min_ttl,
+            max_ttl: hot.max_ttl,
+            icmp_type_code: cold.icmp_type_code,
+            mac_pairs: cold.macs.map(MacPair::from),
+            tcp_states: if is_tcp {
+                hot.side.flags | pair.connection.final_flags(both)
+            } else {
+                0
+            },
+            end_reason: match (reason, hot.side.state) {
+                (EndReason::IdleTimeout | EndReason::ForcedEnd, State::Closed | State::Reset) => {
+                    EndReason::EndOfFlow
+                }
+                (reason, _) => reason,
+            },
+            text: text.map(|text| Box::new(text.features())),
+        })
+    }
+
+    fn count_flow(&mut self, family: Family, inverted: bool) {
+        let stats = &mut self.stats;
+        stats.flows += 1;
+        stats.max_flows = stats.max_flows.max(self.flows as u64);
+        *match family {
+            Family::Link => &mut stats.link_flows,
+            Family::V4 => &mut stats.ipv4_flows,
+            Family::V6 => &mut stats.ipv6_flows,
+        } += 1;
+        *match inverted {
+            true => &mut stats.reply_flows,
+            false => &mut stats.request_flows,
+        } += 1;
+    }
+
+    fn count_packet(&mut self, packet: &Packet, inverted: bool) {
+        self.stats.count_packet(packet, inverted);
+    }
+}
+
+/// When a pair is due, the time-out that decides it, and the last use of the direction that decides it.
+fn due(pair: &Pair, timeouts_ns: &[i64; 6]) -> (i64, i64, u64) {
+    let mut latest = (i64::MIN, 0, 0);
+    for direction in &pair.directions {
+        if direction.packets > 0 {
+            let timeout_ns = timeouts_ns
+                .get(direction.side.state as usize)
+                .copied()
+                .unwrap_or(0);
+            let due_ns = direction.last_ns.saturating_add(timeout_ns);
+            latest = latest.max((due_ns, timeout_ns, direction.last_serial));
+        }
+    }
+    latest
+}
+
+/// Whether the first packet of a pair looks like an answer (Tranalyzer's direction rule).
+fn is_reply(packet: &Packet) -> bool {
+    const SERVICE_PORTS: u16 = 1024;
+    /// 8080, 8081, 8088, 8089.
+    const WEB_PORTS: (u16, u16) = (0xfff6, 8080);
+    const SYN_ACK: u8 = tcp_flags::bit::SYN | tcp_flags::bit::ACK;
+    (packet.src_port < SERVICE_PORTS && packet.src_port < packet.dst_port)
+        || packet.src_port & WEB_PORTS.0 == WEB_PORTS.1
+        || packet.tcp.present && packet.tcp.flags & SYN_ACK == SYN_ACK
+}
+
+fn count_macs(cold: &mut ColdDirection, packet: &Packet) {
+    for macs in &mut cold.macs {
+        if macs.packets == 0 {
+            macs.src = packet.src_mac;
+            macs.dst = packet.dst_mac;
+        }
+        if macs.src == packet.src_mac && macs.dst == packet.dst_mac {
+            macs.packets = macs.packets.saturating_add(1);
+            return;
+        }
+    }
+}
+
+fn nanoseconds(duration: Duration) -> i64 {
+    i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
+}

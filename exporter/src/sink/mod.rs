@@ -2,3 +2,4 @@
 
 pub mod netflow;
 pub mod profile;
+pub mod text;

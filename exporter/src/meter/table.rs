@@ -1,0 +1,216 @@
+//! The pairs in memory: an index by key over a slab, and what is kept of each pair.
+
+use foldhash::fast::RandomState;
+use hashbrown::HashTable;
+
+use super::key::Key;
+use super::tcp_states::{Connection, Side};
+use super::text::TextState;
+use super::{MacPair, Octets};
+
+/// One direction, as every packet of it needs it: 64 octets, a cache line.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Direction {
+    pub last_ns: i64,
+    /// The meter's count of packets at the last one: the order of use.
+    pub last_serial: u64,
+    pub packets: u64,
+    pub l7_total: u64,
+    pub ip_total: u64,
+    pub l7_min: u32,
+    pub l7_max: u32,
+    pub ip_min: u32,
+    pub ip_max: u32,
+    pub tcp_flags: u16,
+    pub tos: u8,
+    pub min_ttl: u8,
+    pub max_ttl: u8,
+    pub side: Side,
+}
+
+impl Default for Direction {
+    fn default() -> Self {
+        Direction {
+            last_ns: i64::MIN,
+            last_serial: 0,
+            packets: 0,
+            l7_total: 0,
+            ip_total: 0,
+            l7_min: u32::MAX,
+            l7_max: 0,
+            ip_min: u32::MAX,
+            ip_max: 0,
+            tcp_flags: 0,
+            tos: 0,
+            min_ttl: u8::MAX,
+            max_ttl: 0,
+            side: Side::default(),
+        }
+    }
+}
+
+impl Direction {
+    pub(super) fn l7(&self) -> Octets {
+        Octets {
+            total: self.l7_total,
+            min: self.l7_min,
+            max: self.l7_max,
+        }
+    }
+
+    pub(super) fn ip(&self) -> Octets {
+        Octets {
+            total: self.ip_total,
+            min: self.ip_min,
+            max: self.ip_max,
+        }
+    }
+}
+
+/// Both directions of a conversation.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Pair {
+    pub key: Key,
+    pub index: u64,
+    pub connection: Connection,
+    /// The ticket of its latest entry in the wheel.
+    pub ticket: u32,
+    /// The direction that is inverted (B) once there are two, or now.
+    pub inverted: u8,
+    pub directions: [Direction; 2],
+}
+
+/// One direction, as few packets need it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct ColdDirection {
+    pub first_ns: i64,
+    pub macs: [CountedMacs; 2],
+    pub icmp_type_code: u16,
+    pub vlan_tci: Option<u16>,
+    pub ether_type: u16,
+}
+
+/// A MAC pair; none while `packets` is 0.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct CountedMacs {
+    pub src: [u8; 6],
+    pub dst: [u8; 6],
+    pub packets: u32,
+}
+
+impl From<CountedMacs> for MacPair {
+    fn from(macs: CountedMacs) -> Self {
+        MacPair {
+            src: macs.src,
+            dst: macs.dst,
+            packets: u64::from(macs.packets),
+        }
+    }
+}
+
+/// The rest of a pair.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Cold {
+    pub directions: [ColdDirection; 2],
+    /// The wheel looks at the pair at this time or earlier.
+    pub filed_ns: i64,
+}
+
+/// All pairs.
+#[derive(Debug)]
+pub(super) struct Table {
+    index: HashTable<u32>,
+    state: RandomState,
+    pub pairs: Vec<Pair>,
+    pub cold: Vec<Cold>,
+    /// Empty unless text features are kept.
+    pub text: Vec<[TextState; 2]>,
+    keep_text: bool,
+    free: Vec<u32>,
+}
+
+impl Table {
+    pub(super) fn new(keep_text: bool) -> Self {
+        Table {
+            index: HashTable::new(),
+            state: RandomState::default(),
+            pairs: Vec::new(),
+            cold: Vec::new(),
+            text: Vec::new(),
+            keep_text,
+            free: Vec::new(),
+        }
+    }
+
+    pub(super) fn hash(&self, key: &Key) -> u64 {
+        key.hash(&self.state)
+    }
+
+    pub(super) fn find(&self, hash: u64, key: &Key) -> Option<u32> {
+        self.index
+            .find(hash, |id| {
+                self.pairs
+                    .get(*id as usize)
+                    .is_some_and(|pair| pair.key == *key)
+            })
+            .copied()
+    }
+
+    /// Adds a pair; its key must not be there.
+    pub(super) fn insert(&mut self, hash: u64, pair: Pair, cold: Cold) -> u32 {
+        let id = match self.free.pop() {
+            Some(id) => id,
+            None => {
+                let id = self.pairs.len() as u32;
+                self.pairs.push(Pair::default());
+                self.cold.push(Cold::default());
+                if self.keep_text {
+                    self.text.push(Default::default());
+                }
+                id
+            }
+        };
+        let at = id as usize;
+        if let (Some(slot), Some(cold_slot)) = (self.pairs.get_mut(at), self.cold.get_mut(at)) {
+            // Tickets go on counting: entries of the slot's former pair stay stale.
+            *slot = Pair {
+                ticket: slot.ticket.wrapping_add(1),
+                ..pair
+            };
+            *cold_slot = cold;
+        }
+        if let Some(text) = self.text.get_mut(at) {
+            *text = Default::default();
+        }
+        let Table {
+            index,
+            pairs,
+            state,
+            ..
+        } = self;
+        index.insert_unique(hash, id, |id| {
+            pairs
+                .get(*id as usize)
+                .map_or(0, |pair| pair.key.hash(state))
+        });
+        id
+    }
+
+    /// Takes a pair out of the index; its data stay until the place is used again.
+    pub(super) fn remove(&mut self, id: u32) {
+        let Some(pair) = self.pairs.get_mut(id as usize) else {
+            return;
+        };
+        let hash = pair.key.hash(&self.state);
+        pair.ticket = pair.ticket.wrapping_add(1);
+        if let Ok(entry) = self.index.find_entry(hash, |other| *other == id) {
+            entry.remove();
+            self.free.push(id);
+        }
+    }
+
+    /// The places of all pairs, in no order that means anything.
+    pub(super) fn ids(&self) -> impl Iterator<Item = u32> + '_ {
+        self.index.iter().copied()
+    }
+}

@@ -1,0 +1,229 @@
+//! The TCP state machine of a pair (Tranalyzer's tcpStates): it sets the time-outs and the flags of
+//! malformed connections.
+
+use crate::dissect::TcpFields;
+
+/// The bits of tcpStatesAFlags.
+pub mod anomaly {
+    /// Malformed establishment.
+    pub const ESTABLISHMENT: u8 = 0x01;
+    /// Malformed teardown.
+    pub const TEARDOWN: u8 = 0x02;
+    /// Bad flags while established.
+    pub const FLAGS: u8 = 0x04;
+    /// Packets after the connection was closed.
+    pub const AFTER_CLOSE: u8 = 0x08;
+    /// Packets after a reset.
+    pub const AFTER_RESET: u8 = 0x10;
+    /// This direction sent a reset.
+    pub const RESET_SENT: u8 = 0x40;
+    /// Looks like a scan.
+    pub const EVIL: u8 = 0x80;
+}
+
+const FIN: u8 = 0x01;
+const SYN: u8 = 0x02;
+const RST: u8 = 0x04;
+const ACK: u8 = 0x10;
+
+/// What a direction's time-out depends on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[repr(u8)]
+pub(super) enum State {
+    /// No TCP, or a packet that says nothing.
+    #[default]
+    Idle,
+    New,
+    Established,
+    Closing,
+    Closed,
+    Reset,
+}
+
+/// How far a connection has come.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+enum Progress {
+    /// No packet yet.
+    #[default]
+    Begin,
+    /// A SYN, by direction 0 or 1.
+    Syn(u8),
+    /// The answer to the SYN of this direction.
+    SynAck(u8),
+    /// Open.
+    Open,
+    /// Both FINs are acknowledged.
+    Closed,
+    /// Reset.
+    Reset,
+}
+
+/// The connection as both directions see it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Connection {
+    /// The acknowledgment awaited from the other side for this direction's SYN or FIN.
+    awaited: [u32; 2],
+    progress: Progress,
+    /// Opened by a proper handshake.
+    established: bool,
+    /// Closed by both sides.
+    torn_down: bool,
+    fin: [bool; 2],
+    fin_acked: [bool; 2],
+}
+
+/// What the machine writes of a direction.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Side {
+    pub state: State,
+    pub flags: u8,
+}
+
+impl Connection {
+    /// Takes a packet of direction `from` (0 or 1) into account.
+    pub(super) fn packet(
+        &mut self,
+        from: usize,
+        tcp: &TcpFields,
+        l7_octets: u32,
+        sides: [&mut Side; 2],
+    ) {
+        let [zero, one] = sides;
+        let (own, other) = if from == 0 { (zero, one) } else { (one, zero) };
+        if tcp.flags & RST != 0 {
+            self.reset(tcp, own, other);
+            return;
+        }
+        match self.progress {
+            Progress::Reset => own.flags |= anomaly::AFTER_RESET,
+            Progress::Closed => own.flags |= anomaly::AFTER_CLOSE,
+            Progress::Open => self.open(from, tcp, l7_octets, own, other),
+            Progress::Begin | Progress::Syn(_) | Progress::SynAck(_) => {
+                self.opening(from, tcp, l7_octets, own, other);
+            }
+        }
+    }
+
+    fn reset(&mut self, tcp: &TcpFields, own: &mut Side, other: &mut Side) {
+        own.flags |= anomaly::RESET_SENT;
+        match self.progress {
+            Progress::Begin => own.flags |= anomaly::EVIL,
+            Progress::Open if tcp.flags & ACK == 0 => {
+                own.flags |= anomaly::FLAGS;
+                other.flags |= anomaly::FLAGS;
+            }
+            Progress::Reset => own.flags |= anomaly::AFTER_RESET,
+            _ => {}
+        }
+        self.progress = Progress::Reset;
+        own.state = State::Reset;
+        other.state = State::Reset;
+    }
+
+    fn opening(
+        &mut self,
+        from: usize,
+        tcp: &TcpFields,
+        l7_octets: u32,
+        own: &mut Side,
+        other: &mut Side,
+    ) {
+        let acknowledges = |awaited: &[u32; 2]| {
+            awaited
+                .get(1 - from)
+                .is_some_and(|awaited| *awaited == tcp.acknowledgment)
+        };
+        match tcp.flags & (SYN | ACK | FIN) {
+            SYN => {
+                self.progress = Progress::Syn(from as u8);
+                self.await_ack(from, tcp.sequence.wrapping_add(1));
+                own.state = State::New;
+            }
+            f if f == SYN | ACK => {
+                let answers =
+                    self.progress == Progress::Syn(1 - from as u8) && acknowledges(&self.awaited);
+                if answers {
+                    self.progress = Progress::SynAck(1 - from as u8);
+                } else if self.progress == Progress::Begin {
+                    self.progress = Progress::Syn(from as u8);
+                }
+                self.await_ack(from, tcp.sequence.wrapping_add(1));
+                own.state = State::New;
+            }
+            ACK => {
+                self.established =
+                    self.progress == Progress::SynAck(from as u8) && acknowledges(&self.awaited);
+                self.progress = Progress::Open;
+                own.state = State::Established;
+                other.state = State::Established;
+            }
+            f if f == FIN | ACK => {
+                if self.progress == Progress::Begin {
+                    own.flags |= anomaly::EVIL;
+                }
+                self.progress = Progress::Open;
+                self.open(from, tcp, l7_octets, own, other);
+            }
+            0 => {
+                own.flags |= anomaly::EVIL;
+                self.progress = Progress::Open;
+                own.state = State::Established;
+                other.state = State::Established;
+            }
+            _ => own.flags |= anomaly::EVIL,
+        }
+    }
+
+    fn open(
+        &mut self,
+        from: usize,
+        tcp: &TcpFields,
+        l7_octets: u32,
+        own: &mut Side,
+        other: &mut Side,
+    ) {
+        if tcp.flags & SYN != 0 || tcp.flags & ACK == 0 {
+            own.flags |= anomaly::FLAGS;
+            other.flags |= anomaly::FLAGS;
+        }
+        let to = 1 - from;
+        if tcp.flags & ACK != 0
+            && self.fin.get(to).copied().unwrap_or(false)
+            && self.awaited.get(to).copied() == Some(tcp.acknowledgment)
+            && let Some(acked) = self.fin_acked.get_mut(to)
+        {
+            *acked = true;
+        }
+        if tcp.flags & FIN != 0 {
+            if let Some(fin) = self.fin.get_mut(from) {
+                *fin = true;
+            }
+            self.await_ack(from, tcp.sequence.wrapping_add(l7_octets).wrapping_add(1));
+            own.state = State::Closing;
+        }
+        if self.fin_acked == [true; 2] {
+            self.torn_down = true;
+            self.progress = Progress::Closed;
+            own.state = State::Closed;
+            other.state = State::Closed;
+        }
+    }
+
+    fn await_ack(&mut self, from: usize, acknowledgment: u32) {
+        if let Some(awaited) = self.awaited.get_mut(from) {
+            *awaited = acknowledgment;
+        }
+    }
+
+    /// The bits that only the end of the pair decides.
+    pub(super) fn final_flags(&self, both_directions: bool) -> u8 {
+        let mut flags = 0;
+        if !self.established || !both_directions {
+            flags |= anomaly::ESTABLISHMENT;
+        }
+        if !self.torn_down || !both_directions {
+            flags |= anomaly::TEARDOWN;
+        }
+        flags
+    }
+}
