@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 
+use crate::meter::TcpTimeouts;
+
 /// Reads a capture, makes flows of it and exports them as NetFlow v9 or IPFIX.
 #[derive(Parser, Clone, Debug)]
 #[command(name = "t2x", version, max_term_width = 100, after_help = ENVIRONMENT)]
@@ -68,6 +70,9 @@ pub struct Cli {
     /// A flow ends after so many seconds without a packet
     #[arg(long, value_name = "S", value_parser = parse_seconds, default_value = "182", help_heading = METER)]
     pub idle_timeout: Duration,
+    /// Time-outs of the TCP states: connecting, established, closing, closed, reset
+    #[arg(long, value_name = "NEW,EST,CLOSING,CLOSED,RESET", value_parser = parse_tcp_timeouts, default_value = "120,610,120,10,0.1", help_heading = METER)]
+    pub tcp_timeouts: TcpTimeouts,
 }
 
 const EXPORT: &str = "NetFlow export";
@@ -224,5 +229,35 @@ fn parse_seconds(text: &str) -> Result<Duration, String> {
     duration.ok_or_else(|| format!("seconds, above 0 and up to {MAX_SECONDS}, expected"))
 }
 
+fn parse_tcp_timeouts(text: &str) -> Result<TcpTimeouts, String> {
+    let seconds: Vec<Duration> = text
+        .split(',')
+        .map(parse_seconds)
+        .collect::<Result<_, _>>()?;
+    match seconds[..] {
+        [new, established, closing, closed, reset] => Ok(TcpTimeouts {
+            new,
+            established,
+            closing,
+            closed,
+            reset,
+        }),
+        _ => Err("five times in seconds, with commas between them, expected".to_owned()),
+    }
+}
+
 /// Longer than any capture: a century.
 const MAX_SECONDS: f64 = 3_155_760_000.0;
+
+/// What is wrong with a command line, in one line: clap's sentence and its tips without the usage below.
+#[must_use]
+pub fn one_line(error: &clap::Error) -> String {
+    let text = error.render().to_string();
+    let lines = text.lines().take_while(|line| !line.starts_with("Usage:"));
+    let lines = lines
+        .map(str::trim)
+        .filter(|line| !line.is_empty() && !line.starts_with("For more"));
+    let text = lines.collect::<Vec<_>>().join("; ");
+    let text = text.strip_prefix("error: ").unwrap_or(&text);
+    format!("{text} (t2x --help tells more)")
+}

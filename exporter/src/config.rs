@@ -8,6 +8,7 @@ use crate::capture::STDIN;
 use crate::cli::{
     self, Cli, ExportTime, Metric, ProfileKind, Rate, SinkKind, SocketType, TimeRule, Version,
 };
+use crate::meter::MeterConfig;
 
 /// Everything [`run`](crate::run::run) needs to know.
 #[derive(Clone, PartialEq, Debug)]
@@ -18,8 +19,8 @@ pub struct Config {
     pub netflow: Option<NetflowConfig>,
     /// The text sink, if it runs.
     pub text: Option<TextOutput>,
-    /// A flow ends after so long without a packet.
-    pub idle_timeout: Duration,
+    /// How flows are told apart and when they end.
+    pub meter: MeterConfig,
 }
 
 /// The NetFlow sink and its way to the collector.
@@ -100,7 +101,12 @@ impl Config {
         let input = cli.read.clone().ok_or(UsageError::NoInput)?;
         let runs = |kind| cli.sink.contains(&kind);
         let text = runs(SinkKind::Text).then(|| text_output(cli.write.as_deref(), &input));
-        let idle_timeout = cli.idle_timeout;
+        let meter = MeterConfig {
+            idle_timeout: cli.idle_timeout,
+            tcp_timeouts: cli.tcp_timeouts,
+            text: text.is_some(),
+            ..MeterConfig::default()
+        };
         let netflow = if runs(SinkKind::Netflow) || cli.sink.is_empty() {
             Some(NetflowConfig::new(cli, variable)?)
         } else {
@@ -110,7 +116,7 @@ impl Config {
             input,
             netflow,
             text,
-            idle_timeout,
+            meter,
         })
     }
 }
@@ -248,7 +254,7 @@ mod tests {
         };
         assert_eq!(netflow(&[], &[]), expect);
         let config = config(&[], &[]).unwrap();
-        assert_eq!(config.idle_timeout, Duration::from_secs(182));
+        assert_eq!(config.meter, MeterConfig::default());
         assert_eq!(config.text, None);
     }
 

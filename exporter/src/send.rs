@@ -23,7 +23,7 @@ const TRIES: u32 = 100;
 #[derive(Debug, thiserror::Error)]
 pub enum SendError {
     /// The name has no address.
-    #[error("cannot resolve the collector's name {host}: {source}")]
+    #[error("cannot resolve the collector's name {host}")]
     Resolve {
         /// The name.
         host: String,
@@ -34,7 +34,7 @@ pub enum SendError {
     #[error("the collector's name {0} has no address")]
     NoAddress(String),
     /// No socket, or nobody listens.
-    #[error("cannot reach the collector {address} over {transport}: {source}{hint}")]
+    #[error("cannot reach the collector {address} over {transport}{hint}")]
     Connect {
         /// Where to.
         address: SocketAddr,
@@ -42,7 +42,7 @@ pub enum SendError {
         transport: &'static str,
         /// The system's answer.
         source: std::io::Error,
-        /// What to do, with its own separator, or nothing.
+        /// What to look at, in parentheses, or nothing.
         hint: &'static str,
     },
 }
@@ -258,11 +258,7 @@ fn connect_error(address: SocketAddr, kind: SocketType, source: std::io::Error) 
             SocketType::Tcp => "TCP",
         },
         source,
-        hint: if refused {
-            "; is the collector started?"
-        } else {
-            ""
-        },
+        hint: if refused { " (is it started?)" } else { "" },
     }
 }
 
@@ -443,10 +439,9 @@ mod tests {
     #[test]
     fn names_that_cannot_be_resolved_are_told() {
         let error = Sender::connect(&config(&["--nf-addr", "no.such.name.invalid"])).unwrap_err();
-        let text = error.to_string();
-        assert!(
-            text.starts_with("cannot resolve the collector's name no.such.name.invalid: "),
-            "{text}"
+        assert_eq!(
+            error.to_string(),
+            "cannot resolve the collector's name no.such.name.invalid"
         );
     }
 
@@ -458,9 +453,8 @@ mod tests {
             .unwrap()
             .port();
         let error = Sender::connect(&to_port(port, &["--nf-socktype", "tcp"])).unwrap_err();
-        let expect = format!(
-            "cannot reach the collector 127.0.0.1:{port} over TCP: Connection refused (os error 111); is the collector started?"
-        );
+        let expect =
+            format!("cannot reach the collector 127.0.0.1:{port} over TCP (is it started?)");
         assert_eq!(error.to_string(), expect);
     }
 

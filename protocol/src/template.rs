@@ -3,8 +3,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::error::{DecodeError, DecodeErrorKind};
-use crate::reader::{Reader, Truncated};
+use crate::reader::Reader;
 
 /// The enterprise number that marks the reverse direction of an IANA element (RFC 5103 section 6.1).
 pub const REVERSE_PEN: u32 = 29305;
@@ -206,30 +205,6 @@ fn least_octets(field: FieldSpecifier) -> usize {
         1
     } else {
         usize::from(field.length)
-    }
-}
-
-/// A template record as read from the wire, unchecked.
-#[derive(Debug)]
-pub(crate) struct Definition {
-    /// Where it begins in the message.
-    pub offset: usize,
-    pub id: u16,
-    pub kind: TemplateKind,
-    /// None at all is a withdrawal in IPFIX.
-    pub fields: Vec<FieldSpecifier>,
-}
-
-/// A template record ends before its fields do.
-pub(crate) fn truncated(id: u16, at: Truncated) -> DecodeError {
-    let kind = DecodeErrorKind::TruncatedTemplate {
-        id,
-        wanted: at.wanted,
-        left: at.left,
-    };
-    DecodeError {
-        offset: at.offset,
-        kind,
     }
 }
 

@@ -37,16 +37,21 @@ const fn column(
 
 /// The columns in their order.
 static COLUMNS: [Column; 38] = [
-    column("C", "dir", "Flow direction", |r, w| write!(w, "{}", r.letter)),
+    column("C", "dir", "Flow direction", |r, w| {
+        write!(w, "{}", r.letter)
+    }),
     column("U64", "flowInd", "Flow index", |r, w| {
         write!(w, "{}", r.flow.index)
     }),
     column("H64", "flowStat", "Flow status and warnings", |r, w| {
         write!(w, "{:#018x}", r.flow.status)
     }),
-    column("U64.U32", "timeFirst", "Time of the first packet", |r, w| {
-        seconds(w, r.flow.first_ns)
-    }),
+    column(
+        "U64.U32",
+        "timeFirst",
+        "Time of the first packet",
+        |r, w| seconds(w, r.flow.first_ns),
+    ),
     column("U64.U32", "timeLast", "Time of the last packet", |r, w| {
         seconds(w, r.flow.last_ns)
     }),
@@ -65,16 +70,20 @@ static COLUMNS: [Column; 38] = [
     column("U16:R", "vlanID", "VLAN tags", |r, w| {
         list(w, r.text.vlans.tags(), |w, tci| write!(w, "{tci}"))
     }),
-    column("IPX", "srcIP", "Source address", |r, w| match r.flow.endpoints {
-        Endpoints::Ip { src, .. } => write!(w, "{src}"),
-        Endpoints::Link => w.write_all(b"-"),
+    column("IPX", "srcIP", "Source address", |r, w| {
+        match r.flow.endpoints {
+            Endpoints::Ip { src, .. } => write!(w, "{src}"),
+            Endpoints::Link => w.write_all(b"-"),
+        }
     }),
     column("U16", "srcPort", "Source port", |r, w| {
         write!(w, "{}", ports(r.flow).0)
     }),
-    column("IPX", "dstIP", "Destination address", |r, w| match r.flow.endpoints {
-        Endpoints::Ip { dst, .. } => write!(w, "{dst}"),
-        Endpoints::Link => w.write_all(b"-"),
+    column("IPX", "dstIP", "Destination address", |r, w| {
+        match r.flow.endpoints {
+            Endpoints::Ip { dst, .. } => write!(w, "{dst}"),
+            Endpoints::Link => w.write_all(b"-"),
+        }
     }),
     column("U16", "dstPort", "Destination port", |r, w| {
         write!(w, "{}", ports(r.flow).1)
@@ -163,9 +172,12 @@ static COLUMNS: [Column; 38] = [
     column("H16", "tcpAnomaly", "TCP anomalies", |r, w| {
         write!(w, "{:#06x}", r.text.tcp_anomaly)
     }),
-    column("H8", "tcpStatesAFlags", "TCP state machine anomalies", |r, w| {
-        write!(w, "{:#04x}", r.flow.tcp_states)
-    }),
+    column(
+        "H8",
+        "tcpStatesAFlags",
+        "TCP state machine anomalies",
+        |r, w| write!(w, "{:#04x}", r.flow.tcp_states),
+    ),
 ];
 
 /// Writes `PREFIX_flows.txt`.
@@ -304,7 +316,12 @@ fn distinct(
 fn seconds(out: &mut dyn Write, ns: i64) -> io::Result<()> {
     let sign = if ns < 0 { "-" } else { "" };
     let ns = ns.unsigned_abs();
-    write!(out, "{sign}{}.{:09}", ns / 1_000_000_000, ns % 1_000_000_000)
+    write!(
+        out,
+        "{sign}{}.{:09}",
+        ns / 1_000_000_000,
+        ns % 1_000_000_000
+    )
 }
 
 fn duration_ns(flow: &Flow) -> i64 {

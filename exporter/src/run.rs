@@ -1,0 +1,271 @@
+//! From the capture to the sinks: what `t2x` does once it knows what to do.
+//!
+//! This thread reads, dissects and meters; [`export`](crate::export) encodes and sends on another.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::TimeVal;
+
+use crate::capture::{Batch, CaptureFile, Format, LinkType};
+use crate::cli::{ProfileKind, SocketType, Version};
+use crate::config::{Config, NetflowConfig};
+use crate::dissect::{Dissector, Packet};
+use crate::export::{ExportCounters, Exporter};
+use crate::meter::Meter;
+use crate::meter::flow::{Flow, FlowSink};
+use crate::progress::Progress;
+use crate::report::{FlowCounters, NetflowTarget, PacketCounters, Report, Usage};
+use crate::send::Sender;
+use crate::text_files::TextFiles;
+
+/// Packets that go to the meter together.
+const PACKETS: usize = 64;
+
+/// What came of a run.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The end report.
+    pub report: Report,
+    /// What went wrong after the start, one sentence each. Empty: all is fine.
+    pub failures: Vec<String>,
+}
+
+/// Reads the capture of `config` to its end, or until `stop` is set, and brings its flows to the sinks.
+///
+/// # Errors
+/// What keeps the run from starting: a capture or collector that cannot be opened, an output file that
+/// cannot be created. Later trouble is told in the [`Outcome`], with everything before it delivered.
+pub fn run(config: &Config, stop: &AtomicBool) -> anyhow::Result<Outcome> {
+    let start = Instant::now();
+    let mut capture = CaptureFile::open(&config.input)?;
+    let info = capture.info();
+    if let Some(link) = info.link
+        && info.format != Format::Pcapng
+        && !Dissector::knows(link)
+    {
+        bail!("{}: link type {link} is not supported", capture.path());
+    }
+    let mut sinks = Sinks::open(config)?;
+    let mut pass = Pass::new(config);
+    let mut failures = Vec::new();
+    let mut progress = Progress::new(capture.size());
+    loop {
+        if stop.load(Ordering::Relaxed) || sinks.all_failed() {
+            break;
+        }
+        match capture.next_batch() {
+            Ok(Some(batch)) => pass.batch(batch, &mut sinks)?,
+            Ok(None) => break,
+            Err(error) => {
+                failures.push(error.to_string());
+                break;
+            }
+        }
+        progress.at(capture.offset());
+    }
+    progress.done();
+    pass.meter.finish(&mut sinks);
+    if let Some(link) = pass.unknown_link {
+        let packets = pass.dissector.counters().unknown_link;
+        failures.push(format!(
+            "{}: link type {link} is not supported: {packets} packets left out",
+            capture.path()
+        ));
+    }
+    let flows = sinks.flows;
+    let (netflow, text) = sinks.finish(&mut failures)?;
+    let report = Report {
+        input: capture.path().to_owned(),
+        info: capture.info(),
+        size: capture.size(),
+        read: capture.offset(),
+        packets: pass.packets,
+        meter: *pass.meter.stats(),
+        flows,
+        netflow,
+        text,
+        usage: usage(start),
+    };
+    Ok(Outcome { report, failures })
+}
+
+/// Frames to packets to flows.
+struct Pass {
+    dissector: Dissector,
+    meter: Meter,
+    waiting: Vec<Packet>,
+    packets: PacketCounters,
+    /// The first link type that nobody can dissect.
+    unknown_link: Option<LinkType>,
+}
+
+impl Pass {
+    fn new(config: &Config) -> Self {
+        Pass {
+            dissector: Dissector::new(),
+            meter: Meter::new(config.meter),
+            waiting: vec![Packet::default(); PACKETS],
+            packets: PacketCounters::default(),
+            unknown_link: None,
+        }
+    }
+
+    fn batch(&mut self, batch: Batch<'_>, sinks: &mut Sinks<'_>) -> anyhow::Result<()> {
+        let mut waiting = 0;
+        for frame in batch {
+            if self.packets.first_ns.is_none() {
+                sinks.begin(frame.ts_ns)?;
+            }
+            self.packets
+                .count(frame.ts_ns, frame.captured.len(), frame.original_len);
+            let Some(packet) = self.waiting.get_mut(waiting) else {
+                continue;
+            };
+            if self.dissector.dissect(&frame, packet) {
+                waiting += 1;
+            } else if !Dissector::knows(frame.link) {
+                self.unknown_link.get_or_insert(frame.link);
+            }
+            if waiting == PACKETS {
+                self.meter.packets(&self.waiting, sinks);
+                waiting = 0;
+            }
+        }
+        self.meter
+            .packets(self.waiting.get(..waiting).unwrap_or_default(), sinks);
+        if let Some(exporter) = &mut sinks.exporter {
+            exporter.flush();
+        }
+        Ok(())
+    }
+}
+
+/// Everything that takes flows.
+struct Sinks<'a> {
+    flows: FlowCounters,
+    netflow: Option<&'a NetflowConfig>,
+    /// Connected at once, so that a wrong address is told before the capture is read.
+    sender: Option<Sender>,
+    target: Option<NetflowTarget>,
+    /// Takes over the sender with the first packet, whose time it needs.
+    exporter: Option<Exporter>,
+    text: Option<TextFiles>,
+}
+
+impl<'a> Sinks<'a> {
+    fn open(config: &'a Config) -> anyhow::Result<Self> {
+        let netflow = config.netflow.as_ref();
+        let sender = netflow.map(Sender::connect).transpose()?;
+        let target = netflow
+            .zip(sender.as_ref())
+            .map(|(config, sender)| target(config, sender));
+        let text = config.text.as_ref().map(TextFiles::create).transpose()?;
+        Ok(Sinks {
+            flows: FlowCounters::default(),
+            netflow,
+            sender,
+            target,
+            exporter: None,
+            text,
+        })
+    }
+
+    /// The first packet was read.
+    fn begin(&mut self, first_ns: i64) -> anyhow::Result<()> {
+        if let Some((config, sender)) = self.netflow.zip(self.sender.take()) {
+            let exporter = Exporter::start(config, sender, first_ns);
+            self.exporter = Some(exporter.context("cannot make NetFlow messages")?);
+        }
+        Ok(())
+    }
+
+    /// Nobody takes flows any more.
+    fn all_failed(&self) -> bool {
+        self.netflow.is_none() && self.text.as_ref().is_none_or(|text| text.failed())
+    }
+
+    /// Ends all sinks and gathers what became of the flows.
+    fn finish(
+        self,
+        failures: &mut Vec<String>,
+    ) -> anyhow::Result<(Option<(NetflowTarget, ExportCounters)>, Vec<String>)> {
+        let mut counters = ExportCounters::default();
+        if let Some(exporter) = self.exporter {
+            counters = exporter.finish().context("the export thread has failed")?;
+        } else if let Some(sender) = self.sender {
+            counters.sent = sender.finish();
+        }
+        for lost in &counters.sent.lost {
+            failures.push(format!(
+                "{} messages with {} flow records were not sent: {}",
+                lost.messages, lost.records, lost.cause
+            ));
+        }
+        if let Some((flows, reason)) = &counters.not_encoded {
+            failures.push(format!("{flows} flows were not sent: {reason}"));
+        }
+        let text = match self.text {
+            None => Vec::new(),
+            Some(text) => text.finish().unwrap_or_else(|error| {
+                failures.push(format!("{:#}", anyhow::Error::from(error)));
+                Vec::new()
+            }),
+        };
+        Ok((self.target.map(|target| (target, counters)), text))
+    }
+}
+
+impl FlowSink for Sinks<'_> {
+    fn pair(&mut self, now_ns: i64, first: &Flow, second: Option<&Flow>) {
+        self.flows.pair(now_ns, first, second);
+        if let Some(exporter) = &mut self.exporter {
+            exporter.pair(now_ns, first, second);
+        }
+        if let Some(text) = &mut self.text {
+            text.pair(now_ns, first, second);
+        }
+    }
+}
+
+fn target(config: &NetflowConfig, sender: &Sender) -> NetflowTarget {
+    let version = match config.version {
+        Version::V9 => "NetFlow v9",
+        Version::Ipfix => "IPFIX",
+    };
+    let transport = match config.socket_type {
+        SocketType::Udp => "UDP",
+        SocketType::Tcp => "TCP",
+    };
+    NetflowTarget {
+        path: format!("{version} over {transport} to {}", sender.address()),
+        profile: match config.profile {
+            ProfileKind::T2 => "t2",
+            ProfileKind::Standard => "standard",
+        },
+        metric: config.metric,
+    }
+}
+
+fn usage(start: Instant) -> Usage {
+    let elapsed = start.elapsed();
+    let duration = |time: TimeVal| {
+        Duration::new(
+            time.tv_sec().unsigned_abs(),
+            time.tv_usec().unsigned_abs() as u32 * 1000,
+        )
+    };
+    match getrusage(UsageWho::RUSAGE_SELF) {
+        Ok(usage) => Usage {
+            elapsed,
+            cpu: duration(usage.user_time()) + duration(usage.system_time()),
+            memory: usage.max_rss().unsigned_abs() * 1024,
+        },
+        Err(_) => Usage {
+            elapsed,
+            ..Usage::default()
+        },
+    }
+}

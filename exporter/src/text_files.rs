@@ -1,0 +1,107 @@
+//! The files of the text sink, or standard output.
+
+use std::fs::File;
+use std::io::{self, BufWriter, ErrorKind, Write};
+use std::path::{Path, PathBuf};
+
+use crate::config::TextOutput;
+use crate::meter::{Flow, FlowSink};
+use crate::sink::text::{TextSink, write_headers};
+
+/// Octets that are written at once.
+const BUFFER: usize = 1 << 18;
+
+/// A text file that cannot be written.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write {name}")]
+pub struct TextError {
+    /// The file, or `standard output`.
+    name: String,
+    #[source]
+    source: io::Error,
+}
+
+/// Where flows are printed to.
+pub struct TextFiles {
+    sink: TextSink<BufWriter<Box<dyn Write>>>,
+    /// The file of the flows first.
+    names: Vec<String>,
+}
+
+impl TextFiles {
+    /// Creates the files. That of the column headers is complete then.
+    ///
+    /// # Errors
+    /// When one cannot be created or written.
+    pub fn create(output: &TextOutput) -> Result<Self, TextError> {
+        let mut names = Vec::new();
+        let out: Box<dyn Write> = match output {
+            TextOutput::Stdout => {
+                names.push("standard output".to_owned());
+                Box::new(io::stdout())
+            }
+            TextOutput::Prefix(prefix) => {
+                let (flows, headers) = (with(prefix, "_flows.txt"), with(prefix, "_headers.txt"));
+                let file = create(&flows)?;
+                let mut descriptions = BufWriter::new(create(&headers)?);
+                let written = write_headers(&mut descriptions).and_then(|()| descriptions.flush());
+                written.map_err(|source| error(&headers, source))?;
+                names.extend([flows, headers].map(|path| path.display().to_string()));
+                Box::new(file)
+            }
+        };
+        // Nothing reaches the file before the buffer is full.
+        match TextSink::new(BufWriter::with_capacity(BUFFER, out)) {
+            Ok(sink) => Ok(TextFiles { sink, names }),
+            Err(source) => Err(TextError {
+                name: names.swap_remove(0),
+                source,
+            }),
+        }
+    }
+
+    /// Nothing is written any more.
+    #[must_use]
+    pub fn failed(&self) -> bool {
+        self.sink.error().is_some()
+    }
+
+    /// Writes what is left; gives the names of the files. Whoever closes a pipe early has read enough: no failure.
+    ///
+    /// # Errors
+    /// The first error of all.
+    pub fn finish(self) -> Result<Vec<String>, TextError> {
+        let mut names = self.names;
+        match self.sink.finish().and_then(|mut out| out.flush()) {
+            Ok(()) => Ok(names),
+            Err(broken) if broken.kind() == ErrorKind::BrokenPipe => Ok(names),
+            Err(source) => Err(TextError {
+                name: names.swap_remove(0),
+                source,
+            }),
+        }
+    }
+}
+
+impl FlowSink for TextFiles {
+    fn pair(&mut self, now_ns: i64, first: &Flow, second: Option<&Flow>) {
+        self.sink.pair(now_ns, first, second);
+    }
+}
+
+fn with(prefix: &Path, ending: &str) -> PathBuf {
+    let mut name = prefix.as_os_str().to_owned();
+    name.push(ending);
+    name.into()
+}
+
+fn create(path: &Path) -> Result<File, TextError> {
+    File::create(path).map_err(|source| error(path, source))
+}
+
+fn error(path: &Path, source: io::Error) -> TextError {
+    TextError {
+        name: path.display().to_string(),
+        source,
+    }
+}

@@ -1,0 +1,334 @@
+//! What arrives at a collector: layouts, values, times, message sizes, and the way to it.
+
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::process::Stdio;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use crate::support::{Capture, Collector, Record, START_US, decode};
+use clap::Parser;
+use exporter::cli::Cli;
+use exporter::config::Config;
+use exporter::run::{Outcome, run};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+/// Runs the library on a capture; what the collector got.
+fn export(capture: &Capture, args: &[&str]) -> (Outcome, Vec<Vec<u8>>) {
+    let collector = Collector::new();
+    let file = capture.file();
+    let port = collector.port();
+    let start = [
+        "t2x",
+        "-r",
+        file.path().to_str().unwrap(),
+        "--nf-port",
+        &port,
+    ];
+    let cli = Cli::try_parse_from(start.iter().chain(args)).unwrap();
+    let config = Config::new(cli, &|_| None).unwrap();
+    let outcome = run(&config, &AtomicBool::new(false)).unwrap();
+    assert_eq!(outcome.failures, Vec::<String>::new());
+    (outcome, collector.datagrams())
+}
+
+fn records(capture: &Capture, args: &[&str]) -> Vec<Record> {
+    decode(&export(capture, args).1)
+}
+
+/// A request of two packets and its answer.
+fn conversation() -> Capture {
+    Capture::new()
+        .udp(0, (1, 2), (5000, 53), 30)
+        .udp(500, (1, 2), (5000, 53), 10)
+        .udp(1_500_000, (2, 1), (53, 5000), 400)
+}
+
+/// Octets of Tranalyzer's fields after the times.
+const T2: [(u16, u16); 21] = [
+    (2, 8),
+    (1, 8),
+    (8, 4),
+    (12, 4),
+    (7, 2),
+    (11, 2),
+    (25, 2),
+    (26, 2),
+    (58, 2),
+    (6, 1),
+    (60, 1),
+    (61, 1),
+    (4, 1),
+    (5, 1),
+    (52, 1),
+    (53, 1),
+    (39, 1),
+    (80, 6),
+    (56, 6),
+    (57, 6),
+    (81, 6),
+];
+
+#[test]
+fn profile_t2_has_tranalyzers_fields() {
+    let records = records(&conversation(), &[]);
+    let [a, b] = &records[..] else {
+        panic!("{records:?}")
+    };
+    assert_eq!(
+        (a.template, a.message.version, a.message.domain),
+        (256, 9, 666)
+    );
+    assert_eq!(a.layout()[..2], [(22, 4), (21, 4)]);
+    assert_eq!(a.layout()[2..], T2);
+    // Layer 7 octets, and the smallest and largest packet by the same measure.
+    assert_eq!(
+        [a.number(2), a.number(1), a.number(25), a.number(26)],
+        [2, 40, 10, 30]
+    );
+    assert_eq!(
+        (a.ipv4(8).to_string(), a.ipv4(12).to_string()),
+        ("10.0.0.1".into(), "10.0.0.2".into())
+    );
+    assert_eq!(
+        [a.number(7), a.number(11), a.number(4), a.number(61)],
+        [5000, 53, 17, 0]
+    );
+    assert_eq!(
+        [
+            a.number(5),
+            a.number(52),
+            a.number(53),
+            a.number(60),
+            a.number(39)
+        ],
+        [0x20, 63, 63, 4, 1]
+    );
+    assert_eq!(
+        (a.value(56), a.value(80)),
+        (&[2, 0, 0, 0, 0, 1][..], &[2, 0, 0, 0, 0, 2][..])
+    );
+    assert_eq!((a.number(57), a.number(81)), (0, 0));
+    assert_eq!(
+        [
+            b.number(2),
+            b.number(1),
+            b.number(7),
+            b.number(11),
+            b.number(61)
+        ],
+        [1, 400, 53, 5000, 1]
+    );
+}
+
+/// Milliseconds since 1970 of elements 22 and 21, by the header's time and uptime.
+fn times(record: &Record) -> [u64; 2] {
+    let boot = record.message.export_ms - u64::from(record.message.uptime_ms.unwrap());
+    [22, 21].map(|id| boot + record.number(id))
+}
+
+#[test]
+fn times_are_exact_to_the_millisecond() {
+    let start = START_US / 1000;
+    let v9 = records(&conversation(), &[]);
+    assert_eq!(times(&v9[0]), [start, start]);
+    assert_eq!(times(&v9[1]), [start + 1500, start + 1500]);
+    let ipfix = records(&conversation(), &["--nf-version", "10"]);
+    assert_eq!(
+        [152, 153].map(|id| ipfix[1].number(id)),
+        [start + 1500, start + 1500]
+    );
+    // T2's old rule: counted from the whole second, 0 becomes 1.
+    let second = start / 1000 * 1000;
+    let t2 = records(&conversation(), &["--time-rule", "t2"]);
+    assert_eq!(times(&t2[0]), [second + 1, second + 1]);
+    assert_eq!(times(&t2[1]), [second + 1500, second + 1500]);
+}
+
+#[test]
+fn the_header_time_is_the_packet_clock_unless_told_otherwise() {
+    let packet = records(&conversation(), &["--nf-version", "10"]);
+    // IPFIX has whole seconds.
+    assert_eq!(packet[0].message.export_ms / 1000, START_US / 1_000_000 + 1);
+    let now = records(
+        &conversation(),
+        &["--nf-version", "10", "--export-time", "now"],
+    );
+    let year_2024_ms = 1_704_067_200_000;
+    assert!(now[0].message.export_ms > year_2024_ms);
+    assert_eq!(now[0].number(152), START_US / 1000);
+}
+
+#[test]
+fn profile_standard_counts_ip_octets() {
+    let records = records(&conversation(), &["--nf-version", "10"]);
+    let [a, b] = &records[..] else {
+        panic!("{records:?}")
+    };
+    assert_eq!((a.template, a.message.domain), (256, 0));
+    assert_eq!(
+        [a.number(2), a.number(1), a.number(401)],
+        [2, 40 + 2 * 28, 40]
+    );
+    assert_eq!([a.number(25), a.number(26)], [38, 58]);
+    assert_eq!([a.number(136), b.number(136), b.number(61)], [4, 4, 1]);
+    assert_eq!(a.layout().iter().find(|(id, _)| *id == 6), Some(&(6, 2)));
+    let l7 = records_of_bytes_l7();
+    assert_eq!([l7.number(1), l7.number(401), l7.number(26)], [40, 40, 30]);
+}
+
+fn records_of_bytes_l7() -> Record {
+    records(&conversation(), &["--nf-version", "10", "--bytes", "l7"]).remove(0)
+}
+
+#[test]
+fn profile_t2_over_ipfix() {
+    let records = records(&conversation(), &["--nf-version", "10", "--profile", "t2"]);
+    let layout = records[0].layout();
+    assert_eq!(layout[..2], [(152, 8), (153, 8)]);
+    assert_eq!(layout[2..23], T2);
+    assert_eq!(layout[23..], [(136, 1), (401, 8)]);
+    assert_eq!((records[0].message.domain, records[0].number(1)), (666, 40));
+}
+
+#[test]
+fn icmp_shows_type_and_code() {
+    let capture = Capture::new().ipv4(0, (1, 2), 1, &[3, 1, 0, 0, 0, 0, 0, 0]);
+    let t2 = records(&capture, &[]);
+    assert_eq!([t2[0].number(7), t2[0].number(11)], [0, 0x0301]);
+    let standard = records(&capture, &["--nf-version", "10"]);
+    assert_eq!(
+        [standard[0].number(11), standard[0].number(32)],
+        [0x0301, 0x0301]
+    );
+    let udp = records(&conversation(), &["--nf-version", "10"]);
+    assert_eq!([udp[0].number(11), udp[0].number(32)], [53, 0]);
+}
+
+#[test]
+fn ipv6_has_its_own_template_and_link_flows_none() {
+    let capture = Capture::new().arp(0).ipv6_udp(1000, (5000, 6000), 5);
+    let (outcome, datagrams) = export(&capture, &[]);
+    let records = decode(&datagrams);
+    assert_eq!(records.len(), 1);
+    assert_eq!((records[0].template, records[0].number(60)), (257, 6));
+    assert_eq!(records[0].value(28)[15], 2);
+    let (_, counters) = outcome.report.netflow.unwrap();
+    assert_eq!((counters.sent.records, counters.encoded.records), (1, 1));
+    assert_eq!(outcome.report.meter.link_flows, 1);
+}
+
+/// `flows` one-packet flows.
+fn many(flows: u16) -> Capture {
+    (0..flows).fold(Capture::new(), |capture, n| {
+        capture.udp(u64::from(n), (1, 2), (2000 + n, 1000), 1)
+    })
+}
+
+#[test]
+fn messages_keep_to_their_size_and_count() {
+    let all = many(500);
+    let (_, datagrams) = export(&all, &[]);
+    assert_eq!(decode(&datagrams).len(), 500);
+    assert!(datagrams.iter().all(|datagram| datagram.len() <= 1400));
+    // 18 records of 74 octets fit beside header and set header.
+    assert!(
+        datagrams.len() <= 500_usize.div_ceil(18) + 2,
+        "{}",
+        datagrams.len()
+    );
+    let (_, datagrams) = export(&all, &["--mtu", "500"]);
+    assert!(datagrams.iter().all(|datagram| datagram.len() <= 500));
+    assert_eq!(decode(&datagrams).len(), 500);
+    let (_, datagrams) = export(&all, &["--nf-num4flws", "5"]);
+    assert!(datagrams.len() >= 100);
+    assert_eq!(decode(&datagrams).len(), 500);
+    // A late collector: templates come again every so many messages.
+    let (_, datagrams) = export(&all, &["--template-refresh-messages", "4"]);
+    assert!(decode(&datagrams[5..]).len() > 300);
+}
+
+#[test]
+fn the_rate_is_kept() {
+    let start = std::time::Instant::now();
+    let (_, datagrams) = export(&many(600), &["--rate", "1000"]);
+    assert_eq!(decode(&datagrams).len(), 600);
+    assert!(start.elapsed() > Duration::from_millis(500));
+}
+
+#[test]
+fn tcp_carries_the_same_messages() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port().to_string();
+    let collector = std::thread::spawn(move || {
+        let mut stream = Vec::new();
+        listener
+            .accept()
+            .unwrap()
+            .0
+            .read_to_end(&mut stream)
+            .unwrap();
+        stream
+    });
+    let (outcome, datagrams) = export(
+        &many(100),
+        &[
+            "--nf-version",
+            "10",
+            "--nf-socktype",
+            "tcp",
+            "--nf-port",
+            &port,
+        ],
+    );
+    assert!(datagrams.is_empty());
+    let stream = collector.join().unwrap();
+    // IPFIX messages carry their length in octets 2 and 3.
+    let mut messages = Vec::new();
+    let mut rest = &stream[..];
+    while !rest.is_empty() {
+        let (message, next) = rest.split_at(usize::from(u16::from_be_bytes([rest[2], rest[3]])));
+        messages.push(message.to_vec());
+        rest = next;
+    }
+    assert_eq!(decode(&messages).len(), 100);
+    let (_, counters) = outcome.report.netflow.unwrap();
+    assert_eq!(
+        (counters.sent.messages, counters.sent.records),
+        (messages.len() as u64, 100)
+    );
+}
+
+#[test]
+fn sigterm_sends_what_was_read_from_a_pipe() {
+    let collector = Collector::new();
+    let mut t2x = std::process::Command::new(assert_cmd::cargo::cargo_bin("t2x"))
+        .args([
+            "-r",
+            "-",
+            "--nf-addr",
+            "127.0.0.1",
+            "--nf-port",
+            &collector.port(),
+        ])
+        .stdin(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut pipe = t2x.stdin.take().unwrap();
+    pipe.write_all(&conversation().0).unwrap();
+    pipe.flush().unwrap();
+    std::thread::sleep(Duration::from_millis(300));
+    kill(Pid::from_raw(t2x.id().cast_signed()), Signal::SIGTERM).unwrap();
+    let output = t2x.wait_with_output().unwrap();
+    // The pipe is still open: it was the signal that ended it.
+    drop(pipe);
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(collector.records().len(), 2);
+    assert!(
+        String::from_utf8(output.stderr)
+            .unwrap()
+            .contains("Capture: standard input")
+    );
+}

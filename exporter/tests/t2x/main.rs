@@ -1,0 +1,6 @@
+//! `t2x` as a command and as a library, against collectors on loopback.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod cli;
+mod export;
+mod support;
