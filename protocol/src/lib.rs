@@ -16,3 +16,4 @@ pub mod rules;
 pub mod session;
 pub mod template;
 pub mod value;
+mod writer;

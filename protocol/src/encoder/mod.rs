@@ -1,0 +1,557 @@
+//! Records in, NetFlow v9 or IPFIX messages out.
+//!
+//! The encoder decides when a message closes, when templates are repeated and, for NetFlow v9, where the uptime
+//! clock stands: a collector finds the absolute time of a record as header time − header uptime + uptime of the
+//! record, and each message is right by itself.
+
+mod record;
+mod templates;
+#[cfg(test)]
+mod tests;
+
+use crate::template::{FieldSpecifier, Template, TemplateError, TemplateKind};
+use crate::writer::{SET_HEADER, begin_set, end_set, padded, patch};
+use templates::TemplateBlock;
+
+pub use record::RecordWriter;
+
+/// What is written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ExportVersion {
+    /// NetFlow v9, RFC 3954.
+    V9,
+    /// IPFIX, RFC 7011.
+    Ipfix,
+}
+
+/// How messages are made.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct EncoderConfig {
+    /// NetFlow v9 or IPFIX.
+    pub version: ExportVersion,
+    /// Source ID or observation domain ID.
+    pub domain: u32,
+    /// Octets of the longest message.
+    pub max_message: usize,
+    /// Templates are sent again after so many messages; 0: not for that reason.
+    pub refresh_messages: u32,
+    /// Templates are sent again after so many milliseconds of the export clock; 0: not for that reason.
+    pub refresh_interval_ms: u64,
+    /// v9: when the uptime clock stands at zero, milliseconds since 1970. Moved on by the encoder when times do
+    /// not fit 32 bits any more.
+    pub uptime_base_ms: i64,
+}
+
+impl Default for EncoderConfig {
+    fn default() -> Self {
+        Self {
+            version: ExportVersion::V9,
+            domain: 0,
+            max_message: 1400,
+            refresh_messages: 20,
+            refresh_interval_ms: 60_000,
+            uptime_base_ms: 0,
+        }
+    }
+}
+
+/// A template to be sent.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TemplateSpec {
+    /// 256 to 65535.
+    pub id: u16,
+    /// Flow records or options.
+    pub kind: TemplateKind,
+    /// The fields in the order of the wire.
+    pub fields: Vec<FieldSpecifier>,
+    /// A message closes when it holds so many records of this template; 0: no limit.
+    pub max_records: usize,
+}
+
+/// Why nothing can be encoded.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum EncodeError {
+    /// A template is unusable.
+    #[error(transparent)]
+    Template(#[from] TemplateError),
+    /// Two templates have the same ID.
+    #[error("template ID {0} is given twice")]
+    DuplicateTemplate(u16),
+    /// The longest message is impossible: 16 to 65535 octets are possible in IPFIX.
+    #[error("messages of {0} octets are impossible")]
+    MessageSize(usize),
+    /// A template record does not fit a message.
+    #[error("template {id} needs {length} octets, a message has room for {room}")]
+    TemplateTooLong {
+        /// Template ID.
+        id: u16,
+        /// Octets of the template set.
+        length: usize,
+        /// Octets a message has behind its header.
+        room: usize,
+    },
+    /// A record does not fit a message.
+    #[error("a record of template {id} needs {length} octets, a message has room for {room}")]
+    RecordTooLong {
+        /// Template ID.
+        id: u16,
+        /// Octets of the record.
+        length: usize,
+        /// Octets a set has behind its header.
+        room: usize,
+    },
+    /// NetFlow v9 knows no enterprise elements, and its scope types are its own.
+    #[error("template {id}: element {element} of enterprise {pen} cannot be sent in NetFlow v9")]
+    EnterpriseInV9 {
+        /// Template ID.
+        id: u16,
+        /// Element number.
+        element: u16,
+        /// Enterprise number.
+        pen: u32,
+    },
+    /// Element numbers of IPFIX have 15 bits.
+    #[error("template {id}: there is no element {element} in IPFIX")]
+    ElementNumber {
+        /// Template ID.
+        id: u16,
+        /// Element number.
+        element: u16,
+    },
+    /// There is no template of this index.
+    #[error("there is no template {0}")]
+    NoTemplate(usize),
+    /// What was written is not a record of the template.
+    #[error("template {id}: a record of {found} octets was written, {expected} were expected")]
+    RecordLength {
+        /// Template ID.
+        id: u16,
+        /// Octets of a record, at least.
+        expected: usize,
+        /// Octets written.
+        found: usize,
+    },
+}
+
+/// What an encoder has made so far.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct EncoderCounters {
+    /// Messages given out.
+    pub messages: u64,
+    /// Data records in them.
+    pub records: u64,
+    /// Template records in them, repetitions included.
+    pub templates: u64,
+    /// Octets of them.
+    pub octets: u64,
+    /// Times that v9's 32 bits could not hold and that were moved to the nearest possible.
+    pub clamped_times: u64,
+    /// How often the v9 uptime base was moved.
+    pub base_moves: u64,
+}
+
+/// The most that 32 bits of milliseconds hold: 49.7 days.
+const UPTIME_MAX: i64 = u32::MAX as i64;
+/// A moved base lies so much before the first packet of the record that moved it.
+const BASE_LEAD_MS: i64 = 1000;
+
+/// See the module.
+#[derive(Debug)]
+pub struct Encoder {
+    config: EncoderConfig,
+    counters: EncoderCounters,
+    plans: Vec<Plan>,
+    blocks: Vec<TemplateBlock>,
+    /// When templates were sent last: messages since then, and the export clock. `None`: to be sent.
+    refreshed: Option<(u32, i64)>,
+    base_ms: i64,
+    sequence: u32,
+    /// The message in the making, header included; empty when there is none.
+    message: Vec<u8>,
+    open_set: Option<OpenSet>,
+    data_records: u32,
+    template_records: u16,
+    /// The latest time in the message in the making.
+    latest_ms: i64,
+    record: Vec<u8>,
+}
+
+/// A template to write records by.
+#[derive(Debug)]
+struct Plan {
+    template: Template,
+    max_records: usize,
+    /// Records in the message in the making.
+    records: usize,
+}
+
+/// The data set in the making.
+#[derive(Clone, Copy, Debug)]
+struct OpenSet {
+    /// Index of its template.
+    template: usize,
+    begin: usize,
+}
+
+impl Encoder {
+    /// An encoder of these templates.
+    ///
+    /// # Errors
+    /// Templates that cannot be sent, or whose records fit no message.
+    pub fn new(config: EncoderConfig, templates: Vec<TemplateSpec>) -> Result<Self, EncodeError> {
+        let room = room(&config)?;
+        let mut plans: Vec<Plan> = Vec::with_capacity(templates.len());
+        for spec in templates {
+            let plan = Plan::new(&config, spec, room)?;
+            if plans
+                .iter()
+                .any(|other| other.template.id() == plan.template.id())
+            {
+                return Err(EncodeError::DuplicateTemplate(plan.template.id()));
+            }
+            plans.push(plan);
+        }
+        let all: Vec<&Template> = plans.iter().map(|plan| &plan.template).collect();
+        let blocks = templates::blocks(config.version, &all, room)?;
+        Ok(Self {
+            config,
+            counters: EncoderCounters::default(),
+            plans,
+            blocks,
+            refreshed: None,
+            base_ms: config.uptime_base_ms,
+            sequence: 0,
+            message: Vec::with_capacity(config.max_message),
+            open_set: None,
+            data_records: 0,
+            template_records: 0,
+            latest_ms: i64::MIN,
+            record: Vec::with_capacity(config.max_message),
+        })
+    }
+
+    /// Adds a record of the template at `template` (index in the list given to [`new`](Self::new)).
+    ///
+    /// `first_ms` and `last_ms` are the times of the record, `now_ms` is the export clock (all milliseconds
+    /// since 1970). `fill` writes the record. `out` is called with each message that closes.
+    ///
+    /// # Errors
+    /// `fill` wrote something that is not a record of the template, or too long for a message: the record is
+    /// not sent, all others are.
+    pub fn record(
+        &mut self,
+        template: usize,
+        first_ms: i64,
+        last_ms: i64,
+        now_ms: i64,
+        fill: impl FnOnce(&mut RecordWriter<'_>),
+        out: &mut impl FnMut(&[u8]),
+    ) -> Result<(), EncodeError> {
+        if self.config.version == ExportVersion::V9 {
+            self.place_base(first_ms.min(last_ms), first_ms.max(last_ms), now_ms, out);
+        }
+        self.record.clear();
+        let mut writer = RecordWriter::new(&mut self.record, self.base_ms);
+        fill(&mut writer);
+        self.counters.clamped_times += writer.clamped();
+        self.check_record(template)?;
+        if !self.fits(template) {
+            self.close(now_ms, out);
+            self.open(now_ms, out);
+        }
+        if !self.fits(template) {
+            // Templates take the room: they go alone. An empty message has room for the record.
+            self.close(now_ms, out);
+            self.begin_message();
+        }
+        self.append(template);
+        self.latest_ms = self.latest_ms.max(first_ms).max(last_ms);
+        if self.plans.get(template).is_some_and(Plan::is_full) {
+            self.close(now_ms, out);
+        }
+        Ok(())
+    }
+
+    /// Closes the message in the making, if there is one.
+    pub fn flush(&mut self, now_ms: i64, out: &mut impl FnMut(&[u8])) {
+        self.close(now_ms, out);
+    }
+
+    /// Sends all templates now, behind what is in the making.
+    pub fn templates(&mut self, now_ms: i64, out: &mut impl FnMut(&[u8])) {
+        self.close(now_ms, out);
+        self.refreshed = None;
+        self.open(now_ms, out);
+        self.close(now_ms, out);
+    }
+
+    /// What was made so far.
+    pub fn counters(&self) -> &EncoderCounters {
+        &self.counters
+    }
+
+    /// Sees to it that both times of a record and the header of its message fit 32 bits of uptime.
+    fn place_base(&mut self, from_ms: i64, to_ms: i64, now_ms: i64, out: &mut impl FnMut(&[u8])) {
+        let top = self.base_ms.saturating_add(UPTIME_MAX);
+        let to_ms = ceil_second(to_ms);
+        let record_fits = from_ms >= self.base_ms && to_ms <= top;
+        if record_fits && ceil_second(now_ms.max(self.latest_ms)) <= top {
+            return;
+        }
+        let earliest = to_ms.saturating_sub(UPTIME_MAX);
+        let base_ms = from_ms.saturating_sub(BASE_LEAD_MS).max(earliest);
+        if base_ms == self.base_ms || (record_fits && base_ms < self.base_ms) {
+            // Moving the base would not help: the header's time stays behind the export clock.
+            return;
+        }
+        self.close(now_ms, out);
+        self.base_ms = base_ms;
+        self.counters.base_moves += 1;
+        // A collector may take the other boot time for a restart and forget the templates.
+        self.refreshed = None;
+    }
+
+    fn check_record(&self, template: usize) -> Result<(), EncodeError> {
+        let Some(plan) = self.plans.get(template) else {
+            return Err(EncodeError::NoTemplate(template));
+        };
+        let id = plan.template.id();
+        let found = self.record.len();
+        if plan.template.record_length(&self.record) != Some(found) {
+            return Err(EncodeError::RecordLength {
+                id,
+                expected: plan.template.min_length(),
+                found,
+            });
+        }
+        let room = room(&self.config)? - SET_HEADER;
+        if padded(found) > room {
+            return Err(EncodeError::RecordTooLong {
+                id,
+                length: found,
+                room,
+            });
+        }
+        Ok(())
+    }
+
+    /// Whether there is a message in the making with room for the record.
+    fn fits(&self, template: usize) -> bool {
+        if self.message.is_empty() {
+            return false;
+        }
+        let length = match self.open_set {
+            Some(open) if open.template == template => self.message.len(),
+            _ => padded(self.message.len()) + SET_HEADER,
+        };
+        padded(length + self.record.len()) <= self.config.max_message
+    }
+
+    fn append(&mut self, template: usize) {
+        let Some(plan) = self.plans.get_mut(template) else {
+            return;
+        };
+        if self.open_set.is_none_or(|open| open.template != template) {
+            if let Some(open) = self.open_set {
+                end_set(&mut self.message, open.begin);
+            }
+            let begin = begin_set(&mut self.message, plan.template.id());
+            self.open_set = Some(OpenSet { template, begin });
+        }
+        self.message.extend_from_slice(&self.record);
+        self.data_records += 1;
+        plan.records += 1;
+    }
+
+    /// Begins a message, with templates in front where they are due.
+    fn open(&mut self, now_ms: i64, out: &mut impl FnMut(&[u8])) {
+        self.begin_message();
+        if !self.templates_due(now_ms) {
+            return;
+        }
+        self.refreshed = Some((0, now_ms));
+        for index in 0..self.blocks.len() {
+            if index > 0 {
+                self.close(now_ms, out);
+                self.begin_message();
+            }
+            if let Some(block) = self.blocks.get(index) {
+                self.message.extend_from_slice(&block.octets);
+                self.template_records = block.records;
+            }
+        }
+    }
+
+    fn begin_message(&mut self) {
+        self.message.clear();
+        self.message.resize(header_length(self.config.version), 0);
+    }
+
+    fn templates_due(&self, now_ms: i64) -> bool {
+        let Some((messages, sent_ms)) = self.refreshed else {
+            return true;
+        };
+        let EncoderConfig {
+            refresh_messages,
+            refresh_interval_ms,
+            ..
+        } = self.config;
+        let by_count = refresh_messages > 0 && messages >= refresh_messages;
+        // A clock that went back is no reason to wait for longer.
+        let by_time = refresh_interval_ms > 0 && now_ms.abs_diff(sent_ms) >= refresh_interval_ms;
+        by_count || by_time
+    }
+
+    /// Ends the message in the making and gives it out, unless there is nothing in it.
+    fn close(&mut self, now_ms: i64, out: &mut impl FnMut(&[u8])) {
+        if let Some(open) = self.open_set.take() {
+            end_set(&mut self.message, open.begin);
+        }
+        if self.data_records > 0 || self.template_records > 0 {
+            self.write_header(now_ms.max(self.latest_ms));
+            out(&self.message);
+            self.count_message();
+        }
+        self.message.clear();
+        self.data_records = 0;
+        self.template_records = 0;
+        self.latest_ms = i64::MIN;
+        for plan in &mut self.plans {
+            plan.records = 0;
+        }
+    }
+
+    /// The header's time is the export clock, or the latest packet in the message if that is later, rounded up
+    /// to the second: no record ends after it.
+    fn write_header(&mut self, export_ms: i64) {
+        match self.config.version {
+            ExportVersion::V9 => self.write_v9_header(export_ms),
+            ExportVersion::Ipfix => self.write_ipfix_header(export_ms),
+        }
+    }
+
+    /// RFC 3954 section 5.1. Header time − uptime is exactly the base.
+    fn write_v9_header(&mut self, export_ms: i64) {
+        let latest = self.base_ms.saturating_add(UPTIME_MAX).div_euclid(1000);
+        let earliest = ceil_second(self.base_ms).div_euclid(1000);
+        let seconds = ceil_second(export_ms)
+            .div_euclid(1000)
+            .min(latest)
+            .max(earliest);
+        let seconds = clamp_u32(seconds);
+        let uptime = clamp_u32((i64::from(seconds) * 1000).saturating_sub(self.base_ms));
+        let count = self.data_records + u32::from(self.template_records);
+        let count = u16::try_from(count).unwrap_or(u16::MAX);
+        let message = &mut self.message;
+        patch(message, 0, &9_u16.to_be_bytes());
+        patch(message, 2, &count.to_be_bytes());
+        patch(message, 4, &uptime.to_be_bytes());
+        patch(message, 8, &seconds.to_be_bytes());
+        patch(message, 12, &self.sequence.to_be_bytes());
+        patch(message, 16, &self.config.domain.to_be_bytes());
+    }
+
+    /// RFC 7011 section 3.1.
+    fn write_ipfix_header(&mut self, export_ms: i64) {
+        let seconds = clamp_u32(ceil_second(export_ms).div_euclid(1000));
+        let length = u16::try_from(self.message.len()).unwrap_or(u16::MAX);
+        let message = &mut self.message;
+        patch(message, 0, &10_u16.to_be_bytes());
+        patch(message, 2, &length.to_be_bytes());
+        patch(message, 4, &seconds.to_be_bytes());
+        patch(message, 8, &self.sequence.to_be_bytes());
+        patch(message, 12, &self.config.domain.to_be_bytes());
+    }
+
+    /// The sequence number counts messages in v9 and data records in IPFIX.
+    fn count_message(&mut self) {
+        let step = match self.config.version {
+            ExportVersion::V9 => 1,
+            ExportVersion::Ipfix => self.data_records,
+        };
+        self.sequence = self.sequence.wrapping_add(step);
+        if let Some((messages, _)) = &mut self.refreshed {
+            *messages = messages.saturating_add(1);
+        }
+        self.counters.messages += 1;
+        self.counters.records += u64::from(self.data_records);
+        self.counters.templates += u64::from(self.template_records);
+        self.counters.octets += self.message.len() as u64;
+    }
+}
+
+impl Plan {
+    fn new(config: &EncoderConfig, spec: TemplateSpec, room: usize) -> Result<Self, EncodeError> {
+        let TemplateSpec {
+            id,
+            kind,
+            fields,
+            max_records,
+        } = spec;
+        for field in &fields {
+            match config.version {
+                ExportVersion::V9 if field.pen != 0 => {
+                    return Err(EncodeError::EnterpriseInV9 {
+                        id,
+                        element: field.id,
+                        pen: field.pen,
+                    });
+                }
+                ExportVersion::Ipfix if field.id >= 0x8000 => {
+                    return Err(EncodeError::ElementNumber {
+                        id,
+                        element: field.id,
+                    });
+                }
+                _ => {}
+            }
+        }
+        let version = match config.version {
+            ExportVersion::V9 => 9,
+            ExportVersion::Ipfix => 10,
+        };
+        let template = Template::new(version, id, kind, fields)?;
+        let length = template.min_length();
+        let room = room - SET_HEADER;
+        if padded(length) > room {
+            return Err(EncodeError::RecordTooLong { id, length, room });
+        }
+        Ok(Self {
+            template,
+            max_records,
+            records: 0,
+        })
+    }
+
+    fn is_full(&self) -> bool {
+        self.max_records > 0 && self.records >= self.max_records
+    }
+}
+
+fn header_length(version: ExportVersion) -> usize {
+    match version {
+        ExportVersion::V9 => 20,
+        ExportVersion::Ipfix => 16,
+    }
+}
+
+/// Octets of a message behind its header; at least a set header.
+fn room(config: &EncoderConfig) -> Result<usize, EncodeError> {
+    let least = header_length(config.version) + SET_HEADER;
+    if config.max_message < least || config.max_message > usize::from(u16::MAX) {
+        return Err(EncodeError::MessageSize(config.max_message));
+    }
+    Ok(config.max_message - header_length(config.version))
+}
+
+/// Rounded up to the whole second, in milliseconds.
+fn ceil_second(time_ms: i64) -> i64 {
+    time_ms
+        .saturating_add(999)
+        .div_euclid(1000)
+        .saturating_mul(1000)
+}
+
+fn clamp_u32(value: i64) -> u32 {
+    u32::try_from(value.max(0)).unwrap_or(u32::MAX)
+}
