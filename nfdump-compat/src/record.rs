@@ -546,8 +546,10 @@ impl RecordBuilder {
     #[must_use]
     pub fn get(&self, location: Location) -> Option<u64> {
         let start = match self.data.get(usize::from(location.extension)) {
-            None | Some(0) => return None,
-            Some(&start) => usize::from(start) + usize::from(location.offset),
+            Some(&start) if start > 0 && location.exists() => {
+                usize::from(start) + usize::from(location.offset)
+            }
+            _ => return None,
         };
         self.bytes
             .get(start..start + usize::from(location.width))

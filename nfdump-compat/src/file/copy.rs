@@ -118,11 +118,12 @@ fn merge_into(older: &Path, newer: &Path, target: &Path) -> Result<StatRecord, F
     let newer = FileReader::open(newer)?;
     let mut windows = Vec::new();
     let options = WriterOptions {
-        ident: older.ident().or(newer.ident()).unwrap_or("none").to_owned(),
+        ident: "none".to_owned(),
         compression: older.header().compression,
         created_s: older.header().created_s,
     };
     let mut writer = FileWriter::create(target, &options)?;
+    writer.adopt_ident(older.ident().or(newer.ident()));
     for mut reader in [older, newer] {
         windows.extend(reader.stat().map(|s| (s.first_ms, s.last_ms)));
         let mut copier = Copier::new();

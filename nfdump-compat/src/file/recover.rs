@@ -91,7 +91,7 @@ fn check_complete(path: &Path, opened: &FileReader) -> Result<Option<Recovered>,
 fn rewrite(mut reader: FileReader, target: &Path, ident: &str) -> Result<Recovered, FileError> {
     let created_s = reader.header().created_s;
     let options = WriterOptions {
-        ident: reader.ident().unwrap_or(ident).to_owned(),
+        ident: ident.to_owned(),
         compression: reader.header().compression,
         created_s,
     };
@@ -111,6 +111,7 @@ fn rewrite(mut reader: FileReader, target: &Path, ident: &str) -> Result<Recover
             Err(_) => {}
         }
     }
+    writer.adopt_ident(reader.ident());
     let created_ms = u64::try_from(created_s).unwrap_or(0).saturating_mul(1000);
     let stat = writer.finish((created_ms, created_ms), &[])?;
     Ok(Recovered {

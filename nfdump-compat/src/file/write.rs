@@ -105,6 +105,15 @@ impl FileWriter {
         Ok(writer)
     }
 
+    /// Takes the name of the source that another file has, if nfdump can read it.
+    pub(super) fn adopt_ident(&mut self, ident: Option<&str>) {
+        if let Some(ident) = ident
+            && check_ident(ident).is_ok()
+        {
+            ident.clone_into(&mut self.ident);
+        }
+    }
+
     /// Path of the file.
     #[must_use]
     pub fn path(&self) -> &Path {
