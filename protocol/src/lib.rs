@@ -4,16 +4,19 @@
 //! messages ([`encoder`]) come out. Nothing here opens a socket, reads a file
 //! or asks the system for the time.
 
-#![deny(clippy::indexing_slicing)]
+#![cfg_attr(not(test), deny(clippy::indexing_slicing))]
 
 pub mod encoder;
 pub mod error;
 pub mod framing;
+mod ipfix;
 pub mod limits;
 pub mod reader;
 pub mod registry;
 pub mod rules;
 pub mod session;
 pub mod template;
+mod v5;
+mod v9;
 pub mod value;
 mod writer;

@@ -3,7 +3,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::reader::Reader;
+use crate::error::{DecodeError, DecodeErrorKind};
+use crate::reader::{Reader, Truncated};
 
 /// The enterprise number that marks the reverse direction of an IANA element (RFC 5103 section 6.1).
 pub const REVERSE_PEN: u32 = 29305;
@@ -205,6 +206,30 @@ fn least_octets(field: FieldSpecifier) -> usize {
         1
     } else {
         usize::from(field.length)
+    }
+}
+
+/// A template record as read from the wire, unchecked.
+#[derive(Debug)]
+pub(crate) struct Definition {
+    /// Where it begins in the message.
+    pub offset: usize,
+    pub id: u16,
+    pub kind: TemplateKind,
+    /// None at all is a withdrawal in IPFIX.
+    pub fields: Vec<FieldSpecifier>,
+}
+
+/// A template record ends before its fields do.
+pub(crate) fn truncated(id: u16, at: Truncated) -> DecodeError {
+    let kind = DecodeErrorKind::TruncatedTemplate {
+        id,
+        wanted: at.wanted,
+        left: at.left,
+    };
+    DecodeError {
+        offset: at.offset,
+        kind,
     }
 }
 
