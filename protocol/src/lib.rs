@@ -20,3 +20,6 @@ mod v5;
 mod v9;
 pub mod value;
 mod writer;
+
+#[cfg(test)]
+mod testing;

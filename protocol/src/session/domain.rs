@@ -236,14 +236,17 @@ impl Domain {
         // Less than a set header is padding of the message, which v9 exporters add.
         while sets.left() >= 4 {
             let offset = sets.offset();
+            let padding = sets.rest();
             let (Ok(set), Ok(length)) = (sets.u16(), sets.u16()) else {
                 break;
             };
             let Some(body) = length.checked_sub(4) else {
-                return Err(DecodeError {
-                    offset,
-                    kind: DecodeErrorKind::SetTooShort { set, length },
-                });
+                // Some (Cisco ACI) pad v9 messages with more.
+                if context.message.version == 9 && padding.iter().all(|octet| *octet == 0) {
+                    return Ok(());
+                }
+                let kind = DecodeErrorKind::SetTooShort { set, length };
+                return Err(DecodeError { offset, kind });
             };
             let body = sets.sub(usize::from(body)).map_err(|at| {
                 let kind = DecodeErrorKind::SetTooLong {
