@@ -9,7 +9,7 @@ use crate::meter::TcpTimeouts;
 
 /// Reads a capture, makes flows of it and exports them as NetFlow v9 or IPFIX.
 #[derive(Parser, Clone, Debug)]
-#[command(name = "t2x", version, max_term_width = 100, after_help = ENVIRONMENT)]
+#[command(name = "t2x", version, max_term_width = 100, args_override_self = true, after_help = ENVIRONMENT)]
 pub struct Cli {
     /// Capture to read (pcap or pcapng); - reads standard input
     #[arg(short = 'r', value_name = "FILE|-")]

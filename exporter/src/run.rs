@@ -18,7 +18,7 @@ use crate::meter::Meter;
 use crate::meter::flow::{Flow, FlowSink};
 use crate::progress::Progress;
 use crate::report::{FlowCounters, NetflowTarget, PacketCounters, Report, Usage};
-use crate::send::Sender;
+use crate::send::{Lost, Sender};
 use crate::text_files::TextFiles;
 
 /// Packets that go to the meter together.
@@ -76,7 +76,7 @@ pub fn run(config: &Config, stop: &AtomicBool) -> anyhow::Result<Outcome> {
         ));
     }
     let flows = sinks.flows;
-    let (netflow, text) = sinks.finish(&mut failures)?;
+    let Delivered { netflow, text } = sinks.finish(&mut failures)?;
     let report = Report {
         input: capture.path().to_owned(),
         info: capture.info(),
@@ -188,34 +188,43 @@ impl<'a> Sinks<'a> {
     }
 
     /// Ends all sinks and gathers what became of the flows.
-    fn finish(
-        self,
-        failures: &mut Vec<String>,
-    ) -> anyhow::Result<(Option<(NetflowTarget, ExportCounters)>, Vec<String>)> {
+    fn finish(self, failures: &mut Vec<String>) -> anyhow::Result<Delivered> {
         let mut counters = ExportCounters::default();
         if let Some(exporter) = self.exporter {
             counters = exporter.finish().context("the export thread has failed")?;
         } else if let Some(sender) = self.sender {
             counters.sent = sender.finish();
         }
-        for lost in &counters.sent.lost {
+        for Lost {
+            cause,
+            messages,
+            records,
+        } in &counters.sent.lost
+        {
             failures.push(format!(
-                "{} messages with {} flow records were not sent: {}",
-                lost.messages, lost.records, lost.cause
+                "{messages} messages with {records} flow records were not sent: {cause}"
             ));
         }
         if let Some((flows, reason)) = &counters.not_encoded {
             failures.push(format!("{flows} flows were not sent: {reason}"));
         }
-        let text = match self.text {
-            None => Vec::new(),
-            Some(text) => text.finish().unwrap_or_else(|error| {
+        let text = self.text.map_or_else(Vec::new, |text| {
+            text.finish().unwrap_or_else(|error| {
                 failures.push(format!("{:#}", anyhow::Error::from(error)));
                 Vec::new()
-            }),
-        };
-        Ok((self.target.map(|target| (target, counters)), text))
+            })
+        });
+        Ok(Delivered {
+            netflow: self.target.map(|target| (target, counters)),
+            text,
+        })
     }
+}
+
+/// What the sinks made.
+struct Delivered {
+    netflow: Option<(NetflowTarget, ExportCounters)>,
+    text: Vec<String>,
 }
 
 impl FlowSink for Sinks<'_> {
