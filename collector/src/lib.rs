@@ -1,1 +1,13 @@
 //! Listeners, sessions, mapping and slot files of `t2collect`.
+//!
+//! A datagram goes [`listen`] → `protocol::session` → [`map`] → [`slot`]; [`store`] is where the last three meet and
+//! [`run`] is the loop that drives them.
+
+pub mod cli;
+pub mod config;
+pub mod listen;
+pub mod log;
+pub mod map;
+pub mod run;
+pub mod slot;
+pub mod store;

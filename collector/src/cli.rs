@@ -1,0 +1,127 @@
+//! The command line as typed: names, defaults and help, nothing resolved.
+
+use std::path::PathBuf;
+
+use clap::Parser;
+
+/// The port that nfcapd and Tranalyzer's netFlowSink agree on.
+pub const DEFAULT_PORT: u16 = 9995;
+
+/// Collects NetFlow v5, v9 and IPFIX and writes nfcapd files.
+#[derive(Parser, Clone, Debug)]
+#[command(
+    name = "t2collect",
+    version,
+    about = "Collects NetFlow v5, v9 and IPFIX over UDP and TCP and writes files that nfdump and t2report read.",
+    after_help = "Files are named nfcapd.YYYYmmddHHMM after the local time at which their slot began. SIGTERM, SIGINT and SIGHUP \
+                  finish the slot and end the program.\n\
+                  Example: t2collect -p 9995 -w /var/lib/flows"
+)]
+pub struct Cli {
+    /// UDP port for all versions [default: 9995; only the --listen addresses if there are any and -p is not given]
+    #[arg(short = 'p', value_name = "PORT")]
+    pub port: Option<u16>,
+
+    /// Address or host name that -p binds to [default: all addresses, IPv6 and IPv4]
+    #[arg(short = 'b', value_name = "ADDR")]
+    pub bind: Option<String>,
+
+    /// Listen here: udp://ADDR:PORT or tcp://ADDR:PORT (repeatable)
+    #[arg(long = "listen", value_name = "URL")]
+    pub listen: Vec<String>,
+
+    /// IPv4 only
+    #[arg(short = '4', conflicts_with = "ipv6")]
+    pub ipv4: bool,
+
+    /// IPv6 only
+    #[arg(short = '6')]
+    pub ipv6: bool,
+
+    /// Directory for the flow files [default: $T2_FLOWS, else the current directory]
+    #[arg(short = 'w', value_name = "DIR", conflicts_with = "legacy_directory")]
+    pub directory: Option<PathBuf>,
+
+    /// The same as -w, as nfcapd 1.6 spelt it
+    #[arg(short = 'l', value_name = "DIR")]
+    pub legacy_directory: Option<PathBuf>,
+
+    /// A source with a file of its own (repeatable); other senders are then ignored and counted
+    #[arg(short = 'n', value_name = "IDENT,IP,DIR", conflicts_with_all = ["directory", "legacy_directory", "ident"])]
+    pub source: Vec<String>,
+
+    /// Name of the source, written into the files
+    #[arg(short = 'I', value_name = "IDENT", default_value = "none")]
+    pub ident: String,
+
+    /// Length of a slot
+    #[arg(short = 't', value_name = "SECONDS", default_value_t = 300, value_parser = clap::value_parser!(u32).range(1..=86_400))]
+    pub interval_s: u32,
+
+    /// Sub directories: 1 %Y/%m/%d, 2 …/%H, 3 %Y/%W/%u, 4 …/%H, 5 %Y/%j, 6 …/%H, 7 %F, 8 …/%H
+    #[arg(short = 'S', value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=8))]
+    pub sub_directory: u8,
+
+    /// Compress the files: lzo (also bare -z), lz4, bz2 or zstd
+    #[arg(
+        short = 'z', value_name = "METHOD", num_args = 0..=1, require_equals = true,
+        default_missing_value = "lzo", conflicts_with_all = ["lz4", "bz2"]
+    )]
+    pub compress: Option<String>,
+
+    /// LZ4 compressed files
+    #[arg(short = 'y', conflicts_with = "bz2")]
+    pub lz4: bool,
+
+    /// BZ2 compressed files
+    #[arg(short = 'j')]
+    pub bz2: bool,
+
+    /// Receive buffer of a UDP socket
+    #[arg(short = 'B', value_name = "BYTES")]
+    pub buffer: Option<usize>,
+
+    /// Accepted for nfcapd 1.6 command lines; has no effect
+    #[arg(short = 'T', value_name = "LIST")]
+    pub extensions: Option<String>,
+
+    /// Say more; twice: still more
+    #[arg(short = 'v', action = clap::ArgAction::Count)]
+    pub verbose: u8,
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Result<Cli, clap::Error> {
+        Cli::try_parse_from(line.split_whitespace())
+    }
+
+    #[test]
+    fn the_tutorials_line() {
+        let cli = parse("t2collect -T all -B 1000000 -n sourcename,127.0.0.1,.").unwrap();
+        assert_eq!(cli.extensions.as_deref(), Some("all"));
+        assert_eq!(cli.buffer, Some(1_000_000));
+        assert_eq!(cli.source, ["sourcename,127.0.0.1,."]);
+        assert_eq!((cli.port, cli.interval_s), (None, 300));
+    }
+
+    #[test]
+    fn values_may_touch_their_letter_and_compression_has_a_method() {
+        let cli = parse("t2collect -p9995 -l/tmp -t60 -z=lz4").unwrap();
+        assert_eq!(cli.port, Some(9995));
+        assert_eq!(cli.legacy_directory.unwrap().to_str(), Some("/tmp"));
+        assert_eq!(cli.compress.as_deref(), Some("lz4"));
+        assert_eq!(parse("t2collect -z -p 1").unwrap().compress.as_deref(), Some("lzo"));
+        assert!(parse("t2collect -y -p 1").unwrap().lz4);
+    }
+
+    #[test]
+    fn contradictions_are_wrong_usage() {
+        for line in ["t2collect -z=lz4 -j", "t2collect -y -j", "t2collect -n a,1.2.3.4,/tmp -w /tmp", "t2collect -4 -6", "t2collect -t 0", "t2collect -q"] {
+            assert_eq!(parse(line).unwrap_err().exit_code(), 2, "{line}");
+        }
+    }
+}

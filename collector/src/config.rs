@@ -1,0 +1,311 @@
+//! What the command line means: addresses resolved, sources parsed, directories checked.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
+use std::path::{Path, PathBuf};
+
+use nfdump_compat::file::Compression;
+
+use crate::cli::{Cli, DEFAULT_PORT};
+
+/// Why the program cannot start as asked.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The command line says something impossible (exit code 2).
+    #[error("{0}")]
+    Usage(String),
+    /// The command line is right but the machine does not follow (exit code 1).
+    #[error("{0}")]
+    Failed(String),
+}
+
+impl ConfigError {
+    /// The exit code that goes with it.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Usage(_) => 2,
+            Self::Failed(_) => 1,
+        }
+    }
+}
+
+/// How messages arrive.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Transport {
+    /// One message a datagram.
+    Udp,
+    /// Messages one after the other in a stream.
+    Tcp,
+}
+
+/// One address to listen on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Endpoint {
+    /// How messages arrive.
+    pub transport: Transport,
+    /// Where to bind.
+    pub address: SocketAddr,
+    /// Bind to the IPv4 wildcard address when the machine has no IPv6.
+    pub fall_back_to_ipv4: bool,
+    /// An IPv6 socket that leaves IPv4 alone.
+    pub only_ipv6: bool,
+}
+
+/// A named stream of flows with files of its own.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Source {
+    /// Its name in the files.
+    pub ident: String,
+    /// The only sender that belongs to it; `None`: every sender.
+    pub address: Option<IpAddr>,
+    /// Where its files go.
+    pub directory: PathBuf,
+}
+
+/// Everything the collector needs to know.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where to listen, at least one.
+    pub endpoints: Vec<Endpoint>,
+    /// The sources, at least one.
+    pub sources: Vec<Source>,
+    /// Seconds a slot lasts.
+    pub interval_s: u32,
+    /// nfcapd's number of a sub directory scheme.
+    pub sub_directory: u8,
+    /// How the files are compressed.
+    pub compression: Compression,
+    /// Receive buffer asked for with `-B`.
+    pub buffer: Option<usize>,
+    /// How often `-v` was given.
+    pub verbose: u8,
+    /// Things the user should know before the program runs.
+    pub notices: Vec<String>,
+}
+
+impl Config {
+    /// Resolves a command line; `flows` is the value of `$T2_FLOWS`.
+    ///
+    /// # Errors
+    /// Wrong syntax, a name that does not resolve, or a directory that is not there.
+    pub fn resolve(cli: &Cli, flows: Option<PathBuf>) -> Result<Self, ConfigError> {
+        let mut notices = Vec::new();
+        if let Some(list) = &cli.extensions {
+            notices.push(format!("Option -T {list} no longer supported and ignored"));
+        }
+        if cli.legacy_directory.is_some() {
+            notices.push("-l is nfcapd 1.6's spelling of -w and taken as such".to_owned());
+        }
+        let sources = sources(cli, flows, &mut notices)?;
+        for source in &sources {
+            check_directory(&source.directory)?;
+        }
+        Ok(Self {
+            endpoints: endpoints(cli)?,
+            sources,
+            interval_s: cli.interval_s,
+            sub_directory: cli.sub_directory,
+            compression: compression(cli)?,
+            buffer: cli.buffer,
+            verbose: cli.verbose,
+            notices,
+        })
+    }
+}
+
+fn sources(cli: &Cli, flows: Option<PathBuf>, notices: &mut Vec<String>) -> Result<Vec<Source>, ConfigError> {
+    if !cli.source.is_empty() {
+        let mut sources: Vec<Source> = Vec::new();
+        for definition in &cli.source {
+            let source = named_source(definition)?;
+            if let Some(other) = sources.iter().find(|s| s.address == source.address || s.directory == source.directory) {
+                return Err(ConfigError::Usage(format!(
+                    "-n {definition}: source '{}' already has this address or directory",
+                    other.ident
+                )));
+            }
+            sources.push(source);
+        }
+        return Ok(sources);
+    }
+    check_ident(&cli.ident)?;
+    let directory = match cli.directory.clone().or_else(|| cli.legacy_directory.clone()) {
+        Some(directory) => directory,
+        None => {
+            let (directory, origin) = match flows.filter(|f| !f.as_os_str().is_empty()) {
+                Some(directory) => (directory, "$T2_FLOWS"),
+                None => (PathBuf::from("."), "the current directory"),
+            };
+            let shown = directory.canonicalize().unwrap_or_else(|_| directory.clone());
+            notices.push(format!("no -w: flow files go to {} ({origin})", shown.display()));
+            directory
+        }
+    };
+    Ok(vec![Source { ident: cli.ident.clone(), address: None, directory }])
+}
+
+/// `ident,ip,directory` as nfcapd's `-n` has it.
+fn named_source(definition: &str) -> Result<Source, ConfigError> {
+    let mut parts = definition.splitn(3, ',');
+    let (Some(ident), Some(address), Some(directory)) = (parts.next(), parts.next(), parts.next()) else {
+        return Err(ConfigError::Usage(format!("-n {definition}: expected IDENT,IP,DIR, for example -n router1,192.0.2.1,/var/lib/flows")));
+    };
+    check_ident(ident)?;
+    let address: IpAddr = address
+        .parse()
+        .map_err(|_| ConfigError::Usage(format!("-n {definition}: '{address}' is not an IP address")))?;
+    if directory.is_empty() {
+        return Err(ConfigError::Usage(format!("-n {definition}: the directory is empty")));
+    }
+    Ok(Source { ident: ident.to_owned(), address: Some(address.to_canonical()), directory: PathBuf::from(directory) })
+}
+
+/// A name that nfdump can read back: 1 to 127 bytes, printable, no spaces.
+fn check_ident(ident: &str) -> Result<(), ConfigError> {
+    let printable = ident.chars().all(|c| !c.is_whitespace() && !c.is_control());
+    if ident.is_empty() || ident.len() > 127 || !printable {
+        return Err(ConfigError::Usage(format!("ident '{}': expected 1 to 127 bytes without spaces", ident.escape_debug())));
+    }
+    Ok(())
+}
+
+fn check_directory(directory: &Path) -> Result<(), ConfigError> {
+    match directory.metadata() {
+        Ok(meta) if meta.is_dir() => Ok(()),
+        Ok(_) => Err(ConfigError::Failed(format!("{} is not a directory", directory.display()))),
+        Err(error) => Err(ConfigError::Failed(format!("directory {}: {error} (create it first)", directory.display()))),
+    }
+}
+
+fn compression(cli: &Cli) -> Result<Compression, ConfigError> {
+    let method = match (&cli.compress, cli.lz4, cli.bz2) {
+        (Some(method), _, _) => method.as_str(),
+        (None, true, _) => "lz4",
+        (None, false, true) => "bz2",
+        (None, false, false) => return Ok(Compression::None),
+    };
+    match method {
+        "lz4" => Ok(Compression::Lz4),
+        "bz2" => Ok(Compression::Bz2),
+        "lzo" => Ok(Compression::Lzo),
+        "zstd" => Ok(Compression::Zstd),
+        other => Err(ConfigError::Usage(format!("-z={other}: unknown method, expected lzo, lz4, bz2 or zstd"))),
+    }
+}
+
+fn endpoints(cli: &Cli) -> Result<Vec<Endpoint>, ConfigError> {
+    let mut endpoints = Vec::new();
+    if cli.listen.is_empty() || cli.port.is_some() || cli.bind.is_some() {
+        let port = cli.port.unwrap_or(DEFAULT_PORT);
+        endpoints.push(match &cli.bind {
+            Some(host) => Endpoint {
+                transport: Transport::Udp,
+                address: lookup(host, port, cli)?,
+                fall_back_to_ipv4: false,
+                only_ipv6: cli.ipv6,
+            },
+            None => Endpoint {
+                transport: Transport::Udp,
+                address: wildcard(port, cli),
+                fall_back_to_ipv4: !cli.ipv6,
+                only_ipv6: cli.ipv6,
+            },
+        });
+    }
+    for url in &cli.listen {
+        endpoints.push(listen_url(url, cli)?);
+    }
+    Ok(endpoints)
+}
+
+fn wildcard(port: u16, cli: &Cli) -> SocketAddr {
+    if cli.ipv4 {
+        SocketAddr::from((Ipv4Addr::UNSPECIFIED, port))
+    } else {
+        SocketAddr::from((Ipv6Addr::UNSPECIFIED, port))
+    }
+}
+
+/// `udp://ADDR:PORT` or `tcp://ADDR:PORT`.
+fn listen_url(url: &str, cli: &Cli) -> Result<Endpoint, ConfigError> {
+    let wrong = |what: &str| ConfigError::Usage(format!("--listen {url}: {what}, expected udp://ADDR:PORT or tcp://ADDR:PORT"));
+    let (scheme, rest) = url.split_once("://").ok_or_else(|| wrong("no transport"))?;
+    let transport = match scheme {
+        "udp" => Transport::Udp,
+        "tcp" => Transport::Tcp,
+        _ => return Err(wrong("unknown transport")),
+    };
+    let (host, port) = rest.rsplit_once(':').ok_or_else(|| wrong("no port"))?;
+    let port: u16 = port.parse().map_err(|_| wrong("the port is not a number below 65536"))?;
+    let host = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host);
+    if host.is_empty() {
+        return Err(wrong("no address"));
+    }
+    let address = lookup(host, port, cli)?;
+    Ok(Endpoint { transport, address, fall_back_to_ipv4: false, only_ipv6: cli.ipv6 })
+}
+
+/// The first address of `host` in the wanted family.
+fn lookup(host: &str, port: u16, cli: &Cli) -> Result<SocketAddr, ConfigError> {
+    let found = (host, port)
+        .to_socket_addrs()
+        .map_err(|error| ConfigError::Failed(format!("cannot resolve {host}: {error}")))?
+        .find(|a| (!cli.ipv4 || a.is_ipv4()) && (!cli.ipv6 || a.is_ipv6()));
+    found.ok_or_else(|| ConfigError::Failed(format!("{host} has no address of the family asked for")))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+
+    fn resolve(line: &str) -> Result<Config, ConfigError> {
+        let cli = Cli::try_parse_from(std::iter::once("t2collect").chain(line.split_whitespace())).unwrap();
+        Config::resolve(&cli, None)
+    }
+
+    #[test]
+    fn the_default_is_udp_on_all_addresses_and_the_current_directory() {
+        let config = resolve("").unwrap();
+        assert_eq!(config.endpoints.len(), 1);
+        assert_eq!(config.endpoints[0].address, "[::]:9995".parse().unwrap());
+        assert!(config.endpoints[0].fall_back_to_ipv4);
+        assert_eq!(config.sources, [Source { ident: "none".into(), address: None, directory: ".".into() }]);
+        assert!(config.notices[0].contains("the current directory"), "{:?}", config.notices);
+    }
+
+    #[test]
+    fn the_flow_directory_comes_from_the_environment() {
+        let cli = Cli::try_parse_from(["t2collect"]).unwrap();
+        let config = Config::resolve(&cli, Some("/tmp".into())).unwrap();
+        assert_eq!(config.sources[0].directory, Path::new("/tmp"));
+        assert!(config.notices[0].contains("$T2_FLOWS"));
+    }
+
+    #[test]
+    fn listen_replaces_the_default_port_and_adds_to_a_given_one() {
+        let config = resolve("--listen tcp://127.0.0.1:4739 --listen udp://[::1]:0").unwrap();
+        let seen: Vec<_> = config.endpoints.iter().map(|e| (e.transport, e.address.to_string())).collect();
+        assert_eq!(seen, [(Transport::Tcp, "127.0.0.1:4739".to_owned()), (Transport::Udp, "[::1]:0".to_owned())]);
+        assert_eq!(resolve("-p 9 --listen tcp://127.0.0.1:9").unwrap().endpoints.len(), 2);
+    }
+
+    #[test]
+    fn a_source_is_ident_address_directory() {
+        let source = &resolve("-n sourcename,127.0.0.1,.").unwrap().sources[0];
+        assert_eq!(source, &Source { ident: "sourcename".into(), address: Some("127.0.0.1".parse().unwrap()), directory: ".".into() });
+        let mapped = &resolve("-n v6,::ffff:192.0.2.1,.").unwrap().sources[0];
+        assert_eq!(mapped.address, Some("192.0.2.1".parse().unwrap()));
+    }
+
+    #[test]
+    fn wrong_definitions_are_usage_errors_and_missing_directories_failures() {
+        for line in ["-n a", "-n a,b,/tmp", "-n a,1.2.3.4,", "-n a,1.2.3.4,. -n b,1.2.3.4,/tmp", "-I a\u{7}b", "--listen sctp://x:1", "--listen tcp://x", "-z=rar"] {
+            assert_eq!(resolve(line).unwrap_err().exit_code(), 2, "{line}");
+        }
+        assert_eq!(resolve("-w /no/such/place").unwrap_err().exit_code(), 1);
+        assert_eq!(resolve("-w /etc/hostname").unwrap_err().exit_code(), 1);
+    }
+}

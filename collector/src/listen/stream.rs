@@ -1,0 +1,175 @@
+//! TCP: IPFIX, and v9 as Tranalyzer sends it, cut into messages by their own length fields.
+//!
+//! Connections are bounded in number and memory. A stream whose message boundary is lost cannot be trusted any
+//! further: it is closed with one log line. A peer that starts a message and does not finish it is closed, too.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use protocol::framing::{Framer, FramingError};
+use socket2::{SockRef, TcpKeepalive};
+use tokio::io::AsyncReadExt as _;
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::sync::mpsc::Sender;
+use tokio::sync::watch;
+use tokio::time::{Instant, timeout};
+use tracing::{debug, info, warn};
+
+use super::{Batch, Input, ListenError, canonical, now_ms};
+use crate::config::Endpoint;
+
+/// Streams that may be open at once, over all addresses.
+pub const MAX_STREAMS: usize = 256;
+/// Longest message of either protocol: both carry or imply 16-bit lengths.
+const MAX_MESSAGE: usize = 65_535;
+/// How long a new peer may say nothing, and any peer leave a message unfinished.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// A stream that may rest between messages; dead peers are found by keep-alive.
+const FOREVER: Duration = Duration::from_secs(30 * 86_400);
+/// Nothing for so long after the collector was told to stop: the stream is drained.
+const QUIET: Duration = Duration::from_millis(100);
+
+/// Becomes true when the collector stops.
+pub type Stopped = watch::Receiver<bool>;
+
+/// Binds a listening TCP socket.
+///
+/// # Errors
+/// When the system refuses the address.
+pub fn bind(endpoint: &Endpoint) -> Result<TcpListener, ListenError> {
+    let fail = |source| ListenError::new("tcp", endpoint.address, source);
+    let socket = match endpoint.address {
+        SocketAddr::V4(_) => TcpSocket::new_v4(),
+        SocketAddr::V6(_) => TcpSocket::new_v6(),
+    }
+    .map_err(fail)?;
+    socket.set_reuseaddr(true).map_err(fail)?;
+    if endpoint.address.is_ipv6() {
+        SockRef::from(&socket).set_only_v6(endpoint.only_ipv6).map_err(fail)?;
+    }
+    socket.bind(endpoint.address).map_err(fail)?;
+    socket.listen(128).map_err(fail)
+}
+
+/// Accepts connections until the collector stops.
+pub async fn accept(listener: TcpListener, inputs: Sender<Input>, slots: Arc<Semaphore>, mut stopped: Stopped) {
+    loop {
+        let accepted = if *stopped.borrow_and_update() {
+            match timeout(QUIET, listener.accept()).await {
+                Ok(accepted) => accepted,
+                Err(_) => return,
+            }
+        } else {
+            tokio::select! {
+                accepted = listener.accept() => accepted,
+                changed = stopped.changed() => match changed {
+                    Ok(()) => continue,
+                    Err(_) => return,
+                },
+            }
+        };
+        let (stream, peer) = match accepted {
+            Ok((stream, peer)) => (stream, canonical(peer)),
+            Err(error) => {
+                // Out of descriptors, or a connection that died in the queue.
+                warn!("tcp: cannot accept a connection: {error}");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                continue;
+            }
+        };
+        let Ok(slot) = Arc::clone(&slots).try_acquire_owned() else {
+            warn!("tcp {peer}: refused, {MAX_STREAMS} streams are open already");
+            continue;
+        };
+        let (inputs, stopped) = (inputs.clone(), stopped.clone());
+        tokio::spawn(async move {
+            serve(stream, peer, &inputs, stopped).await;
+            let _ = inputs.send(Input::Closed(peer)).await;
+            drop(slot);
+        });
+    }
+}
+
+/// Why a stream came to its end.
+#[derive(Debug, thiserror::Error)]
+enum End {
+    #[error("closed by the peer")]
+    Eof,
+    #[error("closed by the peer in the middle of a message")]
+    Cut,
+    #[error("no complete message for {} s", PATIENCE.as_secs())]
+    Silent,
+    #[error("{0}")]
+    Io(#[from] std::io::Error),
+    #[error("{0}")]
+    Framing(#[from] FramingError),
+    #[error("the collector is ending")]
+    Stopped,
+}
+
+async fn serve(mut stream: TcpStream, peer: SocketAddr, inputs: &Sender<Input>, stopped: Stopped) {
+    let keepalive = TcpKeepalive::new().with_time(PATIENCE).with_interval(Duration::from_secs(15));
+    if let Err(error) = SockRef::from(&stream).set_tcp_keepalive(&keepalive) {
+        debug!("tcp {peer}: no keep-alive: {error}");
+    }
+    debug!("tcp {peer}: connected");
+    match read_messages(&mut stream, peer, inputs, stopped).await {
+        end @ (End::Eof | End::Stopped) => debug!("tcp {peer}: {end}"),
+        end @ (End::Cut | End::Io(_)) => info!("tcp {peer}: {end}"),
+        end @ (End::Silent | End::Framing(_)) => warn!("tcp {peer}: connection closed: {end}"),
+    }
+}
+
+async fn read_messages(stream: &mut TcpStream, peer: SocketAddr, inputs: &Sender<Input>, mut stopped: Stopped) -> End {
+    let mut framer = Framer::new(MAX_MESSAGE);
+    let mut chunk = vec![0_u8; 64 * 1024];
+    // Until when the next message has to be complete; none between messages.
+    let mut deadline = Some(Instant::now() + PATIENCE);
+    loop {
+        let filled = match read(stream, &mut chunk, deadline, &mut stopped).await {
+            Ok([]) if framer.pending() == 0 => return End::Eof,
+            Ok([]) => return End::Cut,
+            Ok(filled) => filled,
+            Err(end) => return end,
+        };
+        framer.push(filled);
+        let mut batch = Batch { received_ms: now_ms(), ..Batch::default() };
+        let lost = loop {
+            match framer.next_message() {
+                Ok(Some(message)) => batch.push(peer, message),
+                Ok(None) => break None,
+                Err(error) => break Some(error),
+            }
+        };
+        if framer.pending() == 0 {
+            deadline = None;
+        } else if deadline.is_none() || !batch.is_empty() {
+            deadline = Some(Instant::now() + PATIENCE);
+        }
+        // Everything before a lost boundary is good and delivered.
+        if !batch.is_empty() && inputs.send(Input::Messages(batch)).await.is_err() {
+            return End::Stopped;
+        }
+        if let Some(error) = lost {
+            return error.into();
+        }
+    }
+}
+
+/// Reads what there is; nothing means the peer closed. Once the collector stops, only what is there already.
+async fn read<'a>(stream: &mut TcpStream, chunk: &'a mut [u8], deadline: Option<Instant>, stopped: &mut Stopped) -> Result<&'a [u8], End> {
+    let patience = deadline.map_or(FOREVER, |d| d.saturating_duration_since(Instant::now()));
+    let outcome = if *stopped.borrow_and_update() {
+        timeout(QUIET, stream.read(chunk)).await.map_err(|_| End::Stopped)?
+    } else {
+        tokio::select! {
+            outcome = timeout(patience, stream.read(chunk)) => outcome.map_err(|_| End::Silent)?,
+            // Reading is cancel safe: nothing that arrived is lost by trying again.
+            _ = stopped.changed() => timeout(QUIET, stream.read(chunk)).await.map_err(|_| End::Stopped)?,
+        }
+    };
+    let length = outcome?;
+    Ok(chunk.get(..length).unwrap_or_default())
+}

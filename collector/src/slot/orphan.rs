@@ -1,0 +1,42 @@
+//! Working files whose writer is gone: a crash or a kill left them.
+
+use std::path::{Path, PathBuf};
+
+use jiff::tz::TimeZone;
+use nfdump_compat::file::{FileError, FileReader};
+
+use super::name::slot_start;
+use super::{SlotOptions, publish};
+
+/// The working files in a directory that nobody writes any more. A number that is our own, or that now belongs to
+/// another kind of program, is a number used again.
+pub fn find(directory: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = directory.read_dir() else { return Vec::new() };
+    let mut orphans: Vec<PathBuf> = entries
+        .filter_map(Result::ok)
+        .filter(|entry| {
+            let name = entry.file_name();
+            let pid = name.to_str().and_then(|n| n.strip_prefix("nfcapd.current.")).and_then(|p| p.parse().ok());
+            pid.is_some_and(|pid: u32| pid == std::process::id() || !is_collector(pid))
+        })
+        .map(|entry| entry.path())
+        .collect();
+    orphans.sort();
+    orphans
+}
+
+fn is_collector(pid: u32) -> bool {
+    std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| matches!(name.trim_end(), "t2collect" | "nfcapd"))
+}
+
+/// Completes an unfinished file and gives it the name of its slot; `None` if it held no record and was removed.
+pub fn recover(path: &Path, options: &SlotOptions, zone: &TimeZone) -> Result<Option<PathBuf>, FileError> {
+    let created_s = FileReader::open(path)?.header().created;
+    let recovered = nfdump_compat::file::recover(path)?;
+    let fail = |source| FileError::io(path, source);
+    if recovered.blocks == 0 {
+        std::fs::remove_file(path).map_err(fail)?;
+        return Ok(None);
+    }
+    publish(path, options, slot_start(created_s, options.interval_s), zone).map(Some).map_err(fail)
+}

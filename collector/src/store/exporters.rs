@@ -1,0 +1,124 @@
+//! The exporters of one source: their number in the file and what they sent in the slot.
+
+use std::net::IpAddr;
+
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
+use nfdump_compat::file::{ExporterInfo, ExporterStatistics};
+use protocol::session::{LossUnit, MessageInfo};
+
+use crate::slot::SlotWriter;
+
+/// Exporters (address, version and domain) that are counted apart; the records of any more are stored under number 0.
+const MAX_EXPORTERS: usize = 8192;
+/// Exporters whose losses are told by name in one slot.
+const MAX_LOSS_LINES: usize = 20;
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct Key {
+    address: IpAddr,
+    version: u16,
+    domain: u32,
+}
+
+struct Exporter {
+    key: Key,
+    /// Its number in the running file; `None` before its first record there.
+    number: Option<u16>,
+    messages: u64,
+    flows: u64,
+    sequence_errors: u32,
+    missing: u64,
+    unit: LossUnit,
+}
+
+/// All exporters seen by one source.
+#[derive(Default)]
+pub struct Exporters {
+    index: HashMap<Key, usize, FixedState>,
+    exporters: Vec<Exporter>,
+    /// Position of the last one: records come in runs.
+    last: usize,
+}
+
+impl Exporters {
+    /// Counts a flow record and returns the number of its exporter in the file.
+    pub fn record(&mut self, message: &MessageInfo, new_message: bool, slot: &mut SlotWriter) -> u16 {
+        let Some(exporter) = self.find(message) else { return 0 };
+        exporter.messages += u64::from(new_message);
+        exporter.flows += 1;
+        exporter.number(slot)
+    }
+
+    /// Counts a gap in an exporter's sequence.
+    pub fn loss(&mut self, message: &MessageInfo, missing: u64, unit: LossUnit, slot: &mut SlotWriter) {
+        let Some(exporter) = self.find(message) else { return };
+        exporter.sequence_errors = exporter.sequence_errors.saturating_add(1);
+        exporter.missing += missing;
+        exporter.unit = unit;
+        exporter.number(slot);
+    }
+
+    fn find(&mut self, message: &MessageInfo) -> Option<&mut Exporter> {
+        let key = Key { address: message.exporter.ip(), version: message.version, domain: message.domain };
+        if self.exporters.get(self.last).is_none_or(|e| e.key != key) {
+            self.last = match self.index.get(&key) {
+                Some(&at) => at,
+                None if self.exporters.len() >= MAX_EXPORTERS => return None,
+                None => {
+                    let at = self.exporters.len();
+                    self.exporters.push(Exporter { key, number: None, messages: 0, flows: 0, sequence_errors: 0, missing: 0, unit: LossUnit::Messages });
+                    self.index.insert(key, at);
+                    at
+                }
+            };
+        }
+        self.exporters.get_mut(self.last)
+    }
+
+    /// What the file's last record says about the exporters that it mentions.
+    pub fn statistics(&self) -> Vec<ExporterStatistics> {
+        let mentioned = self.exporters.iter().filter_map(|e| Some((e.number?, e)));
+        mentioned
+            .map(|(sysid, e)| ExporterStatistics { sysid, sequence_failures: e.sequence_errors, packets: e.messages, flows: e.flows })
+            .collect()
+    }
+
+    /// Gaps seen in the slot, over all exporters.
+    pub fn sequence_errors(&self) -> u64 {
+        self.exporters.iter().map(|e| u64::from(e.sequence_errors)).sum()
+    }
+
+    /// A sentence for each exporter with gaps, the first twenty.
+    pub fn losses(&self) -> Vec<String> {
+        let with_gaps = self.exporters.iter().filter(|e| e.sequence_errors > 0);
+        let sentence = |e: &Exporter| {
+            format!("exporter {} version {} domain {}: {} gaps, {} {} missing", e.key.address, e.key.version, e.key.domain, e.sequence_errors, e.missing, e.unit)
+        };
+        with_gaps.take(MAX_LOSS_LINES).map(sentence).collect()
+    }
+
+    /// A new file begins: no numbers yet, all counts from zero. Exporters that were silent for a whole slot are forgotten.
+    pub fn new_slot(&mut self) {
+        self.exporters.retain(|e| e.number.is_some());
+        for exporter in &mut self.exporters {
+            (exporter.number, exporter.messages, exporter.flows) = (None, 0, 0);
+            (exporter.sequence_errors, exporter.missing) = (0, 0);
+        }
+        self.index = self.exporters.iter().enumerate().map(|(at, e)| (e.key, at)).collect();
+        self.last = 0;
+    }
+}
+
+impl Exporter {
+    fn number(&mut self, slot: &mut SlotWriter) -> u16 {
+        if let Some(number) = self.number {
+            return number;
+        }
+        let info = ExporterInfo { version: u32::from(self.key.version), address: self.key.address, id: self.key.domain };
+        let number = slot.exporter(&info);
+        // 0: there is no file now; the next record asks again.
+        self.number = (number != 0).then_some(number);
+        number
+    }
+}
