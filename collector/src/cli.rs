@@ -114,13 +114,23 @@ mod tests {
         assert_eq!(cli.port, Some(9995));
         assert_eq!(cli.legacy_directory.unwrap().to_str(), Some("/tmp"));
         assert_eq!(cli.compress.as_deref(), Some("lz4"));
-        assert_eq!(parse("t2collect -z -p 1").unwrap().compress.as_deref(), Some("lzo"));
+        assert_eq!(
+            parse("t2collect -z -p 1").unwrap().compress.as_deref(),
+            Some("lzo")
+        );
         assert!(parse("t2collect -y -p 1").unwrap().lz4);
     }
 
     #[test]
     fn contradictions_are_wrong_usage() {
-        for line in ["t2collect -z=lz4 -j", "t2collect -y -j", "t2collect -n a,1.2.3.4,/tmp -w /tmp", "t2collect -4 -6", "t2collect -t 0", "t2collect -q"] {
+        for line in [
+            "t2collect -z=lz4 -j",
+            "t2collect -y -j",
+            "t2collect -n a,1.2.3.4,/tmp -w /tmp",
+            "t2collect -4 -6",
+            "t2collect -t 0",
+            "t2collect -q",
+        ] {
             assert_eq!(parse(line).unwrap_err().exit_code(), 2, "{line}");
         }
     }

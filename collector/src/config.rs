@@ -113,12 +113,19 @@ impl Config {
     }
 }
 
-fn sources(cli: &Cli, flows: Option<PathBuf>, notices: &mut Vec<String>) -> Result<Vec<Source>, ConfigError> {
+fn sources(
+    cli: &Cli,
+    flows: Option<PathBuf>,
+    notices: &mut Vec<String>,
+) -> Result<Vec<Source>, ConfigError> {
     if !cli.source.is_empty() {
         let mut sources: Vec<Source> = Vec::new();
         for definition in &cli.source {
             let source = named_source(definition)?;
-            if let Some(other) = sources.iter().find(|s| s.address == source.address || s.directory == source.directory) {
+            if let Some(other) = sources
+                .iter()
+                .find(|s| s.address == source.address || s.directory == source.directory)
+            {
                 return Err(ConfigError::Usage(format!(
                     "-n {definition}: source '{}' already has this address or directory",
                     other.ident
@@ -129,42 +136,67 @@ fn sources(cli: &Cli, flows: Option<PathBuf>, notices: &mut Vec<String>) -> Resu
         return Ok(sources);
     }
     check_ident(&cli.ident)?;
-    let directory = match cli.directory.clone().or_else(|| cli.legacy_directory.clone()) {
+    let directory = match cli
+        .directory
+        .clone()
+        .or_else(|| cli.legacy_directory.clone())
+    {
         Some(directory) => directory,
         None => {
             let (directory, origin) = match flows.filter(|f| !f.as_os_str().is_empty()) {
                 Some(directory) => (directory, "$T2_FLOWS"),
                 None => (PathBuf::from("."), "the current directory"),
             };
-            let shown = directory.canonicalize().unwrap_or_else(|_| directory.clone());
-            notices.push(format!("no -w: flow files go to {} ({origin})", shown.display()));
+            let shown = directory
+                .canonicalize()
+                .unwrap_or_else(|_| directory.clone());
+            notices.push(format!(
+                "no -w: flow files go to {} ({origin})",
+                shown.display()
+            ));
             directory
         }
     };
-    Ok(vec![Source { ident: cli.ident.clone(), address: None, directory }])
+    Ok(vec![Source {
+        ident: cli.ident.clone(),
+        address: None,
+        directory,
+    }])
 }
 
 /// `ident,ip,directory` as nfcapd's `-n` has it.
 fn named_source(definition: &str) -> Result<Source, ConfigError> {
     let mut parts = definition.splitn(3, ',');
-    let (Some(ident), Some(address), Some(directory)) = (parts.next(), parts.next(), parts.next()) else {
-        return Err(ConfigError::Usage(format!("-n {definition}: expected IDENT,IP,DIR, for example -n router1,192.0.2.1,/var/lib/flows")));
+    let (Some(ident), Some(address), Some(directory)) = (parts.next(), parts.next(), parts.next())
+    else {
+        return Err(ConfigError::Usage(format!(
+            "-n {definition}: expected IDENT,IP,DIR, for example -n router1,192.0.2.1,/var/lib/flows"
+        )));
     };
     check_ident(ident)?;
-    let address: IpAddr = address
-        .parse()
-        .map_err(|_| ConfigError::Usage(format!("-n {definition}: '{address}' is not an IP address")))?;
+    let address: IpAddr = address.parse().map_err(|_| {
+        ConfigError::Usage(format!("-n {definition}: '{address}' is not an IP address"))
+    })?;
     if directory.is_empty() {
-        return Err(ConfigError::Usage(format!("-n {definition}: the directory is empty")));
+        return Err(ConfigError::Usage(format!(
+            "-n {definition}: the directory is empty"
+        )));
     }
-    Ok(Source { ident: ident.to_owned(), address: Some(address.to_canonical()), directory: PathBuf::from(directory) })
+    Ok(Source {
+        ident: ident.to_owned(),
+        address: Some(address.to_canonical()),
+        directory: PathBuf::from(directory),
+    })
 }
 
 /// A name that nfdump can read back: 1 to 127 bytes, printable, no spaces.
 fn check_ident(ident: &str) -> Result<(), ConfigError> {
     let printable = ident.chars().all(|c| !c.is_whitespace() && !c.is_control());
     if ident.is_empty() || ident.len() > 127 || !printable {
-        return Err(ConfigError::Usage(format!("ident '{}': expected 1 to 127 bytes without spaces", ident.escape_debug())));
+        return Err(ConfigError::Usage(format!(
+            "ident '{}': expected 1 to 127 bytes without spaces",
+            ident.escape_debug()
+        )));
     }
     Ok(())
 }
@@ -172,8 +204,14 @@ fn check_ident(ident: &str) -> Result<(), ConfigError> {
 fn check_directory(directory: &Path) -> Result<(), ConfigError> {
     match directory.metadata() {
         Ok(meta) if meta.is_dir() => Ok(()),
-        Ok(_) => Err(ConfigError::Failed(format!("{} is not a directory", directory.display()))),
-        Err(error) => Err(ConfigError::Failed(format!("directory {}: {error} (create it first)", directory.display()))),
+        Ok(_) => Err(ConfigError::Failed(format!(
+            "{} is not a directory",
+            directory.display()
+        ))),
+        Err(error) => Err(ConfigError::Failed(format!(
+            "directory {}: {error} (create it first)",
+            directory.display()
+        ))),
     }
 }
 
@@ -189,7 +227,9 @@ fn compression(cli: &Cli) -> Result<Compression, ConfigError> {
         "bz2" => Ok(Compression::Bz2),
         "lzo" => Ok(Compression::Lzo),
         "zstd" => Ok(Compression::Zstd),
-        other => Err(ConfigError::Usage(format!("-z={other}: unknown method, expected lzo, lz4, bz2 or zstd"))),
+        other => Err(ConfigError::Usage(format!(
+            "-z={other}: unknown method, expected lzo, lz4, bz2 or zstd"
+        ))),
     }
 }
 
@@ -228,7 +268,11 @@ fn wildcard(port: u16, cli: &Cli) -> SocketAddr {
 
 /// `udp://ADDR:PORT` or `tcp://ADDR:PORT`.
 fn listen_url(url: &str, cli: &Cli) -> Result<Endpoint, ConfigError> {
-    let wrong = |what: &str| ConfigError::Usage(format!("--listen {url}: {what}, expected udp://ADDR:PORT or tcp://ADDR:PORT"));
+    let wrong = |what: &str| {
+        ConfigError::Usage(format!(
+            "--listen {url}: {what}, expected udp://ADDR:PORT or tcp://ADDR:PORT"
+        ))
+    };
     let (scheme, rest) = url.split_once("://").ok_or_else(|| wrong("no transport"))?;
     let transport = match scheme {
         "udp" => Transport::Udp,
@@ -236,13 +280,23 @@ fn listen_url(url: &str, cli: &Cli) -> Result<Endpoint, ConfigError> {
         _ => return Err(wrong("unknown transport")),
     };
     let (host, port) = rest.rsplit_once(':').ok_or_else(|| wrong("no port"))?;
-    let port: u16 = port.parse().map_err(|_| wrong("the port is not a number below 65536"))?;
-    let host = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host);
+    let port: u16 = port
+        .parse()
+        .map_err(|_| wrong("the port is not a number below 65536"))?;
+    let host = host
+        .strip_prefix('[')
+        .and_then(|h| h.strip_suffix(']'))
+        .unwrap_or(host);
     if host.is_empty() {
         return Err(wrong("no address"));
     }
     let address = lookup(host, port, cli)?;
-    Ok(Endpoint { transport, address, fall_back_to_ipv4: false, only_ipv6: cli.ipv6 })
+    Ok(Endpoint {
+        transport,
+        address,
+        fall_back_to_ipv4: false,
+        only_ipv6: cli.ipv6,
+    })
 }
 
 /// The first address of `host` in the wanted family.
@@ -251,7 +305,9 @@ fn lookup(host: &str, port: u16, cli: &Cli) -> Result<SocketAddr, ConfigError> {
         .to_socket_addrs()
         .map_err(|error| ConfigError::Failed(format!("cannot resolve {host}: {error}")))?
         .find(|a| (!cli.ipv4 || a.is_ipv4()) && (!cli.ipv6 || a.is_ipv6()));
-    found.ok_or_else(|| ConfigError::Failed(format!("{host} has no address of the family asked for")))
+    found.ok_or_else(|| {
+        ConfigError::Failed(format!("{host} has no address of the family asked for"))
+    })
 }
 
 #[cfg(test)]
@@ -262,7 +318,8 @@ mod tests {
     use super::*;
 
     fn resolve(line: &str) -> Result<Config, ConfigError> {
-        let cli = Cli::try_parse_from(std::iter::once("t2collect").chain(line.split_whitespace())).unwrap();
+        let cli = Cli::try_parse_from(std::iter::once("t2collect").chain(line.split_whitespace()))
+            .unwrap();
         Config::resolve(&cli, None)
     }
 
@@ -272,8 +329,19 @@ mod tests {
         assert_eq!(config.endpoints.len(), 1);
         assert_eq!(config.endpoints[0].address, "[::]:9995".parse().unwrap());
         assert!(config.endpoints[0].fall_back_to_ipv4);
-        assert_eq!(config.sources, [Source { ident: "none".into(), address: None, directory: ".".into() }]);
-        assert!(config.notices[0].contains("the current directory"), "{:?}", config.notices);
+        assert_eq!(
+            config.sources,
+            [Source {
+                ident: "none".into(),
+                address: None,
+                directory: ".".into()
+            }]
+        );
+        assert!(
+            config.notices[0].contains("the current directory"),
+            "{:?}",
+            config.notices
+        );
     }
 
     #[test]
@@ -287,22 +355,54 @@ mod tests {
     #[test]
     fn listen_replaces_the_default_port_and_adds_to_a_given_one() {
         let config = resolve("--listen tcp://127.0.0.1:4739 --listen udp://[::1]:0").unwrap();
-        let seen: Vec<_> = config.endpoints.iter().map(|e| (e.transport, e.address.to_string())).collect();
-        assert_eq!(seen, [(Transport::Tcp, "127.0.0.1:4739".to_owned()), (Transport::Udp, "[::1]:0".to_owned())]);
-        assert_eq!(resolve("-p 9 --listen tcp://127.0.0.1:9").unwrap().endpoints.len(), 2);
+        let seen: Vec<_> = config
+            .endpoints
+            .iter()
+            .map(|e| (e.transport, e.address.to_string()))
+            .collect();
+        assert_eq!(
+            seen,
+            [
+                (Transport::Tcp, "127.0.0.1:4739".to_owned()),
+                (Transport::Udp, "[::1]:0".to_owned())
+            ]
+        );
+        assert_eq!(
+            resolve("-p 9 --listen tcp://127.0.0.1:9")
+                .unwrap()
+                .endpoints
+                .len(),
+            2
+        );
     }
 
     #[test]
     fn a_source_is_ident_address_directory() {
         let source = &resolve("-n sourcename,127.0.0.1,.").unwrap().sources[0];
-        assert_eq!(source, &Source { ident: "sourcename".into(), address: Some("127.0.0.1".parse().unwrap()), directory: ".".into() });
+        assert_eq!(
+            source,
+            &Source {
+                ident: "sourcename".into(),
+                address: Some("127.0.0.1".parse().unwrap()),
+                directory: ".".into()
+            }
+        );
         let mapped = &resolve("-n v6,::ffff:192.0.2.1,.").unwrap().sources[0];
         assert_eq!(mapped.address, Some("192.0.2.1".parse().unwrap()));
     }
 
     #[test]
     fn wrong_definitions_are_usage_errors_and_missing_directories_failures() {
-        for line in ["-n a", "-n a,b,/tmp", "-n a,1.2.3.4,", "-n a,1.2.3.4,. -n b,1.2.3.4,/tmp", "-I a\u{7}b", "--listen sctp://x:1", "--listen tcp://x", "-z=rar"] {
+        for line in [
+            "-n a",
+            "-n a,b,/tmp",
+            "-n a,1.2.3.4,",
+            "-n a,1.2.3.4,. -n b,1.2.3.4,/tmp",
+            "-I a\u{7}b",
+            "--listen sctp://x:1",
+            "--listen tcp://x",
+            "-z=rar",
+        ] {
             assert_eq!(resolve(line).unwrap_err().exit_code(), 2, "{line}");
         }
         assert_eq!(resolve("-w /no/such/place").unwrap_err().exit_code(), 1);

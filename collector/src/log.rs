@@ -1,6 +1,6 @@
 //! Messages on stderr: set-up of `tracing`, and limits so that no sender can flood the log.
 
-use jiff::Zoned;
+use jiff::ZonedDateTime;
 use tracing::Level;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::FormatTime;
@@ -10,7 +10,7 @@ struct LocalTime;
 
 impl FormatTime for LocalTime {
     fn format_time(&self, w: &mut Writer<'_>) -> std::fmt::Result {
-        write!(w, "{}", Zoned::now().strftime("%Y-%m-%d %H:%M:%S"))
+        write!(w, "{}", ZonedDateTime::now().strftime("%Y-%m-%d %H:%M:%S"))
     }
 }
 
@@ -46,7 +46,12 @@ impl RateLimit {
     /// A limit of `burst` messages a minute.
     #[must_use]
     pub fn new(burst: u32) -> Self {
-        Self { burst, window_start_ms: 0, shown: 0, suppressed: 0 }
+        Self {
+            burst,
+            window_start_ms: 0,
+            shown: 0,
+            suppressed: 0,
+        }
     }
 
     /// Whether a message may be shown now, and how many were held back before it.

@@ -30,7 +30,10 @@ const DRAIN: Duration = Duration::from_secs(5);
 /// # Errors
 /// When an address cannot be bound or a file not be created at the start.
 pub fn run(config: &Config) -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no event loop")?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("no event loop")?;
     runtime.block_on(collect(config))
 }
 
@@ -90,7 +93,8 @@ fn open_store(config: &Config) -> anyhow::Result<Store> {
             sub_directory: config.sub_directory,
             compression: config.compression,
         };
-        let slot = SlotWriter::open(options, now).with_context(|| format!("cannot write to {}", source.directory.display()))?;
+        let slot = SlotWriter::open(options, now)
+            .with_context(|| format!("cannot write to {}", source.directory.display()))?;
         sources.push((source.clone(), slot));
     }
     Ok(Store::new(Session::new(Limits::default()), sources))
@@ -110,17 +114,30 @@ impl Listeners {
     fn start(udp: Vec<UdpListener>, tcp: Vec<TcpListener>) -> anyhow::Result<Self> {
         let (sender, inputs) = mpsc::channel(QUEUE);
         let (stop_tasks, stopped) = watch::channel(false);
-        let mut listeners = Self { inputs, used: Vec::new(), next_used: 0, stop_threads: Arc::default(), stop_tasks };
+        let mut listeners = Self {
+            inputs,
+            used: Vec::new(),
+            next_used: 0,
+            stop_threads: Arc::default(),
+            stop_tasks,
+        };
         for listener in udp {
             info!("listening on udp {}", listener.local());
             let (give_back, used): (_, Receiver<Batch>) = sync_channel(QUEUE);
-            listener.start(sender.clone(), used, Arc::clone(&listeners.stop_threads)).context("cannot start a receive thread")?;
+            listener
+                .start(sender.clone(), used, Arc::clone(&listeners.stop_threads))
+                .context("cannot start a receive thread")?;
             listeners.used.push(give_back);
         }
         let slots = Arc::new(Semaphore::new(stream::MAX_STREAMS));
         for listener in tcp {
             info!("listening on tcp {}", listener.local_addr().context("tcp")?);
-            tokio::spawn(stream::accept(listener, sender.clone(), Arc::clone(&slots), stopped.clone()));
+            tokio::spawn(stream::accept(
+                listener,
+                sender.clone(),
+                Arc::clone(&slots),
+                stopped.clone(),
+            ));
         }
         Ok(listeners)
     }
@@ -171,7 +188,10 @@ impl Listeners {
                 Ok(Some(input)) => self.store(store, input),
                 Ok(None) => return,
                 Err(_) => {
-                    warn!("listeners still busy after {} s: the rest is dropped", DRAIN.as_secs());
+                    warn!(
+                        "listeners still busy after {} s: the rest is dropped",
+                        DRAIN.as_secs()
+                    );
                     return;
                 }
             }
@@ -189,7 +209,11 @@ struct Signals {
 impl Signals {
     fn new() -> anyhow::Result<Self> {
         let listen = |kind| signal(kind).context("cannot listen for signals");
-        Ok(Self { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())?, hangup: listen(SignalKind::hangup())? })
+        Ok(Self {
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+            hangup: listen(SignalKind::hangup())?,
+        })
     }
 
     async fn next(&mut self) -> &'static str {

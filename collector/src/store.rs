@@ -3,7 +3,7 @@
 //! Nothing here waits or reads a clock: the time comes with the messages.
 
 mod exporters;
-mod losses;
+pub mod losses;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -15,8 +15,8 @@ use protocol::session::{Events, LossUnit, MessageInfo, Session};
 use protocol::template::{Template, TemplateKind};
 use tracing::{debug, info, warn};
 
-use self::exporters::Exporters;
-pub use self::losses::Losses;
+use self::exporters::{Exporters, unit_name};
+use self::losses::Losses;
 use crate::config::Source;
 use crate::log::RateLimit;
 use crate::map::{Clock, Mapper};
@@ -56,7 +56,12 @@ impl Store {
     pub fn new(session: Session, sources: Vec<(Source, SlotWriter)>) -> Self {
         let streams = sources
             .into_iter()
-            .map(|(source, slot)| Stream { address: source.address, slot, exporters: Exporters::default(), bad_packets: 0 })
+            .map(|(source, slot)| Stream {
+                address: source.address,
+                slot,
+                exporters: Exporters::default(),
+                bad_packets: 0,
+            })
             .collect();
         Self {
             session,
@@ -67,8 +72,6 @@ impl Store {
                 new_message: false,
                 bad_message: false,
                 init_times: HashMap::default(),
-                late: 0,
-                options_records: 0,
                 violation_limit: RateLimit::new(10),
                 loss_limit: RateLimit::new(10),
             },
@@ -98,7 +101,7 @@ impl Store {
 
     /// A stream ended.
     pub fn closed(&mut self, from: SocketAddr) {
-        self.session.close(from);
+        self.session.close(from, &mut self.sink);
     }
 
     /// The kernel dropped datagrams before we could read them.
@@ -109,7 +112,12 @@ impl Store {
     /// Milliseconds since 1970 at which a slot is over.
     #[must_use]
     pub fn next_rotation_ms(&self) -> u64 {
-        self.sink.streams.iter().map(|s| s.slot.end_ms()).min().unwrap_or(u64::MAX)
+        self.sink
+            .streams
+            .iter()
+            .map(|s| s.slot.end_ms())
+            .min()
+            .unwrap_or(u64::MAX)
     }
 
     /// Lets time pass: waiting data grows old, blocks are flushed, slots end.
@@ -144,7 +152,12 @@ impl Store {
     /// Finds the source of a sender; an unknown one is counted and told once.
     fn select(&mut self, now_ms: u64, from: SocketAddr) -> bool {
         let address = from.ip();
-        match self.sink.streams.iter().position(|s| s.address.is_none_or(|a| a == address)) {
+        match self
+            .sink
+            .streams
+            .iter()
+            .position(|s| s.address.is_none_or(|a| a == address))
+        {
             Some(index) => {
                 self.sink.current = index;
                 self.sink.new_message = true;
@@ -167,19 +180,17 @@ impl Store {
     /// Says what was lost since the last report, by cause; nothing if nothing was.
     fn report_losses(&mut self) {
         let total = Losses {
-            late: self.sink.late,
-            options_records: self.sink.options_records,
             unknown_senders: self.unknown_senders,
             kernel_drops: self.kernel_drops,
-            ..Losses::of(self.session.counters())
+            session: *self.session.counters(),
         };
         let slot = total.since(&self.reported);
         self.reported = total;
-        if slot.any_lost() {
-            warn!("Losses: {slot}");
+        if !slot.lost.is_empty() {
+            warn!("Lost: {}", slot.lost);
         }
-        if slot.any_notes() {
-            info!("Notes: {}", slot.notes());
+        if !slot.noted.is_empty() {
+            info!("Noted: {}", slot.noted);
         }
     }
 }
@@ -199,7 +210,10 @@ impl Stream {
             );
         }
         if report.lost > 0 {
-            warn!("Ident: '{ident}' {} flow records could not be written", report.lost);
+            warn!(
+                "Ident: '{ident}' {} flow records could not be written",
+                report.lost
+            );
         }
         for line in self.exporters.losses() {
             warn!("Ident: '{ident}' {line}");
@@ -218,8 +232,6 @@ struct Sink {
     new_message: bool,
     bad_message: bool,
     init_times: HashMap<(IpAddr, u32), i64, FixedState>,
-    late: u64,
-    options_records: u64,
     violation_limit: RateLimit,
     loss_limit: RateLimit,
 }
@@ -235,12 +247,17 @@ impl Sink {
 
     /// Options are not flow records. Of their contents only the exporter's start matters here: IPFIX times may count from it.
     fn options(&mut self, message: &MessageInfo, template: &Template, record: &[u8]) {
-        self.options_records += 1;
         for (specifier, value) in template.values(record) {
-            if specifier.pen != 0 || specifier.id != SYSTEM_INIT_TIME || value.is_empty() || value.len() > 8 {
+            if specifier.pen != 0
+                || specifier.id != SYSTEM_INIT_TIME
+                || value.is_empty()
+                || value.len() > 8
+            {
                 continue;
             }
-            let ms = value.iter().fold(0_i64, |sum, &octet| sum << 8 | i64::from(octet));
+            let ms = value
+                .iter()
+                .fold(0_i64, |sum, &octet| sum << 8 | i64::from(octet));
             let key = (message.exporter.ip(), message.domain);
             if self.init_times.len() < MAX_INIT_TIMES || self.init_times.contains_key(&key) {
                 self.init_times.insert(key, ms);
@@ -250,41 +267,80 @@ impl Sink {
 }
 
 impl Events for Sink {
-    fn record(&mut self, message: &MessageInfo, template: &Arc<Template>, bytes: &[u8], late: bool) {
+    fn record(
+        &mut self,
+        message: &MessageInfo,
+        template: &Arc<Template>,
+        bytes: &[u8],
+        _late: bool,
+    ) {
         if matches!(template.kind(), TemplateKind::Options { .. }) {
             self.options(message, template, bytes);
             return;
         }
-        self.late += u64::from(late);
         let system_init_ms = if message.version == 10 && !self.init_times.is_empty() {
-            self.init_times.get(&(message.exporter.ip(), message.domain)).copied()
+            self.init_times
+                .get(&(message.exporter.ip(), message.domain))
+                .copied()
         } else {
             None
         };
-        let clock = Clock { export_ms: i64::try_from(message.export_ms).unwrap_or(i64::MAX), uptime_ms: message.uptime_ms, system_init_ms };
-        let Some(stream) = self.streams.get_mut(self.current) else { return };
+        let clock = Clock {
+            export_ms: i64::try_from(message.export_ms).unwrap_or(i64::MAX),
+            uptime_ms: message.uptime_ms,
+            system_init_ms,
+        };
+        let Some(stream) = self.streams.get_mut(self.current) else {
+            return;
+        };
         let new_message = std::mem::take(&mut self.new_message);
-        let exporter = stream.exporters.record(message, new_message, &mut stream.slot);
+        let exporter = stream
+            .exporters
+            .record(message, new_message, &mut stream.slot);
         let record = self.mapper.map(message, template, bytes, exporter, &clock);
         stream.slot.record(record);
     }
 
     fn template(&mut self, message: &MessageInfo, template: &Arc<Template>) {
-        debug!("{} domain {}: template {} with {} fields", message.exporter, message.domain, template.id(), template.fields().len());
+        debug!(
+            "{} domain {}: template {} with {} fields",
+            message.exporter,
+            message.domain,
+            template.id(),
+            template.fields().len()
+        );
     }
 
     fn loss(&mut self, message: &MessageInfo, missing: u64, unit: LossUnit) {
         if let Some(stream) = self.streams.get_mut(self.current) {
-            stream.exporters.loss(message, missing, unit, &mut stream.slot);
+            stream
+                .exporters
+                .loss(message, missing, unit, &mut stream.slot);
         }
         if let Some(more) = self.loss_limit.pass(message.received_ms) {
-            debug!("{} domain {}: {missing} {unit} missing before sequence {}{more}", message.exporter, message.domain, message.sequence);
+            debug!(
+                "{} domain {}: {missing} {} missing before sequence {}{more}",
+                message.exporter,
+                message.domain,
+                unit_name(unit),
+                message.sequence
+            );
+        }
+    }
+
+    fn recovered(&mut self, message: &MessageInfo, found: u64, _unit: LossUnit) {
+        if let Some(stream) = self.streams.get_mut(self.current) {
+            stream.exporters.recovered(message, found);
         }
     }
 
     fn restart(&mut self, message: &MessageInfo) {
-        info!("{} domain {}: the exporter started again", message.exporter, message.domain);
-        self.init_times.remove(&(message.exporter.ip(), message.domain));
+        info!(
+            "{} domain {}: the exporter started again",
+            message.exporter, message.domain
+        );
+        self.init_times
+            .remove(&(message.exporter.ip(), message.domain));
     }
 
     fn violation(&mut self, from: SocketAddr, now_ms: u64, error: &DecodeError) {

@@ -30,11 +30,18 @@ impl ListenError {
     fn new(transport: &'static str, address: SocketAddr, source: std::io::Error) -> Self {
         let hint = match source.kind() {
             std::io::ErrorKind::AddrInUse => " (another collector has the port: see `ss -lunpt`)",
-            std::io::ErrorKind::AddrNotAvailable => " (no interface of this machine has the address)",
+            std::io::ErrorKind::AddrNotAvailable => {
+                " (no interface of this machine has the address)"
+            }
             std::io::ErrorKind::PermissionDenied => " (ports below 1024 need CAP_NET_BIND_SERVICE)",
             _ => "",
         };
-        Self { transport, address, source, hint }
+        Self {
+            transport,
+            address,
+            source,
+            hint,
+        }
     }
 }
 
@@ -100,7 +107,9 @@ pub enum Input {
 /// The wall clock, milliseconds since 1970.
 #[must_use]
 pub fn now_ms() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX))
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX))
 }
 
 /// An IPv4 exporter seen through an IPv6 socket is an IPv4 exporter.
@@ -114,7 +123,10 @@ mod tests {
 
     #[test]
     fn a_batch_keeps_message_borders_and_senders() {
-        let (a, b) = (SocketAddr::from(([127, 0, 0, 1], 1)), SocketAddr::from(([127, 0, 0, 2], 2)));
+        let (a, b) = (
+            SocketAddr::from(([127, 0, 0, 1], 1)),
+            SocketAddr::from(([127, 0, 0, 2], 2)),
+        );
         let mut batch = Batch::default();
         batch.push(a, b"one");
         batch.push(b, b"");

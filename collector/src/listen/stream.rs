@@ -28,7 +28,7 @@ const MAX_MESSAGE: usize = 65_535;
 const PATIENCE: Duration = Duration::from_secs(60);
 /// A stream that may rest between messages; dead peers are found by keep-alive.
 const FOREVER: Duration = Duration::from_secs(30 * 86_400);
-/// Nothing for so long after the collector was told to stop: the stream is drained.
+/// Nothing for so long is a pause; after the collector was told to stop, the stream is drained then.
 const QUIET: Duration = Duration::from_millis(100);
 
 /// Becomes true when the collector stops.
@@ -47,14 +47,21 @@ pub fn bind(endpoint: &Endpoint) -> Result<TcpListener, ListenError> {
     .map_err(fail)?;
     socket.set_reuseaddr(true).map_err(fail)?;
     if endpoint.address.is_ipv6() {
-        SockRef::from(&socket).set_only_v6(endpoint.only_ipv6).map_err(fail)?;
+        SockRef::from(&socket)
+            .set_only_v6(endpoint.only_ipv6)
+            .map_err(fail)?;
     }
     socket.bind(endpoint.address).map_err(fail)?;
     socket.listen(128).map_err(fail)
 }
 
 /// Accepts connections until the collector stops.
-pub async fn accept(listener: TcpListener, inputs: Sender<Input>, slots: Arc<Semaphore>, mut stopped: Stopped) {
+pub async fn accept(
+    listener: TcpListener,
+    inputs: Sender<Input>,
+    slots: Arc<Semaphore>,
+    mut stopped: Stopped,
+) {
     loop {
         let accepted = if *stopped.borrow_and_update() {
             match timeout(QUIET, listener.accept()).await {
@@ -97,8 +104,6 @@ pub async fn accept(listener: TcpListener, inputs: Sender<Input>, slots: Arc<Sem
 enum End {
     #[error("closed by the peer")]
     Eof,
-    #[error("closed by the peer in the middle of a message")]
-    Cut,
     #[error("no complete message for {} s", PATIENCE.as_secs())]
     Silent,
     #[error("{0}")]
@@ -110,40 +115,68 @@ enum End {
 }
 
 async fn serve(mut stream: TcpStream, peer: SocketAddr, inputs: &Sender<Input>, stopped: Stopped) {
-    let keepalive = TcpKeepalive::new().with_time(PATIENCE).with_interval(Duration::from_secs(15));
+    let keepalive = TcpKeepalive::new()
+        .with_time(PATIENCE)
+        .with_interval(Duration::from_secs(15));
     if let Err(error) = SockRef::from(&stream).set_tcp_keepalive(&keepalive) {
         debug!("tcp {peer}: no keep-alive: {error}");
     }
     debug!("tcp {peer}: connected");
     match read_messages(&mut stream, peer, inputs, stopped).await {
         end @ (End::Eof | End::Stopped) => debug!("tcp {peer}: {end}"),
-        end @ (End::Cut | End::Io(_)) => info!("tcp {peer}: {end}"),
+        end @ (End::Io(_) | End::Framing(FramingError::Incomplete { .. })) => {
+            info!("tcp {peer}: {end}")
+        }
         end @ (End::Silent | End::Framing(_)) => warn!("tcp {peer}: connection closed: {end}"),
     }
 }
 
-async fn read_messages(stream: &mut TcpStream, peer: SocketAddr, inputs: &Sender<Input>, mut stopped: Stopped) -> End {
-    let mut framer = Framer::new(MAX_MESSAGE);
+async fn read_messages(
+    stream: &mut TcpStream,
+    peer: SocketAddr,
+    inputs: &Sender<Input>,
+    mut stopped: Stopped,
+) -> End {
+    let mut messages = Messages {
+        framer: Framer::new(MAX_MESSAGE),
+        peer,
+        unfinished: 0,
+    };
     let mut chunk = vec![0_u8; 64 * 1024];
     // Until when the next message has to be complete; none between messages.
     let mut deadline = Some(Instant::now() + PATIENCE);
+    // Whether the framer was told of the pause after the last octets: a v9 message ends only with a pause or the next one.
+    let mut told_pause = true;
     loop {
-        let filled = match read(stream, &mut chunk, deadline, &mut stopped).await {
-            Ok([]) if framer.pending() == 0 => return End::Eof,
-            Ok([]) => return End::Cut,
-            Ok(filled) => filled,
-            Err(end) => return end,
+        let patience = match deadline {
+            _ if !told_pause && messages.unfinished > 0 => QUIET,
+            Some(deadline) => deadline.saturating_duration_since(Instant::now()),
+            None => FOREVER,
         };
-        framer.push(filled);
-        let mut batch = Batch { received_ms: now_ms(), ..Batch::default() };
-        let lost = loop {
-            match framer.next_message() {
-                Ok(Some(message)) => batch.push(peer, message),
-                Ok(None) => break None,
-                Err(error) => break Some(error),
+        let mut batch = Batch {
+            received_ms: now_ms(),
+            ..Batch::default()
+        };
+        let end = match read(stream, &mut chunk, patience, &mut stopped).await {
+            Ok(Read::Octets(octets)) => {
+                told_pause = false;
+                messages.push(octets, &mut batch).err().map(End::from)
             }
+            Ok(Read::Pause) if told_pause => Some(End::Silent),
+            Ok(Read::Pause) => {
+                told_pause = true;
+                messages.pause(&mut batch).err().map(End::from)
+            }
+            Ok(Read::Stopped) => Some(
+                messages
+                    .pause(&mut batch)
+                    .err()
+                    .map_or(End::Stopped, End::from),
+            ),
+            Ok(Read::End) => Some(messages.end(&mut batch).err().map_or(End::Eof, End::from)),
+            Err(error) => Some(error.into()),
         };
-        if framer.pending() == 0 {
+        if messages.unfinished == 0 {
             deadline = None;
         } else if deadline.is_none() || !batch.is_empty() {
             deadline = Some(Instant::now() + PATIENCE);
@@ -152,24 +185,87 @@ async fn read_messages(stream: &mut TcpStream, peer: SocketAddr, inputs: &Sender
         if !batch.is_empty() && inputs.send(Input::Messages(batch)).await.is_err() {
             return End::Stopped;
         }
-        if let Some(error) = lost {
-            return error.into();
+        if let Some(end) = end {
+            return end;
         }
     }
 }
 
-/// Reads what there is; nothing means the peer closed. Once the collector stops, only what is there already.
-async fn read<'a>(stream: &mut TcpStream, chunk: &'a mut [u8], deadline: Option<Instant>, stopped: &mut Stopped) -> Result<&'a [u8], End> {
-    let patience = deadline.map_or(FOREVER, |d| d.saturating_duration_since(Instant::now()));
+/// The messages of one stream.
+struct Messages {
+    framer: Framer,
+    peer: SocketAddr,
+    /// Octets of the message that is not complete yet.
+    unfinished: usize,
+}
+
+impl Messages {
+    fn push(&mut self, octets: &[u8], batch: &mut Batch) -> Result<(), FramingError> {
+        self.framer.push(octets);
+        self.unfinished += octets.len();
+        self.take(batch, Framer::next_message)
+    }
+
+    fn pause(&mut self, batch: &mut Batch) -> Result<(), FramingError> {
+        self.take(batch, Framer::idle)
+    }
+
+    fn end(&mut self, batch: &mut Batch) -> Result<(), FramingError> {
+        self.take(batch, Framer::finish)
+    }
+
+    fn take(
+        &mut self,
+        batch: &mut Batch,
+        mut next: impl FnMut(&mut Framer) -> Result<Option<&[u8]>, FramingError>,
+    ) -> Result<(), FramingError> {
+        while let Some(message) = next(&mut self.framer)? {
+            self.unfinished = self.unfinished.saturating_sub(message.len());
+            batch.push(self.peer, message);
+        }
+        Ok(())
+    }
+}
+
+/// What an attempt to read brought.
+enum Read<'a> {
+    Octets(&'a [u8]),
+    /// Nothing for as long as was to be waited.
+    Pause,
+    /// The peer sends no more.
+    End,
+    /// The collector stops, and there is nothing left to read.
+    Stopped,
+}
+
+/// Reads what there is, waiting for it `patience` at most; once the collector stops, only what is there already.
+async fn read<'a>(
+    stream: &mut TcpStream,
+    chunk: &'a mut [u8],
+    patience: Duration,
+    stopped: &mut Stopped,
+) -> std::io::Result<Read<'a>> {
     let outcome = if *stopped.borrow_and_update() {
-        timeout(QUIET, stream.read(chunk)).await.map_err(|_| End::Stopped)?
+        None
     } else {
         tokio::select! {
-            outcome = timeout(patience, stream.read(chunk)) => outcome.map_err(|_| End::Silent)?,
+            outcome = timeout(patience, stream.read(chunk)) => match outcome {
+                Ok(outcome) => Some(outcome?),
+                Err(_) => return Ok(Read::Pause),
+            },
             // Reading is cancel safe: nothing that arrived is lost by trying again.
-            _ = stopped.changed() => timeout(QUIET, stream.read(chunk)).await.map_err(|_| End::Stopped)?,
+            _ = stopped.changed() => None,
         }
     };
-    let length = outcome?;
-    Ok(chunk.get(..length).unwrap_or_default())
+    let length = match outcome {
+        Some(length) => length,
+        None => match timeout(QUIET, stream.read(chunk)).await {
+            Ok(outcome) => outcome?,
+            Err(_) => return Ok(Read::Stopped),
+        },
+    };
+    Ok(match chunk.get(..length) {
+        None | Some([]) => Read::End,
+        Some(octets) => Read::Octets(octets),
+    })
 }

@@ -10,7 +10,9 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
-use nix::sys::socket::{ControlMessageOwned, MsgFlags, MultiHeaders, SockaddrStorage, recvmmsg, setsockopt, sockopt};
+use nix::sys::socket::{
+    ControlMessageOwned, MsgFlags, MultiHeaders, SockaddrStorage, recvmmsg, setsockopt, sockopt,
+};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::sync::mpsc::Sender;
 use tracing::{error, info, warn};
@@ -44,9 +46,10 @@ impl UdpListener {
     pub fn bind(endpoint: &Endpoint, buffer: Option<usize>) -> Result<Self, ListenError> {
         let fail = |source| ListenError::new("udp", endpoint.address, source);
         let socket = match open(endpoint.address, endpoint.only_ipv6) {
-            Err(error) if endpoint.fall_back_to_ipv4 && no_ipv6(&error) => {
-                open(SocketAddr::from((Ipv4Addr::UNSPECIFIED, endpoint.address.port())), false)
-            }
+            Err(error) if endpoint.fall_back_to_ipv4 && no_ipv6(&error) => open(
+                SocketAddr::from((Ipv4Addr::UNSPECIFIED, endpoint.address.port())),
+                false,
+            ),
             other => other,
         }
         .map_err(fail)?;
@@ -55,7 +58,9 @@ impl UdpListener {
             warn!("datagrams dropped by the kernel cannot be counted: {error}");
         }
         // The receive thread looks at its stop flag this often.
-        socket.set_read_timeout(Some(Duration::from_millis(200))).map_err(fail)?;
+        socket
+            .set_read_timeout(Some(Duration::from_millis(200)))
+            .map_err(fail)?;
         let socket = UdpSocket::from(socket);
         let local = socket.local_addr().map_err(fail)?;
         Ok(Self { socket, local })
@@ -72,13 +77,24 @@ impl UdpListener {
     ///
     /// # Errors
     /// When the system has no thread left.
-    pub fn start(self, inputs: Sender<Input>, used: Receiver<Batch>, stop: Arc<AtomicBool>) -> std::io::Result<JoinHandle<()>> {
-        std::thread::Builder::new().name("udp-receive".to_owned()).spawn(move || receive(&self, &inputs, &used, &stop))
+    pub fn start(
+        self,
+        inputs: Sender<Input>,
+        used: Receiver<Batch>,
+        stop: Arc<AtomicBool>,
+    ) -> std::io::Result<JoinHandle<()>> {
+        std::thread::Builder::new()
+            .name("udp-receive".to_owned())
+            .spawn(move || receive(&self, &inputs, &used, &stop))
     }
 }
 
 fn open(address: SocketAddr, only_ipv6: bool) -> std::io::Result<Socket> {
-    let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::DGRAM,
+        Some(Protocol::UDP),
+    )?;
     if address.is_ipv6() {
         socket.set_only_v6(only_ipv6)?;
     }
@@ -88,7 +104,10 @@ fn open(address: SocketAddr, only_ipv6: bool) -> std::io::Result<Socket> {
 
 /// A kernel without IPv6, or one on which it is switched off.
 fn no_ipv6(error: &std::io::Error) -> bool {
-    matches!(error.raw_os_error().map(Errno::from_raw), Some(Errno::EAFNOSUPPORT | Errno::EADDRNOTAVAIL))
+    matches!(
+        error.raw_os_error().map(Errno::from_raw),
+        Some(Errno::EAFNOSUPPORT | Errno::EADDRNOTAVAIL)
+    )
 }
 
 /// Asks for a receive buffer: past the system's limit where permitted, else up to it. The kernel keeps twice the
@@ -100,17 +119,26 @@ fn size_buffer(socket: &Socket, asked: Option<usize>) {
     {
         warn!("receive buffer of {wanted} bytes refused: {error}");
     }
-    let Ok(granted) = socket.recv_buffer_size().map(|doubled| doubled / 2) else { return };
+    let Ok(granted) = socket.recv_buffer_size().map(|doubled| doubled / 2) else {
+        return;
+    };
     match asked {
         Some(bytes) if granted < bytes => {
-            warn!("receive buffer: {granted} of {bytes} bytes granted (raise it with `sysctl -w net.core.rmem_max={bytes}`)");
+            warn!(
+                "receive buffer: {granted} of {bytes} bytes granted (raise it with `sysctl -w net.core.rmem_max={bytes}`)"
+            );
         }
         Some(_) => info!("receive buffer: {granted} bytes"),
         None => {}
     }
 }
 
-fn receive(listener: &UdpListener, inputs: &Sender<Input>, used: &Receiver<Batch>, stop: &AtomicBool) {
+fn receive(
+    listener: &UdpListener,
+    inputs: &Sender<Input>,
+    used: &Receiver<Batch>,
+    stop: &AtomicBool,
+) {
     let mut arena = vec![0_u8; BATCH * STRIDE];
     let mut drops = DropCounter::default();
     let mut drain_until: Option<Instant> = None;
@@ -123,7 +151,13 @@ fn receive(listener: &UdpListener, inputs: &Sender<Input>, used: &Receiver<Batch
         }
         let mut batch = used.try_recv().unwrap_or_default();
         batch.clear();
-        let outcome = fill(&listener.socket, &mut arena, &mut batch, &mut drops, drain_until.is_some());
+        let outcome = fill(
+            &listener.socket,
+            &mut arena,
+            &mut batch,
+            &mut drops,
+            drain_until.is_some(),
+        );
         let dropped = drops.take();
         if dropped > 0 && inputs.blocking_send(Input::KernelDrops(dropped)).is_err() {
             return;
@@ -147,16 +181,33 @@ fn receive(listener: &UdpListener, inputs: &Sender<Input>, used: &Receiver<Batch
 }
 
 /// Receives what is there, at least one datagram unless the time-out passes first.
-fn fill(socket: &UdpSocket, arena: &mut [u8], batch: &mut Batch, drops: &mut DropCounter, draining: bool) -> nix::Result<()> {
+fn fill(
+    socket: &UdpSocket,
+    arena: &mut [u8],
+    batch: &mut Batch,
+    drops: &mut DropCounter,
+    draining: bool,
+) -> nix::Result<()> {
     // Made new each time: the kernel shortens the control lengths in it, and nix does not restore them.
-    let mut headers = MultiHeaders::<SockaddrStorage>::preallocate(BATCH, Some(nix::cmsg_space!(u32)));
+    let mut headers =
+        MultiHeaders::<SockaddrStorage>::preallocate(BATCH, Some(nix::cmsg_space!(u32)));
     let mut slices: Vec<[IoSliceMut<'_>; 1]> = arena
         .chunks_exact_mut(STRIDE)
         .filter_map(|slot| slot.get_mut(..MAX_DATAGRAM))
         .map(|slot| [IoSliceMut::new(slot)])
         .collect();
-    let flags = if draining { MsgFlags::MSG_DONTWAIT } else { MsgFlags::MSG_WAITFORONE };
-    let received = recvmmsg(socket.as_raw_fd(), &mut headers, slices.iter_mut(), flags, None)?;
+    let flags = if draining {
+        MsgFlags::MSG_DONTWAIT
+    } else {
+        MsgFlags::MSG_WAITFORONE
+    };
+    let received = recvmmsg(
+        socket.as_raw_fd(),
+        &mut headers,
+        slices.iter_mut(),
+        flags,
+        None,
+    )?;
     batch.received_ms = now_ms();
     for message in received {
         if let Ok(controls) = message.cmsgs() {
@@ -166,7 +217,9 @@ fn fill(socket: &UdpSocket, arena: &mut [u8], batch: &mut Batch, drops: &mut Dro
                 }
             }
         }
-        let Some(from) = message.address.as_ref().and_then(socket_address) else { continue };
+        let Some(from) = message.address.as_ref().and_then(socket_address) else {
+            continue;
+        };
         batch.push(from, message.iovs().next().unwrap_or_default());
     }
     Ok(())
@@ -176,7 +229,9 @@ fn socket_address(storage: &SockaddrStorage) -> Option<SocketAddr> {
     if let Some(v4) = storage.as_sockaddr_in() {
         return Some(SocketAddr::V4((*v4).into()));
     }
-    storage.as_sockaddr_in6().map(|v6| canonical(SocketAddr::V6((*v6).into())))
+    storage
+        .as_sockaddr_in6()
+        .map(|v6| canonical(SocketAddr::V6((*v6).into())))
 }
 
 /// The socket's running count of dropped datagrams, a 32-bit number that wraps, as differences.

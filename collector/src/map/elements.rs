@@ -3,7 +3,7 @@
 //! The fields are those that nfcapd 1.7.1 fills, with its choice of field where several elements compete, and with
 //! the right values where it is known to be wrong. Elements that are not here are skipped by their length.
 
-use nfdump_compat::field::{self, Location};
+use nfdump_compat::field::{self, Location, ext};
 use protocol::template::{FieldSpecifier, REVERSE_PEN};
 
 /// NetFlow v9, whose numbers from 32768 on are no enterprise elements but the vendors' own choice.
@@ -21,8 +21,8 @@ pub enum Target {
     Number(Location),
     /// A 16-octet address whose first half goes to this field, the second to the one behind it.
     Address(Location),
-    /// Octets as they are, cut to the field.
-    Octets(Location),
+    /// The name of a user, as it is.
+    UserName,
     /// Three 32-bit numbers, the first to this field (an ASA's access list entry).
     Triple(Location),
     /// Seconds of a latency, in microseconds added to the field.
@@ -98,15 +98,20 @@ impl Target {
     #[must_use]
     pub fn extension(self) -> Option<u16> {
         match self {
-            Self::Number(to) | Self::Address(to) | Self::Octets(to) | Self::Triple(to) | Self::Seconds(to) | Self::Micros(to) => {
-                Some(to.extension)
-            }
-            Self::Time(Time::SystemInit | Time::EventSeconds | Time::EventMillis | Time::EventNtp)
+            Self::Number(to)
+            | Self::Address(to)
+            | Self::Triple(to)
+            | Self::Seconds(to)
+            | Self::Micros(to) => Some(to.extension),
+            Self::Time(
+                Time::SystemInit | Time::EventSeconds | Time::EventMillis | Time::EventNtp,
+            )
             | Self::Extension(_)
             | Self::EngineType
             | Self::EngineId
             | Self::IpVersion => None,
-            Self::Time(_) | Self::Icmp(_) => Some(field::GENERIC_FLOW),
+            Self::UserName => Some(ext::NSEL_USER),
+            Self::Time(_) | Self::Icmp(_) => Some(ext::GENERIC_FLOW),
         }
     }
 }
@@ -119,8 +124,8 @@ pub fn target(version: u16, specifier: &FieldSpecifier) -> Option<Target> {
         (_, 0, id) => iana(version, id),
         (_, REVERSE_PEN, id) => reverse(id),
         (_, NTOP_PEN, id) => latency(id),
-        (_, CERT_PEN, 18) => Some(Target::Extension(field::IN_PAYLOAD)),
-        (_, CERT_PEN, 16402) => Some(Target::Extension(field::OUT_PAYLOAD)),
+        (_, CERT_PEN, 18) => Some(Target::Extension(ext::IN_PAYLOAD)),
+        (_, CERT_PEN, 16402) => Some(Target::Extension(ext::OUT_PAYLOAD)),
         _ => None,
     }
 }
@@ -169,13 +174,13 @@ fn iana(version: u16, id: u16) -> Option<Target> {
         81 => Number(field::OUT_SRC_MAC),
         58 | 243 => Number(field::SRC_VLAN),
         59 | 254 => Number(field::DST_VLAN),
-        70..=79 => Number(field::mpls_label(usize::from(id - 70))?),
+        70..=79 => Number(field::mpls_label(id - 70)),
         // What happened to it.
         61 => Number(field::DIR),
         89 => Number(field::FWD_STATUS),
         136 => Number(field::FLOW_END_REASON),
         239 => Number(field::BIFLOW_DIR),
-        95 => Target::Extension(field::NBAR_APP),
+        95 => Target::Extension(ext::NBAR_APP),
         138 => Number(field::OBSERVATION_POINT),
         149 => Number(field::OBSERVATION_DOMAIN),
         38 => Target::EngineType,
@@ -189,13 +194,13 @@ fn iana(version: u16, id: u16) -> Option<Target> {
         228 => Number(field::XLATE_DST_PORT),
         230 => Number(field::NAT_EVENT),
         283 => Number(field::NAT_POOL_ID),
-        361 => Number(field::PORT_BLOCK_START),
-        362 => Number(field::PORT_BLOCK_END),
-        363 => Number(field::PORT_BLOCK_STEP),
-        364 => Number(field::PORT_BLOCK_SIZE),
-        233 => Number(field::FW_EVENT),
+        361 => Number(field::BLOCK_START),
+        362 => Number(field::BLOCK_END),
+        363 => Number(field::BLOCK_STEP),
+        364 => Number(field::BLOCK_SIZE),
+        233 => Number(field::NSEL_FW_EVENT),
         // An ASA's connection number; the plan drops it where no firewall event stands beside it (then it is a flowId).
-        148 if version == V9 => Number(field::CONN_ID),
+        148 if version == V9 => Number(field::NSEL_CONN_ID),
         32 => Target::Icmp(Icmp::BothV4),
         139 => Target::Icmp(Icmp::BothV6),
         176 | 178 => Target::Icmp(Icmp::Type),
@@ -241,15 +246,15 @@ fn reverse(id: u16) -> Option<Target> {
 fn v9_vendor(id: u16) -> Option<Target> {
     use Target::{Number, Triple};
     Some(match id {
-        33000 => Triple(field::INGRESS_ACL),
-        33001 => Triple(field::EGRESS_ACL),
-        33002 => Number(field::FW_XEVENT),
-        40000 => Target::Octets(field::USER_NAME),
+        33000 => Triple(field::ingress_acl(0)),
+        33001 => Triple(field::egress_acl(0)),
+        33002 => Number(field::NSEL_FW_XEVENT),
+        40000 => Target::UserName,
         40001 => Number(field::XLATE_SRC_IPV4),
         40002 => Number(field::XLATE_DST_IPV4),
         40003 => Number(field::XLATE_SRC_PORT),
         40004 => Number(field::XLATE_DST_PORT),
-        40005 => Number(field::FW_EVENT),
+        40005 => Number(field::NSEL_FW_EVENT),
         _ => return latency(id.checked_sub(NTOP_V9_BASE)?),
     })
 }
@@ -261,8 +266,8 @@ fn latency(id: u16) -> Option<Target> {
         83 => Target::Micros(field::CLIENT_LATENCY),
         84 => Target::Seconds(field::SERVER_LATENCY),
         85 => Target::Micros(field::SERVER_LATENCY),
-        86 => Target::Seconds(field::APPLICATION_LATENCY),
-        87 => Target::Micros(field::APPLICATION_LATENCY),
+        86 => Target::Seconds(field::APP_LATENCY),
+        87 => Target::Micros(field::APP_LATENCY),
         _ => return None,
     })
 }

@@ -25,12 +25,25 @@ pub struct Mapper {
 
 impl Mapper {
     /// The nfcapd record for one data record. `exporter` is the number of its sender in the file.
-    pub fn map(&mut self, message: &MessageInfo, template: &Template, record: &[u8], exporter: u16, clock: &Clock) -> &[u8] {
+    pub fn map(
+        &mut self,
+        message: &MessageInfo,
+        template: &Template,
+        record: &[u8],
+        exporter: u16,
+        clock: &Clock,
+    ) -> &[u8] {
         if self.plans.len() >= MAX_PLANS && !self.plans.contains_key(&template.uid()) {
             self.plans.clear();
         }
-        let plan = self.plans.entry(template.uid()).or_insert_with(|| Plan::compile(template));
+        let plan = self
+            .plans
+            .entry(template.uid())
+            .or_insert_with(|| Plan::compile(template));
         plan.apply(message, template, record, exporter, clock, &mut self.record);
         &self.record
     }
 }
+
+#[cfg(test)]
+mod tests;

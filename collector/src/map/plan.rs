@@ -6,13 +6,21 @@
 use std::net::IpAddr;
 use std::ops::Range;
 
-use nfdump_compat::field::{self, Location};
-use nfdump_compat::record::{Header, RecordBuilder};
+use nfdump_compat::field::{self, DataLength, EXTENSION_HEADER, Location, ext};
+use nfdump_compat::record::{FLAG_EVENT, RecordBuilder, RecordHeader, V3_HEADER};
 use protocol::session::MessageInfo;
 use protocol::template::Template;
 
 use super::elements::{Icmp, Target, Time, target};
 use super::time::{Clock, Times};
+
+/// Offsets in the header of a V3 record, for the values that differ from record to record.
+const HEADER_SIZE: usize = 2;
+const HEADER_ELEMENTS: usize = 4;
+const HEADER_ENGINE_TYPE: usize = 6;
+const HEADER_ENGINE_ID: usize = 7;
+const HEADER_EXPORTER: usize = 8;
+const HEADER_FLAGS: usize = 10;
 
 /// IP protocol numbers of ICMP and ICMPv6.
 const ICMP: u64 = 1;
@@ -20,13 +28,13 @@ const ICMPV6: u64 = 58;
 
 /// Extensions of which a record needs only one, IPv4 before IPv6.
 const FAMILIES: [(u16, u16); 4] = [
-    (field::IPV4_FLOW, field::IPV6_FLOW),
-    (field::BGP_NEXT_HOP_V4_EXT, field::BGP_NEXT_HOP_V6_EXT),
-    (field::IP_NEXT_HOP_V4_EXT, field::IP_NEXT_HOP_V6_EXT),
-    (field::XLATE_V4, field::XLATE_V6),
+    (ext::IPV4_FLOW, ext::IPV6_FLOW),
+    (ext::BGP_NEXT_HOP_V4, ext::BGP_NEXT_HOP_V6),
+    (ext::IP_NEXT_HOP_V4, ext::IP_NEXT_HOP_V6),
+    (ext::XLATE_IPV4, ext::XLATE_IPV6),
 ];
 /// What NetFlow v5 always has room for and often leaves zero; nfcapd then leaves the extension out.
-const OPTIONAL_IN_V5: [u16; 3] = [field::FLOW_MISC, field::AS_ROUTING, field::IP_NEXT_HOP_V4_EXT];
+const OPTIONAL_IN_V5: [u16; 3] = [ext::FLOW_MISC, ext::AS_ROUTING, ext::IP_NEXT_HOP_V4];
 
 /// One copy.
 #[derive(Clone, Copy, Debug)]
@@ -103,10 +111,13 @@ impl Plan {
         let targets = targets(template);
         let mut builder = RecordBuilder::new();
         let mut extensions = 0_u64;
-        builder.begin(&Header { nfversion: template.version() as u8, ..Header::default() });
+        builder.begin(&RecordHeader {
+            nfversion: template.version() as u8,
+            ..RecordHeader::default()
+        });
         let mentioned = targets.iter().filter_map(|t| t.target.extension());
         // A record without the generic part is of no use to a reader: nfcapd adds it at the end of v9 records, too.
-        for id in mentioned.chain([field::GENERIC_FLOW]) {
+        for id in mentioned.chain([ext::GENERIC_FLOW]) {
             if extensions & bit(id) == 0 {
                 extensions |= bit(id);
                 builder.extension(id);
@@ -120,26 +131,40 @@ impl Plan {
             prototype,
             extensions,
             starts,
-            has_protocol: targets.iter().any(|t| t.target == Target::Number(field::PROTO)),
-            has_domain: targets.iter().any(|t| t.target == Target::Number(field::OBSERVATION_DOMAIN)),
+            has_protocol: targets
+                .iter()
+                .any(|t| t.target == Target::Number(field::PROTO)),
+            has_domain: targets
+                .iter()
+                .any(|t| t.target == Target::Number(field::OBSERVATION_DOMAIN)),
             trim: trim(template.version(), extensions),
         };
-        plan.ops = targets.iter().filter_map(|t| Some(Op { index: t.index, offset: t.offset, length: t.length, action: plan.action(t.target)? })).collect();
+        plan.ops = targets
+            .iter()
+            .filter_map(|t| {
+                Some(Op {
+                    index: t.index,
+                    offset: t.offset,
+                    length: t.length,
+                    action: plan.action(t.target)?,
+                })
+            })
+            .collect();
         plan.preset();
         plan
     }
 
     /// Values that a record has when the template does not mention them.
     fn preset(&mut self) {
-        if self.has(field::CNT_FLOW) {
+        if self.has(ext::CNT_FLOW) {
             // Without its own count a record stands for one flow.
             let at = self.position(field::FLOWS);
             write(&mut self.prototype, at, 8, 1);
         }
-        if (self.has(field::NSEL_COMMON) || self.has(field::NEL_COMMON))
-            && let Some(flags) = self.prototype.get_mut(field::HEADER_FLAGS)
+        if (self.has(ext::NSEL_COMMON) || self.has(ext::NEL_COMMON))
+            && let Some(flags) = self.prototype.get_mut(HEADER_FLAGS)
         {
-            *flags |= field::FLAG_EVENT;
+            *flags |= FLAG_EVENT;
         }
     }
 
@@ -148,17 +173,40 @@ impl Plan {
     }
 
     fn position(&self, to: Location) -> usize {
-        self.starts.get(usize::from(to.extension)).map_or(usize::MAX, |start| start.saturating_add(usize::from(to.offset)))
+        self.starts
+            .get(usize::from(to.extension))
+            .map_or(usize::MAX, |start| {
+                start.saturating_add(usize::from(to.offset))
+            })
     }
 
     fn action(&self, target: Target) -> Option<Action> {
         Some(match target {
-            Target::Number(to) => Action::Number { at: self.position(to), width: to.width },
-            Target::Address(to) => Action::Address { at: self.position(to) },
-            Target::Octets(to) => Action::Octets { at: self.position(to), width: to.width },
-            Target::Triple(to) => Action::Triple { at: self.position(to) },
-            Target::Seconds(to) => Action::Add { at: self.position(to), factor: 1_000_000 },
-            Target::Micros(to) => Action::Add { at: self.position(to), factor: 1 },
+            Target::Number(to) => Action::Number {
+                at: self.position(to),
+                width: to.width,
+            },
+            Target::Address(to) => Action::Address {
+                at: self.position(to),
+            },
+            Target::UserName => {
+                let range = data_range(&self.starts, ext::NSEL_USER)?;
+                Action::Octets {
+                    at: range.start,
+                    width: range.len() as u8,
+                }
+            }
+            Target::Triple(to) => Action::Triple {
+                at: self.position(to),
+            },
+            Target::Seconds(to) => Action::Add {
+                at: self.position(to),
+                factor: 1_000_000,
+            },
+            Target::Micros(to) => Action::Add {
+                at: self.position(to),
+                factor: 1,
+            },
             Target::Extension(id) => Action::Extension(id),
             Target::Time(time) => Action::Time(time),
             Target::Icmp(icmp) => Action::Icmp(icmp),
@@ -171,13 +219,25 @@ impl Plan {
 
     /// Writes the nfcapd record for `record` into `out`, which is cleared first. `exporter` is the number under which
     /// the file knows the sender. Fields that the record is too short for stay zero.
-    pub fn apply(&self, message: &MessageInfo, template: &Template, record: &[u8], exporter: u16, clock: &Clock, out: &mut Vec<u8>) {
+    pub fn apply(
+        &self,
+        message: &MessageInfo,
+        template: &Template,
+        record: &[u8],
+        exporter: u16,
+        clock: &Clock,
+        out: &mut Vec<u8>,
+    ) {
         out.clear();
         out.extend_from_slice(&self.prototype);
         let mut notes = Notes::default();
         if self.fixed_length.is_some() {
             for op in &self.ops {
-                if let Some(value) = op.offset.checked_add(op.length).and_then(|end| record.get(op.offset..end)) {
+                if let Some(value) = op
+                    .offset
+                    .checked_add(op.length)
+                    .and_then(|end| record.get(op.offset..end))
+                {
                     run(op.action, value, clock, &mut notes, out);
                 }
             }
@@ -192,13 +252,20 @@ impl Plan {
         self.finish(message, exporter, clock, &notes, out);
     }
 
-    fn finish(&self, message: &MessageInfo, exporter: u16, clock: &Clock, notes: &Notes, out: &mut Vec<u8>) {
+    fn finish(
+        &self,
+        message: &MessageInfo,
+        exporter: u16,
+        clock: &Clock,
+        notes: &Notes,
+        out: &mut Vec<u8>,
+    ) {
         let (first, last) = notes.times.flow(clock);
         self.put(out, field::MSEC_FIRST, first);
         self.put(out, field::MSEC_LAST, last);
         self.put(out, field::MSEC_RECEIVED, message.received_ms);
         if let Some(event) = notes.times.event() {
-            for to in [field::NSEL_MSEC_EVENT, field::NEL_MSEC_EVENT] {
+            for to in [field::NSEL_MSEC_EVENT, field::NAT_MSEC_EVENT] {
                 if self.has(to.extension) {
                     self.put(out, to, event);
                 }
@@ -209,13 +276,13 @@ impl Plan {
         }
         self.icmp(notes, out);
         match message.exporter.ip().to_canonical() {
-            IpAddr::V4(v4) => append(out, field::IP_RECEIVED_V4, &u32::from(v4).to_le_bytes()),
+            IpAddr::V4(v4) => append(out, ext::IP_RECEIVED_V4, &u32::from(v4).to_le_bytes()),
             IpAddr::V6(v6) => {
                 let (high, low) = halves(u128::from(v6));
                 let mut data = [0; 16];
                 write(&mut data, 0, 8, high);
                 write(&mut data, 8, 8, low);
-                append(out, field::IP_RECEIVED_V6, &data);
+                append(out, ext::IP_RECEIVED_V6, &data);
             }
         }
         let superfluous = self.superfluous(notes, out);
@@ -223,12 +290,26 @@ impl Plan {
             remove(out, superfluous);
         }
         // v5 has the engine in its header, v9 in the lower half of its source id, IPFIX nowhere.
-        let engine = if message.version == 10 { 0 } else { message.domain };
-        write(out, field::HEADER_ENGINE_TYPE, 1, notes.engine_type.map_or(u64::from(engine >> 8), u64::from));
-        write(out, field::HEADER_ENGINE_ID, 1, notes.engine_id.map_or(u64::from(engine), u64::from));
-        write(out, field::HEADER_EXPORTER, 2, u64::from(exporter));
+        let engine = if message.version == 10 {
+            0
+        } else {
+            message.domain
+        };
+        write(
+            out,
+            HEADER_ENGINE_TYPE,
+            1,
+            notes.engine_type.map_or(u64::from(engine >> 8), u64::from),
+        );
+        write(
+            out,
+            HEADER_ENGINE_ID,
+            1,
+            notes.engine_id.map_or(u64::from(engine), u64::from),
+        );
+        write(out, HEADER_EXPORTER, 2, u64::from(exporter));
         let size = out.len() as u64;
-        write(out, field::HEADER_SIZE, 2, size);
+        write(out, HEADER_SIZE, 2, size);
     }
 
     fn put(&self, out: &mut [u8], to: Location, value: u64) {
@@ -272,8 +353,8 @@ impl Plan {
                 for (v4, v6) in FAMILIES {
                     if self.has(v4) && self.has(v6) {
                         let is_v6 = match (v4, notes.ip_version) {
-                            (field::IPV4_FLOW, Some(6)) => true,
-                            (field::IPV4_FLOW, Some(4)) => false,
+                            (ext::IPV4_FLOW, Some(6)) => true,
+                            (ext::IPV4_FLOW, Some(4)) => false,
                             _ => self.is_empty(v4, out) && !self.is_empty(v6, out),
                         };
                         drop |= bit(if is_v6 { v4 } else { v6 });
@@ -285,7 +366,9 @@ impl Plan {
     }
 
     fn is_empty(&self, extension: u16, out: &[u8]) -> bool {
-        data_range(&self.starts, extension).and_then(|range| out.get(range)).is_none_or(|data| data.iter().all(|&b| b == 0))
+        data_range(&self.starts, extension)
+            .and_then(|range| out.get(range))
+            .is_none_or(|data| data.iter().all(|&b| b == 0))
     }
 }
 
@@ -304,18 +387,26 @@ fn targets(template: &Template) -> Vec<Placed> {
     for (index, specifier) in template.fields().iter().enumerate() {
         let length = usize::from(specifier.length);
         if let Some(target) = target(template.version(), specifier) {
-            placed.push(Placed { index, offset, length, target });
+            placed.push(Placed {
+                index,
+                offset,
+                length,
+                target,
+            });
         }
         offset = offset.saturating_add(length);
     }
     // 148 is a firewall's connection number only beside a firewall event; everybody else counts flows with it.
-    let firewall = placed.iter().any(|p| matches!(p.target, Target::Number(to) if to == field::FW_EVENT || to == field::FW_XEVENT));
-    placed.retain(|p| firewall || p.target != Target::Number(field::CONN_ID));
+    let firewall = placed.iter().any(|p| matches!(p.target, Target::Number(to) if to == field::NSEL_FW_EVENT || to == field::NSEL_FW_XEVENT));
+    placed.retain(|p| firewall || p.target != Target::Number(field::NSEL_CONN_ID));
     // An extension of octets can be there once only: the last one counts, as with numbers.
     let last: Vec<bool> = (0..placed.len())
         .map(|i| {
             let (earlier, later) = placed.split_at(i + 1);
-            earlier.last().is_some_and(|p| !matches!(p.target, Target::Extension(_)) || later.iter().all(|l| l.target != p.target))
+            earlier.last().is_some_and(|p| {
+                !matches!(p.target, Target::Extension(_))
+                    || later.iter().all(|l| l.target != p.target)
+            })
         })
         .collect();
     let mut keep = last.into_iter();
@@ -326,7 +417,10 @@ fn targets(template: &Template) -> Vec<Placed> {
 fn trim(version: u16, extensions: u64) -> Trim {
     if version == 5 {
         Trim::V5
-    } else if FAMILIES.iter().any(|&(v4, v6)| extensions & bit(v4) != 0 && extensions & bit(v6) != 0) {
+    } else if FAMILIES
+        .iter()
+        .any(|&(v4, v6)| extensions & bit(v4) != 0 && extensions & bit(v6) != 0)
+    {
         Trim::Families
     } else {
         Trim::Nothing
@@ -352,7 +446,10 @@ fn run(action: Action, value: &[u8], clock: &Clock, notes: &mut Notes, out: &mut
         }
         Action::Octets { at, width } => {
             let length = value.len().min(usize::from(width));
-            if let (Some(to), Some(from)) = (out.get_mut(at..at.saturating_add(length)), value.get(..length)) {
+            if let (Some(to), Some(from)) = (
+                out.get_mut(at..at.saturating_add(length)),
+                value.get(..length),
+            ) {
                 to.copy_from_slice(from);
             }
         }
@@ -362,7 +459,10 @@ fn run(action: Action, value: &[u8], clock: &Clock, notes: &mut Notes, out: &mut
             }
         }
         Action::Add { at, factor } => {
-            let micros = number(value).unwrap_or(0).saturating_mul(factor).saturating_add(read(out, at, 8));
+            let micros = number(value)
+                .unwrap_or(0)
+                .saturating_mul(factor)
+                .saturating_add(read(out, at, 8));
             write(out, at, 8, micros);
         }
         Action::Extension(id) => append(out, id, value),
@@ -395,7 +495,11 @@ fn number(value: &[u8]) -> Option<u64> {
         [a, b, c, d] => Some(u64::from(u32::from_be_bytes([a, b, c, d]))),
         [a, b, c, d, e, f, g, h] => Some(u64::from_be_bytes([a, b, c, d, e, f, g, h])),
         [] | [_, _, _, _, _, _, _, _, _, ..] => None,
-        _ => Some(value.iter().fold(0, |sum, &octet| sum << 8 | u64::from(octet))),
+        _ => Some(
+            value
+                .iter()
+                .fold(0, |sum, &octet| sum << 8 | u64::from(octet)),
+        ),
     }
 }
 
@@ -404,14 +508,20 @@ fn number(value: &[u8]) -> Option<u64> {
 fn write(out: &mut [u8], at: usize, width: u8, value: u64) {
     let octets = value.to_le_bytes();
     let width = usize::from(width);
-    if let (Some(to), Some(from)) = (out.get_mut(at..at.saturating_add(width)), octets.get(..width)) {
+    if let (Some(to), Some(from)) = (
+        out.get_mut(at..at.saturating_add(width)),
+        octets.get(..width),
+    ) {
         to.copy_from_slice(from);
     }
 }
 
 fn read(out: &[u8], at: usize, width: usize) -> u64 {
     let mut octets = [0; 8];
-    if let (Some(from), Some(to)) = (out.get(at..at.saturating_add(width)), octets.get_mut(..width)) {
+    if let (Some(from), Some(to)) = (
+        out.get(at..at.saturating_add(width)),
+        octets.get_mut(..width),
+    ) {
         to.copy_from_slice(from);
     }
     u64::from_le_bytes(octets)
@@ -429,24 +539,30 @@ fn bit(extension: u16) -> u64 {
 fn append(out: &mut Vec<u8>, id: u16, data: &[u8]) {
     // Room is kept for the exporter's address, which comes last.
     const RESERVE: usize = 20;
-    let reserve = if id == field::IP_RECEIVED_V4 || id == field::IP_RECEIVED_V6 { 0 } else { RESERVE };
-    let length = data.len() + field::EXTENSION_HEADER;
+    let reserve = if id == ext::IP_RECEIVED_V4 || id == ext::IP_RECEIVED_V6 {
+        0
+    } else {
+        RESERVE
+    };
+    let length = data.len() + EXTENSION_HEADER;
     if data.is_empty() || out.len() + length + reserve > usize::from(u16::MAX) {
         return;
     }
     out.extend_from_slice(&id.to_le_bytes());
     out.extend_from_slice(&(length as u16).to_le_bytes());
     out.extend_from_slice(data);
-    let elements = read(out, field::HEADER_ELEMENTS, 2) + 1;
-    write(out, field::HEADER_ELEMENTS, 2, elements);
+    let elements = read(out, HEADER_ELEMENTS, 2) + 1;
+    write(out, HEADER_ELEMENTS, 2, elements);
 }
 
 /// Takes the extensions whose bits are set out of a record.
 fn remove(out: &mut Vec<u8>, superfluous: u64) {
-    let (mut from, mut to, mut removed) = (field::HEADER_LENGTH, field::HEADER_LENGTH, 0);
+    let (mut from, mut to, mut removed) = (V3_HEADER, V3_HEADER, 0);
     while from < out.len() {
         let id = read(out, from, 2) as u16;
-        let length = (read(out, from + 2, 2) as usize).max(field::EXTENSION_HEADER).min(out.len() - from);
+        let length = (read(out, from + 2, 2) as usize)
+            .max(EXTENSION_HEADER)
+            .min(out.len() - from);
         if superfluous & bit(id) == 0 {
             out.copy_within(from..from + length, to);
             to += length;
@@ -456,26 +572,31 @@ fn remove(out: &mut Vec<u8>, superfluous: u64) {
         from += length;
     }
     out.truncate(to);
-    let elements = read(out, field::HEADER_ELEMENTS, 2).saturating_sub(removed);
-    write(out, field::HEADER_ELEMENTS, 2, elements);
+    let elements = read(out, HEADER_ELEMENTS, 2).saturating_sub(removed);
+    write(out, HEADER_ELEMENTS, 2, elements);
 }
 
 /// Where the data of each extension of a prototype begins; `usize::MAX` for those it does not have.
 fn starts(prototype: &[u8]) -> [usize; 64] {
     let mut starts = [usize::MAX; 64];
-    let mut at = field::HEADER_LENGTH;
-    while at + field::EXTENSION_HEADER <= prototype.len() {
-        let (id, length) = (read(prototype, at, 2) as usize, read(prototype, at + 2, 2) as usize);
+    let mut at = V3_HEADER;
+    while at + EXTENSION_HEADER <= prototype.len() {
+        let (id, length) = (
+            read(prototype, at, 2) as usize,
+            read(prototype, at + 2, 2) as usize,
+        );
         if let Some(start) = starts.get_mut(id) {
-            *start = at + field::EXTENSION_HEADER;
+            *start = at + EXTENSION_HEADER;
         }
-        at += length.max(field::EXTENSION_HEADER);
+        at += length.max(EXTENSION_HEADER);
     }
     starts
 }
 
 fn data_range(starts: &[usize; 64], extension: u16) -> Option<Range<usize>> {
     let start = *starts.get(usize::from(extension))?;
-    let length = usize::from(field::extension_length(extension)?).checked_sub(field::EXTENSION_HEADER)?;
-    Some(start..start.checked_add(length)?)
+    match field::data_length(extension)? {
+        DataLength::Fixed(length) => Some(start..start.checked_add(usize::from(length))?),
+        DataLength::Variable => None,
+    }
 }

@@ -87,7 +87,10 @@ impl Times {
     /// Times as milliseconds since the exporter's start. The 32-bit counter starts again every 49.7 days: a time more than
     /// half a period ahead of the header's belongs to the period before, and so does a start that is later than its end.
     fn by_uptime(&self, clock: &Clock) -> (Option<i64>, Option<i64>) {
-        let boot = match (clock.uptime_ms, self.system_init_ms.or(clock.system_init_ms)) {
+        let boot = match (
+            clock.uptime_ms,
+            self.system_init_ms.or(clock.system_init_ms),
+        ) {
             (Some(uptime), _) => clock.export_ms.saturating_sub(i64::from(uptime)),
             (None, Some(init)) => init,
             (None, None) => return (None, None),
@@ -96,13 +99,19 @@ impl Times {
             let ms = boot.saturating_add(i64::from(value));
             match clock.uptime_ms {
                 // A header that always says 0 (Tranalyzer's) has no counter to compare with.
-                Some(uptime) if uptime != 0 && i64::from(value) - i64::from(uptime) > UPTIME_WRAP_MS / 2 => ms - UPTIME_WRAP_MS,
+                Some(uptime)
+                    if uptime != 0 && i64::from(value) - i64::from(uptime) > UPTIME_WRAP_MS / 2 =>
+                {
+                    ms - UPTIME_WRAP_MS
+                }
                 _ => ms,
             }
         };
         let last = self.last_uptime.map(absolute);
         let first = self.first_uptime.map(absolute).map(|first| match last {
-            Some(last) if first > last && first - last > UPTIME_WRAP_MS / 2 => first - UPTIME_WRAP_MS,
+            Some(last) if first > last && first - last > UPTIME_WRAP_MS / 2 => {
+                first - UPTIME_WRAP_MS
+            }
             _ => first,
         });
         (first, last)
@@ -112,7 +121,11 @@ impl Times {
 /// A 64-bit NTP time stamp as milliseconds since 1970, the fraction cut.
 fn ntp_ms(stamp: u64) -> i64 {
     let (seconds, fraction) = (stamp >> 32, stamp & 0xffff_ffff);
-    let seconds = if seconds < NTP_ERA_S / 2 { seconds + NTP_ERA_S } else { seconds };
+    let seconds = if seconds < NTP_ERA_S / 2 {
+        seconds + NTP_ERA_S
+    } else {
+        seconds
+    };
     let ms = (seconds - NTP_TO_UNIX_S.min(seconds)) * 1000 + ((fraction * 1000) >> 32);
     i64::try_from(ms).unwrap_or(i64::MAX)
 }
@@ -136,31 +149,54 @@ mod tests {
     }
 
     fn v9(uptime_ms: u32) -> Clock {
-        Clock { export_ms: EXPORT, uptime_ms: Some(uptime_ms), system_init_ms: None }
+        Clock {
+            export_ms: EXPORT,
+            uptime_ms: Some(uptime_ms),
+            system_init_ms: None,
+        }
     }
 
-    const IPFIX: Clock = Clock { export_ms: EXPORT, uptime_ms: None, system_init_ms: None };
+    const IPFIX: Clock = Clock {
+        export_ms: EXPORT,
+        uptime_ms: None,
+        system_init_ms: None,
+    };
 
     #[test]
     fn uptime_counts_from_the_headers_boot_time() {
-        let got = flow(&v9(1_000_000), &[(Time::FirstUptime, 900_000), (Time::LastUptime, 950_000)]);
+        let got = flow(
+            &v9(1_000_000),
+            &[(Time::FirstUptime, 900_000), (Time::LastUptime, 950_000)],
+        );
         assert_eq!(got, (1_699_999_900_000, 1_699_999_950_000));
     }
 
     #[test]
     fn uptime_wraps_after_49_days() {
         // The flow began 16 ms before the counter started again and ended 500 ms after; the header says 1000 ms.
-        let got = flow(&v9(1000), &[(Time::FirstUptime, 0xffff_fff0), (Time::LastUptime, 500)]);
+        let got = flow(
+            &v9(1000),
+            &[(Time::FirstUptime, 0xffff_fff0), (Time::LastUptime, 500)],
+        );
         assert_eq!(got, (1_700_000_000_000 - 1016, 1_700_000_000_000 - 500));
         // Both before the new start.
-        let got = flow(&v9(1000), &[(Time::FirstUptime, 0xffff_ff00), (Time::LastUptime, 0xffff_ff10)]);
+        let got = flow(
+            &v9(1000),
+            &[
+                (Time::FirstUptime, 0xffff_ff00),
+                (Time::LastUptime, 0xffff_ff10),
+            ],
+        );
         assert_eq!(got, (1_700_000_000_000 - 1256, 1_700_000_000_000 - 1240));
     }
 
     #[test]
     fn tranalyzers_header_without_uptime_takes_any_offset() {
         let days_30 = 30 * 86_400_000;
-        let got = flow(&v9(0), &[(Time::FirstUptime, 1), (Time::LastUptime, days_30)]);
+        let got = flow(
+            &v9(0),
+            &[(Time::FirstUptime, 1), (Time::LastUptime, days_30)],
+        );
         assert_eq!(got, (1_700_000_000_001, 1_700_000_000_000 + days_30));
     }
 
@@ -168,20 +204,59 @@ mod tests {
     fn ipfix_uptime_needs_the_system_init_time() {
         let values = [(Time::FirstUptime, 10), (Time::LastUptime, 20)];
         assert_eq!(flow(&IPFIX, &values), (EXPORT as u64, EXPORT as u64));
-        assert_eq!(flow(&IPFIX, &[values[0], values[1], (Time::SystemInit, 1_600_000_000_000)]), (1_600_000_000_010, 1_600_000_000_020));
-        let known = Clock { system_init_ms: Some(1_500_000_000_000), ..IPFIX };
-        assert_eq!(flow(&known, &values), (1_500_000_000_010, 1_500_000_000_020));
+        assert_eq!(
+            flow(
+                &IPFIX,
+                &[values[0], values[1], (Time::SystemInit, 1_600_000_000_000)]
+            ),
+            (1_600_000_000_010, 1_600_000_000_020)
+        );
+        let known = Clock {
+            system_init_ms: Some(1_500_000_000_000),
+            ..IPFIX
+        };
+        assert_eq!(
+            flow(&known, &values),
+            (1_500_000_000_010, 1_500_000_000_020)
+        );
     }
 
     #[test]
     fn absolute_forms() {
-        assert_eq!(flow(&IPFIX, &[(Time::FirstSeconds, 1_600_000_000), (Time::LastSeconds, 1_600_000_001)]), (1_600_000_000_000, 1_600_000_001_000));
-        assert_eq!(flow(&IPFIX, &[(Time::FirstMillis, 5), (Time::DurationMillis, 7)]), (5, 12));
-        assert_eq!(flow(&IPFIX, &[(Time::LastMillis, 50), (Time::DurationMicros, 7000)]), (43, 50));
-        assert_eq!(flow(&IPFIX, &[(Time::FirstDelta, 2_000_999), (Time::LastDelta, 0)]), (EXPORT as u64 - 2000, EXPORT as u64));
+        assert_eq!(
+            flow(
+                &IPFIX,
+                &[
+                    (Time::FirstSeconds, 1_600_000_000),
+                    (Time::LastSeconds, 1_600_000_001)
+                ]
+            ),
+            (1_600_000_000_000, 1_600_000_001_000)
+        );
+        assert_eq!(
+            flow(&IPFIX, &[(Time::FirstMillis, 5), (Time::DurationMillis, 7)]),
+            (5, 12)
+        );
+        assert_eq!(
+            flow(
+                &IPFIX,
+                &[(Time::LastMillis, 50), (Time::DurationMicros, 7000)]
+            ),
+            (43, 50)
+        );
+        assert_eq!(
+            flow(
+                &IPFIX,
+                &[(Time::FirstDelta, 2_000_999), (Time::LastDelta, 0)]
+            ),
+            (EXPORT as u64 - 2000, EXPORT as u64)
+        );
         // 2026-01-02T03:04:05.5Z; NTP counts from 1900.
         let ntp = ((1_767_323_045_u64 + 2_208_988_800) << 32) | 0x8000_0000;
-        assert_eq!(flow(&IPFIX, &[(Time::FirstNtp, ntp), (Time::LastNtp, ntp)]), (1_767_323_045_500, 1_767_323_045_500));
+        assert_eq!(
+            flow(&IPFIX, &[(Time::FirstNtp, ntp), (Time::LastNtp, ntp)]),
+            (1_767_323_045_500, 1_767_323_045_500)
+        );
     }
 
     #[test]
@@ -194,13 +269,26 @@ mod tests {
     #[test]
     fn an_event_is_the_time_of_a_record_that_has_no_other() {
         assert_eq!(flow(&IPFIX, &[(Time::EventMillis, 99)]), (99, 99));
-        assert_eq!(flow(&IPFIX, &[(Time::EventMillis, 99), (Time::FirstMillis, 1), (Time::LastMillis, 2)]), (1, 2));
+        assert_eq!(
+            flow(
+                &IPFIX,
+                &[
+                    (Time::EventMillis, 99),
+                    (Time::FirstMillis, 1),
+                    (Time::LastMillis, 2)
+                ]
+            ),
+            (1, 2)
+        );
         assert_eq!(flow(&IPFIX, &[]), (EXPORT as u64, EXPORT as u64));
     }
 
     #[test]
     fn absurd_values_saturate() {
-        let (first, last) = flow(&v9(5), &[(Time::FirstSeconds, u64::MAX), (Time::LastDelta, u64::MAX)]);
+        let (first, last) = flow(
+            &v9(5),
+            &[(Time::FirstSeconds, u64::MAX), (Time::LastDelta, u64::MAX)],
+        );
         assert_eq!((first, last), (i64::MAX as u64, 0));
     }
 }

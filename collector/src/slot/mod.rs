@@ -7,12 +7,17 @@
 pub mod name;
 mod orphan;
 
-use std::fs::File;
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use jiff::tz::TimeZone;
-use nfdump_compat::file::{Compression, ExporterInfo, ExporterStatistics, FileError, FileWriter, StatRecord, WriterOptions};
-use tracing::{error, info};
+use nfdump_compat::file::{
+    Compression, ExporterInfo, ExporterStat, FileError, FileWriter, StatRecord, WriterOptions,
+    merge,
+};
+use tracing::{error, info, warn};
 
 use self::name::{file_name, slot_start, sub_directory};
 
@@ -50,8 +55,10 @@ pub struct SlotWriter {
     zone: TimeZone,
     working: PathBuf,
     start_s: i64,
-    /// `None` after the disk refused the file or a part of it.
+    /// `None` when the file of this slot could not be created.
     file: Option<FileWriter>,
+    /// The disk refused a block: no record is taken until it accepts one again.
+    stalled: bool,
     last_flush_ms: u64,
     lost: u64,
 }
@@ -63,17 +70,35 @@ impl SlotWriter {
     /// When the working file cannot be created.
     pub fn open(options: SlotOptions, now_ms: u64) -> Result<Self, FileError> {
         let zone = TimeZone::system();
-        let working = options.directory.join(format!("nfcapd.current.{}", std::process::id()));
+        let working = options
+            .directory
+            .join(format!("nfcapd.current.{}", std::process::id()));
         for orphan in orphan::find(&options.directory) {
             match orphan::recover(&orphan, &options, &zone) {
-                Ok(Some(target)) => info!("{}: unfinished file recovered as {}", orphan.display(), target.display()),
-                Ok(None) => info!("{}: unfinished file without a record removed", orphan.display()),
-                Err(error) => error!("unfinished file left as it is: {error}"),
+                Ok(Some(target)) => info!(
+                    "{}: unfinished file recovered as {}",
+                    orphan.display(),
+                    target.display()
+                ),
+                Ok(None) => info!(
+                    "{}: unfinished file without a record removed",
+                    orphan.display()
+                ),
+                Err(error) => error!("unfinished file left as it is: {error:#}"),
             }
         }
         let start_s = slot_start(seconds(now_ms), options.interval_s);
         let file = create(&options, &working, start_s)?;
-        Ok(Self { options, zone, working, start_s, file: Some(file), last_flush_ms: now_ms, lost: 0 })
+        Ok(Self {
+            options,
+            zone,
+            working,
+            start_s,
+            file: Some(file),
+            stalled: false,
+            last_flush_ms: now_ms,
+            lost: 0,
+        })
     }
 
     /// The name of the source.
@@ -85,21 +110,27 @@ impl SlotWriter {
     /// Milliseconds since 1970 at which the slot is over.
     #[must_use]
     pub fn end_ms(&self) -> u64 {
-        u64::try_from(self.start_s + i64::from(self.options.interval_s)).unwrap_or(0).saturating_mul(1000)
+        u64::try_from(self.start_s + i64::from(self.options.interval_s))
+            .unwrap_or(0)
+            .saturating_mul(1000)
     }
 
     /// Whether `now_ms` is outside the slot: after its end, or before its start because the clock was set back.
     #[must_use]
     pub fn is_over(&self, now_ms: u64) -> bool {
-        now_ms >= self.end_ms() || slot_start(seconds(now_ms), self.options.interval_s) < self.start_s
+        now_ms >= self.end_ms()
+            || slot_start(seconds(now_ms), self.options.interval_s) < self.start_s
     }
 
-    /// Writes an exporter's record once a file and returns its number there; 0 while there is no file.
+    /// Writes an exporter's record once a file and returns its number there; 0 while there is no file that takes it.
     pub fn exporter(&mut self, exporter: &ExporterInfo) -> u16 {
+        if self.stalled {
+            return 0;
+        }
         match self.file.as_mut().map(|file| file.exporter(exporter)) {
             Some(Ok(number)) => number,
             Some(Err(error)) => {
-                self.give_up(&error);
+                self.stall(&error);
                 0
             }
             None => 0,
@@ -108,90 +139,159 @@ impl SlotWriter {
 
     /// Appends a flow record.
     pub fn record(&mut self, record: &[u8]) {
-        match self.file.as_mut().map(|file| file.record(record)) {
-            Some(Ok(())) => {}
-            Some(Err(error)) => {
+        let outcome = match &mut self.file {
+            Some(file) if !self.stalled => file.record(record),
+            _ => {
                 self.lost += 1;
-                self.give_up(&error);
+                return;
             }
-            None => self.lost += 1,
+        };
+        if let Err(error) = outcome {
+            self.lost += 1;
+            self.stall(&error);
         }
     }
 
-    /// Brings a started block to disk when it is older than ten seconds.
+    /// Brings a started block to disk when it is older than ten seconds; tries again what the disk refused.
     pub fn tick(&mut self, now_ms: u64) {
         if now_ms.abs_diff(self.last_flush_ms) < FLUSH_INTERVAL_MS {
             return;
         }
         self.last_flush_ms = now_ms;
-        if let Some(Err(error)) = self.file.as_mut().map(FileWriter::flush) {
-            self.give_up(&error);
+        match self.file.as_mut().map(FileWriter::flush) {
+            Some(Err(error)) => self.stall(&error),
+            Some(Ok(())) if self.stalled => {
+                self.stalled = false;
+                info!(
+                    "{}: written again, {} flow records were dropped meanwhile",
+                    self.working.display(),
+                    self.lost
+                );
+            }
+            _ => {}
         }
     }
 
     /// Finishes the slot and opens that of `now_ms`.
-    pub fn rotate(&mut self, now_ms: u64, statistics: &[ExporterStatistics]) -> SlotReport {
+    pub fn rotate(&mut self, now_ms: u64, statistics: &[ExporterStat]) -> SlotReport {
         let report = self.finish(statistics);
         self.start_s = slot_start(seconds(now_ms), self.options.interval_s);
         self.last_flush_ms = now_ms;
+        self.stalled = false;
         match create(&self.options, &self.working, self.start_s) {
             Ok(file) => self.file = Some(file),
-            Err(error) => error!("this slot is lost: {error}"),
+            Err(error) => error!("flow records are dropped until the next slot: {error}"),
         }
         report
     }
 
     /// Finishes the slot and gives the file its name.
-    pub fn finish(&mut self, statistics: &[ExporterStatistics]) -> SlotReport {
-        let lost = std::mem::take(&mut self.lost);
-        let Some(file) = self.file.take() else { return SlotReport { totals: None, lost } };
-        let window = (self.start_s, self.start_s + i64::from(self.options.interval_s));
-        let finished = file.finish(window, statistics);
-        let totals = match finished {
+    pub fn finish(&mut self, statistics: &[ExporterStat]) -> SlotReport {
+        let totals = self
+            .file
+            .take()
+            .and_then(|file| self.close(file, statistics));
+        SlotReport {
+            totals,
+            lost: std::mem::take(&mut self.lost),
+        }
+    }
+
+    fn close(&mut self, mut file: FileWriter, statistics: &[ExporterStat]) -> Option<StatRecord> {
+        // What the disk does not take is lost now; the blocks before it stay readable.
+        let pending = u64::from(file.pending_records());
+        let start_ms = u64::try_from(self.start_s)
+            .unwrap_or(0)
+            .saturating_mul(1000);
+        let outcome = match file.flush() {
+            Ok(()) => file.finish((start_ms, self.end_ms()), statistics),
+            Err(error) => {
+                self.lost += pending;
+                Err(error)
+            }
+        };
+        let totals = match outcome {
             Ok(totals) => Some(totals),
             Err(error) => {
-                error!("the slot's file stays without totals: {error}");
+                error!("the file of this slot stays without its totals: {error}");
                 None
             }
         };
         if let Err(error) = publish(&self.working, &self.options, self.start_s, &self.zone) {
-            error!("the slot's file keeps its working name: {error}");
+            error!("{}: {error}", self.working.display());
         }
-        SlotReport { totals, lost }
+        totals
     }
 
-    /// The disk refused something: says so once, names what there is, and waits for the next slot.
-    fn give_up(&mut self, error: &FileError) {
-        error!("flow records are dropped until the next slot: {error}");
-        if let Some(file) = self.file.take() {
-            self.lost += file.unwritten();
-            drop(file);
-            if let Err(error) = publish(&self.working, &self.options, self.start_s, &self.zone) {
-                error!("the slot's file keeps its working name: {error}");
-            }
+    /// The disk refused something: says so once.
+    fn stall(&mut self, error: &FileError) {
+        if !self.stalled {
+            error!("flow records are dropped until the disk takes them again: {error}");
         }
+        self.stalled = true;
     }
 }
 
 fn create(options: &SlotOptions, path: &Path, start_s: i64) -> Result<FileWriter, FileError> {
-    FileWriter::create(path, &WriterOptions { ident: options.ident.clone(), compression: options.compression, created_s: start_s })
+    FileWriter::create(
+        path,
+        &WriterOptions {
+            ident: options.ident.clone(),
+            compression: options.compression,
+            created_s: start_s,
+        },
+    )
 }
 
-/// Gives a complete file its final name; if that exists (a restart within the slot, the end of summer time), the new
-/// blocks are merged into it.
-fn publish(working: &Path, options: &SlotOptions, start_s: i64, zone: &TimeZone) -> std::io::Result<PathBuf> {
-    let directory = options.directory.join(sub_directory(options.sub_directory, start_s, zone));
-    std::fs::create_dir_all(&directory)?;
-    let target = directory.join(file_name(start_s, options.interval_s, zone));
-    if target.exists() {
-        nfdump_compat::file::append(&target, working).map_err(std::io::Error::other)?;
-        std::fs::remove_file(working)?;
-    } else {
-        std::fs::rename(working, &target)?;
-    }
+/// Gives a complete file its final name. If that exists (a restart within the slot, the end of summer time) the two become
+/// one; if that fails, too, the file gets a number behind its name rather than be overwritten by the next slot.
+fn publish(
+    working: &Path,
+    options: &SlotOptions,
+    start_s: i64,
+    zone: &TimeZone,
+) -> io::Result<PathBuf> {
+    let name = file_name(start_s, options.interval_s, zone);
+    let directory = options
+        .directory
+        .join(sub_directory(options.sub_directory, start_s, zone));
+    let target = directory.join(&name);
+    let published = fs::create_dir_all(&directory).and_then(|()| {
+        if target.exists() {
+            join(&target, working)
+        } else {
+            fs::rename(working, &target)
+        }
+    });
+    let target = match published {
+        Ok(()) => target,
+        Err(error) => {
+            let beside = (1..)
+                .map(|n: u32| options.directory.join(format!("{name}.{n}")))
+                .find(|path| !path.exists())
+                .unwrap_or(target);
+            warn!(
+                "{}: {error}; the file is kept as {}",
+                working.display(),
+                beside.display()
+            );
+            fs::rename(working, &beside)?;
+            beside
+        }
+    };
     // The rename itself is durable only when the directory is.
-    File::open(&directory)?.sync_all()?;
+    File::open(target.parent().unwrap_or(&directory))?.sync_all()?;
     Ok(target)
+}
+
+/// Puts the records of a new file behind those of an older one, in a third that takes the older one's name when complete.
+fn join(older: &Path, newer: &Path) -> io::Result<()> {
+    let mut name = OsString::from(".merge.");
+    name.push(older.file_name().unwrap_or_default());
+    let merged = older.with_file_name(name);
+    merge(older, newer, &merged).map_err(io::Error::other)?;
+    fs::rename(&merged, older)?;
+    fs::remove_file(newer)
 }
 
 fn seconds(ms: u64) -> i64 {

@@ -12,7 +12,11 @@ pub fn slot_start(now_s: i64, interval_s: u32) -> i64 {
 /// `nfcapd.YYYYmmddHHMM` in local time, with seconds if slots are shorter than a minute.
 #[must_use]
 pub fn file_name(start_s: i64, interval_s: u32, zone: &TimeZone) -> String {
-    let format = if interval_s < 60 { "nfcapd.%Y%m%d%H%M%S" } else { "nfcapd.%Y%m%d%H%M" };
+    let format = if interval_s < 60 {
+        "nfcapd.%Y%m%d%H%M%S"
+    } else {
+        "nfcapd.%Y%m%d%H%M"
+    };
     local(start_s, zone).strftime(format).to_string()
 }
 
@@ -33,8 +37,10 @@ pub fn sub_directory(scheme: u8, start_s: i64, zone: &TimeZone) -> String {
     local(start_s, zone).strftime(format).to_string()
 }
 
-fn local(start_s: i64, zone: &TimeZone) -> jiff::Zoned {
-    Timestamp::from_second(start_s).unwrap_or_default().to_zoned(zone.clone())
+fn local(start_s: i64, zone: &TimeZone) -> jiff::ZonedDateTime {
+    Timestamp::from_second(start_s)
+        .unwrap_or_default()
+        .to_zoned_datetime(zone.clone())
 }
 
 #[cfg(test)]
@@ -61,14 +67,27 @@ mod tests {
         let berlin = TimeZone::posix("CET-1CEST,M3.5.0,M10.5.0/3").unwrap();
         assert_eq!(file_name(start, 300, &berlin), "nfcapd.202601020400");
         // Summer time: 2026-07-01T00:00Z.
-        assert_eq!(file_name(1_782_864_000, 300, &berlin), "nfcapd.202607010200");
+        assert_eq!(
+            file_name(1_782_864_000, 300, &berlin),
+            "nfcapd.202607010200"
+        );
     }
 
     #[test]
     fn sub_directories_follow_the_schemes() {
         let name = |scheme| sub_directory(scheme, TIME, &TimeZone::UTC);
         // The first days of 2026 lie before its first Monday: week 00 by %W.
-        let want = ["", "2026/01/02", "2026/01/02/03", "2026/00/5", "2026/00/5/03", "2026/002", "2026/002/03", "2026-01-02", "2026-01-02/03"];
+        let want = [
+            "",
+            "2026/01/02",
+            "2026/01/02/03",
+            "2026/00/5",
+            "2026/00/5/03",
+            "2026/002",
+            "2026/002/03",
+            "2026-01-02",
+            "2026-01-02/03",
+        ];
         for (scheme, want) in (0..).zip(want) {
             assert_eq!(name(scheme), want, "-S {scheme}");
         }

@@ -2,8 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+use anyhow::Context as _;
 use jiff::tz::TimeZone;
-use nfdump_compat::file::{FileError, FileReader};
+use nfdump_compat::file;
+use tracing::warn;
 
 use super::name::slot_start;
 use super::{SlotOptions, publish};
@@ -11,12 +13,17 @@ use super::{SlotOptions, publish};
 /// The working files in a directory that nobody writes any more. A number that is our own, or that now belongs to
 /// another kind of program, is a number used again.
 pub fn find(directory: &Path) -> Vec<PathBuf> {
-    let Ok(entries) = directory.read_dir() else { return Vec::new() };
+    let Ok(entries) = directory.read_dir() else {
+        return Vec::new();
+    };
     let mut orphans: Vec<PathBuf> = entries
         .filter_map(Result::ok)
         .filter(|entry| {
             let name = entry.file_name();
-            let pid = name.to_str().and_then(|n| n.strip_prefix("nfcapd.current.")).and_then(|p| p.parse().ok());
+            let pid = name
+                .to_str()
+                .and_then(|n| n.strip_prefix("nfcapd.current."))
+                .and_then(|p| p.parse().ok());
             pid.is_some_and(|pid: u32| pid == std::process::id() || !is_collector(pid))
         })
         .map(|entry| entry.path())
@@ -26,17 +33,32 @@ pub fn find(directory: &Path) -> Vec<PathBuf> {
 }
 
 fn is_collector(pid: u32) -> bool {
-    std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| matches!(name.trim_end(), "t2collect" | "nfcapd"))
+    std::fs::read_to_string(format!("/proc/{pid}/comm"))
+        .is_ok_and(|name| matches!(name.trim_end(), "t2collect" | "nfcapd"))
 }
 
 /// Completes an unfinished file and gives it the name of its slot; `None` if it held no record and was removed.
-pub fn recover(path: &Path, options: &SlotOptions, zone: &TimeZone) -> Result<Option<PathBuf>, FileError> {
-    let created_s = FileReader::open(path)?.header().created;
-    let recovered = nfdump_compat::file::recover(path)?;
-    let fail = |source| FileError::io(path, source);
-    if recovered.blocks == 0 {
-        std::fs::remove_file(path).map_err(fail)?;
+pub fn recover(
+    path: &Path,
+    options: &SlotOptions,
+    zone: &TimeZone,
+) -> anyhow::Result<Option<PathBuf>> {
+    let name = || path.display().to_string();
+    // A collector that died before it wrote the header.
+    if path.metadata().with_context(name)?.len() == 0 {
+        std::fs::remove_file(path).with_context(name)?;
         return Ok(None);
     }
-    publish(path, options, slot_start(created_s, options.interval_s), zone).map(Some).map_err(fail)
+    let recovered = file::recover(path, &options.ident)?;
+    for damage in &recovered.damage {
+        warn!("not recovered: {damage}");
+    }
+    if recovered.stat.flows == 0 {
+        std::fs::remove_file(path).with_context(name)?;
+        return Ok(None);
+    }
+    let start_s = slot_start(recovered.created_s, options.interval_s);
+    publish(path, options, start_s, zone)
+        .map(Some)
+        .with_context(name)
 }

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
-use nfdump_compat::file::{ExporterInfo, ExporterStatistics};
+use nfdump_compat::file::{ExporterInfo, ExporterStat};
 use protocol::session::{LossUnit, MessageInfo};
 
 use crate::slot::SlotWriter;
@@ -32,6 +32,15 @@ struct Exporter {
     unit: LossUnit,
 }
 
+/// What the sequence numbers count, in words.
+pub fn unit_name(unit: LossUnit) -> &'static str {
+    match unit {
+        LossUnit::Flows => "flows",
+        LossUnit::Messages => "messages",
+        LossUnit::Records => "records",
+    }
+}
+
 /// All exporters seen by one source.
 #[derive(Default)]
 pub struct Exporters {
@@ -43,31 +52,65 @@ pub struct Exporters {
 
 impl Exporters {
     /// Counts a flow record and returns the number of its exporter in the file.
-    pub fn record(&mut self, message: &MessageInfo, new_message: bool, slot: &mut SlotWriter) -> u16 {
-        let Some(exporter) = self.find(message) else { return 0 };
+    pub fn record(
+        &mut self,
+        message: &MessageInfo,
+        new_message: bool,
+        slot: &mut SlotWriter,
+    ) -> u16 {
+        let Some(exporter) = self.find(message) else {
+            return 0;
+        };
         exporter.messages += u64::from(new_message);
         exporter.flows += 1;
         exporter.number(slot)
     }
 
     /// Counts a gap in an exporter's sequence.
-    pub fn loss(&mut self, message: &MessageInfo, missing: u64, unit: LossUnit, slot: &mut SlotWriter) {
-        let Some(exporter) = self.find(message) else { return };
+    pub fn loss(
+        &mut self,
+        message: &MessageInfo,
+        missing: u64,
+        unit: LossUnit,
+        slot: &mut SlotWriter,
+    ) {
+        let Some(exporter) = self.find(message) else {
+            return;
+        };
         exporter.sequence_errors = exporter.sequence_errors.saturating_add(1);
         exporter.missing += missing;
         exporter.unit = unit;
         exporter.number(slot);
     }
 
+    /// What was missing has come after all, out of order.
+    pub fn recovered(&mut self, message: &MessageInfo, found: u64) {
+        if let Some(exporter) = self.find(message) {
+            exporter.missing = exporter.missing.saturating_sub(found);
+        }
+    }
+
     fn find(&mut self, message: &MessageInfo) -> Option<&mut Exporter> {
-        let key = Key { address: message.exporter.ip(), version: message.version, domain: message.domain };
+        let key = Key {
+            address: message.exporter.ip(),
+            version: message.version,
+            domain: message.domain,
+        };
         if self.exporters.get(self.last).is_none_or(|e| e.key != key) {
             self.last = match self.index.get(&key) {
                 Some(&at) => at,
                 None if self.exporters.len() >= MAX_EXPORTERS => return None,
                 None => {
                     let at = self.exporters.len();
-                    self.exporters.push(Exporter { key, number: None, messages: 0, flows: 0, sequence_errors: 0, missing: 0, unit: LossUnit::Messages });
+                    self.exporters.push(Exporter {
+                        key,
+                        number: None,
+                        messages: 0,
+                        flows: 0,
+                        sequence_errors: 0,
+                        missing: 0,
+                        unit: LossUnit::Messages,
+                    });
                     self.index.insert(key, at);
                     at
                 }
@@ -77,23 +120,39 @@ impl Exporters {
     }
 
     /// What the file's last record says about the exporters that it mentions.
-    pub fn statistics(&self) -> Vec<ExporterStatistics> {
+    pub fn statistics(&self) -> Vec<ExporterStat> {
         let mentioned = self.exporters.iter().filter_map(|e| Some((e.number?, e)));
         mentioned
-            .map(|(sysid, e)| ExporterStatistics { sysid, sequence_failures: e.sequence_errors, packets: e.messages, flows: e.flows })
+            .map(|(sysid, e)| ExporterStat {
+                sysid: u32::from(sysid),
+                sequence_failures: e.sequence_errors,
+                packets: e.messages,
+                flows: e.flows,
+            })
             .collect()
     }
 
     /// Gaps seen in the slot, over all exporters.
     pub fn sequence_errors(&self) -> u64 {
-        self.exporters.iter().map(|e| u64::from(e.sequence_errors)).sum()
+        self.exporters
+            .iter()
+            .map(|e| u64::from(e.sequence_errors))
+            .sum()
     }
 
     /// A sentence for each exporter with gaps, the first twenty.
     pub fn losses(&self) -> Vec<String> {
         let with_gaps = self.exporters.iter().filter(|e| e.sequence_errors > 0);
         let sentence = |e: &Exporter| {
-            format!("exporter {} version {} domain {}: {} gaps, {} {} missing", e.key.address, e.key.version, e.key.domain, e.sequence_errors, e.missing, e.unit)
+            format!(
+                "exporter {} version {} domain {}: {} gaps, {} {} missing",
+                e.key.address,
+                e.key.version,
+                e.key.domain,
+                e.sequence_errors,
+                e.missing,
+                unit_name(e.unit)
+            )
         };
         with_gaps.take(MAX_LOSS_LINES).map(sentence).collect()
     }
@@ -105,7 +164,12 @@ impl Exporters {
             (exporter.number, exporter.messages, exporter.flows) = (None, 0, 0);
             (exporter.sequence_errors, exporter.missing) = (0, 0);
         }
-        self.index = self.exporters.iter().enumerate().map(|(at, e)| (e.key, at)).collect();
+        self.index = self
+            .exporters
+            .iter()
+            .enumerate()
+            .map(|(at, e)| (e.key, at))
+            .collect();
         self.last = 0;
     }
 }
@@ -115,7 +179,11 @@ impl Exporter {
         if let Some(number) = self.number {
             return number;
         }
-        let info = ExporterInfo { version: u32::from(self.key.version), address: self.key.address, id: self.key.domain };
+        let info = ExporterInfo {
+            version: u32::from(self.key.version),
+            ip: self.key.address,
+            id: self.key.domain,
+        };
         let number = slot.exporter(&info);
         // 0: there is no file now; the next record asks again.
         self.number = (number != 0).then_some(number);

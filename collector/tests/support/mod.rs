@@ -44,24 +44,51 @@ pub fn t2collect() -> Command {
 impl Collector {
     /// Starts it with UDP on a free port of 127.0.0.1 and further arguments.
     pub fn udp<S: AsRef<OsStr>>(arguments: &[S]) -> Self {
-        Self::start(t2collect().args(["-p", "0", "-b", "127.0.0.1"]).args(arguments), 1)
+        Self::start(
+            t2collect()
+                .args(["-p", "0", "-b", "127.0.0.1"])
+                .args(arguments),
+            1,
+        )
     }
 
     /// Starts it with TCP on a free port of 127.0.0.1 and further arguments.
     pub fn tcp<S: AsRef<OsStr>>(arguments: &[S]) -> Self {
-        Self::start(t2collect().args(["--listen", "tcp://127.0.0.1:0"]).args(arguments), 1)
+        Self::start(
+            t2collect()
+                .args(["--listen", "tcp://127.0.0.1:0"])
+                .args(arguments),
+            1,
+        )
     }
 
     /// Starts a command line and waits until it listens on `count` addresses.
     pub fn start(command: &mut Command, count: usize) -> Self {
-        let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
         let stderr = BufReader::new(child.stderr.take().unwrap());
         let (sender, lines) = channel();
-        std::thread::spawn(move || stderr.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
-        let mut collector = Self { child, lines, log: String::new(), addresses: Vec::new() };
+        std::thread::spawn(move || {
+            stderr
+                .lines()
+                .map_while(Result::ok)
+                .try_for_each(|line| sender.send(line))
+        });
+        let mut collector = Self {
+            child,
+            lines,
+            log: String::new(),
+            addresses: Vec::new(),
+        };
         for _ in 0..count {
             let line = collector.wait_for("listening on ");
-            collector.addresses.push(line.rsplit(' ').next().unwrap().parse().unwrap());
+            collector
+                .addresses
+                .push(line.rsplit(' ').next().unwrap().parse().unwrap());
         }
         collector
     }
@@ -75,7 +102,10 @@ impl Collector {
     pub fn wait_for(&mut self, text: &str) -> String {
         let end = Instant::now() + PATIENCE;
         loop {
-            match self.lines.recv_timeout(end.saturating_duration_since(Instant::now())) {
+            match self
+                .lines
+                .recv_timeout(end.saturating_duration_since(Instant::now()))
+            {
                 Ok(line) => {
                     self.log += &line;
                     self.log.push('\n');
@@ -126,7 +156,10 @@ impl Collector {
             self.log += &line;
             self.log.push('\n');
         }
-        Ended { code, log: std::mem::take(&mut self.log) }
+        Ended {
+            code,
+            log: std::mem::take(&mut self.log),
+        }
     }
 }
 
@@ -146,7 +179,8 @@ pub fn finished(directory: &Path) -> Vec<PathBuf> {
         .map(|entry| entry.unwrap().path())
         .filter(|path| {
             let name = path.file_name().unwrap().to_string_lossy();
-            name.strip_prefix("nfcapd.").is_some_and(|slot| slot.bytes().all(|b| b.is_ascii_digit()))
+            name.strip_prefix("nfcapd.")
+                .is_some_and(|slot| slot.bytes().all(|b| b.is_ascii_digit()))
         })
         .collect();
     files.sort();
@@ -162,15 +196,27 @@ pub fn the_file(directory: &Path) -> PathBuf {
 
 /// Standard output of the real nfdump on a file; `None`, said aloud, where it is not installed (an error in CI).
 pub fn nfdump(file: &Path, arguments: &[&str]) -> Option<String> {
-    let output = Command::new("nfdump").env("TZ", "UTC").arg("-r").arg(file).args(arguments).output();
+    let output = Command::new("nfdump")
+        .env("TZ", "UTC")
+        .arg("-r")
+        .arg(file)
+        .args(arguments)
+        .output();
     match output {
         Ok(output) => {
             let text = String::from_utf8(output.stdout).unwrap();
-            assert!(output.status.success(), "nfdump {arguments:?}: {text} {}", String::from_utf8_lossy(&output.stderr));
+            assert!(
+                output.status.success(),
+                "nfdump {arguments:?}: {text} {}",
+                String::from_utf8_lossy(&output.stderr)
+            );
             Some(text)
         }
         Err(error) => {
-            assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "nfdump: {error}");
+            assert!(
+                std::env::var_os("CI").is_none_or(|ci| ci != "true"),
+                "nfdump: {error}"
+            );
             eprintln!("SKIPPED: nfdump is not installed");
             None
         }
@@ -180,5 +226,10 @@ pub fn nfdump(file: &Path, arguments: &[&str]) -> Option<String> {
 /// The flows of a file as nfdump prints them by `format`, one a line.
 pub fn flows(file: &Path, format: &str) -> Option<Vec<String>> {
     let text = nfdump(file, &["-q", "-6", "-o", &format!("fmt:{format}")])?;
-    Some(text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).filter(|line| !line.is_empty()).collect())
+    Some(
+        text.lines()
+            .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
+            .filter(|line| !line.is_empty())
+            .collect(),
+    )
 }

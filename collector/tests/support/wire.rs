@@ -6,9 +6,29 @@ use std::time::{SystemTime, UNIX_EPOCH};
 pub type Field = (u16, u16);
 
 /// Source, destination, source port, destination port, protocol, packets, bytes, first and last millisecond of uptime.
-pub const FIELDS: [Field; 9] = [(8, 4), (12, 4), (7, 2), (11, 2), (4, 1), (2, 4), (1, 4), (22, 4), (21, 4)];
+pub const FIELDS: [Field; 9] = [
+    (8, 4),
+    (12, 4),
+    (7, 2),
+    (11, 2),
+    (4, 1),
+    (2, 4),
+    (1, 4),
+    (22, 4),
+    (21, 4),
+];
 /// The same with absolute times, for IPFIX.
-pub const IPFIX_FIELDS: [Field; 9] = [(8, 4), (12, 4), (7, 2), (11, 2), (4, 1), (2, 4), (1, 4), (152, 8), (153, 8)];
+pub const IPFIX_FIELDS: [Field; 9] = [
+    (8, 4),
+    (12, 4),
+    (7, 2),
+    (11, 2),
+    (4, 1),
+    (2, 4),
+    (1, 4),
+    (152, 8),
+    (153, 8),
+];
 /// 2026-01-02T03:04:05Z.
 pub const EXPORT_S: u32 = 1_767_323_045;
 /// The uptime in the headers of v5 and v9.
@@ -16,7 +36,10 @@ pub const UPTIME_MS: u32 = 1_000_000;
 
 /// Seconds since 1970.
 pub fn now_s() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap()
+        .as_secs()
 }
 
 /// A flow of 10.0.0.1 port `port` to 10.0.0.2 port 80 that ended one second before the export and lasted 500 ms.
