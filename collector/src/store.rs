@@ -139,8 +139,9 @@ impl Store {
         }
     }
 
-    /// Finishes all slots.
+    /// Finishes all slots. Data that still waits for its template is lost, and told so.
     pub fn finish(&mut self) {
+        self.session.tick(u64::MAX, &mut self.sink);
         for stream in &mut self.sink.streams {
             let statistics = stream.exporters.statistics();
             let report = stream.slot.finish(&statistics);

@@ -241,7 +241,7 @@ fn a_full_disk_costs_the_rest_of_the_slot_and_nothing_else() {
             std::thread::sleep(Duration::from_millis(5));
         }
     }
-    collector.wait_for("flow records are dropped until the next slot");
+    collector.wait_for("flow records are dropped until the disk takes them again");
     let ended = collector.stop();
     assert_eq!(ended.code, Some(0), "{}", ended.log);
     assert_eq!(

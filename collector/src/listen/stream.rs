@@ -125,7 +125,7 @@ async fn serve(mut stream: TcpStream, peer: SocketAddr, inputs: &Sender<Input>, 
     match read_messages(&mut stream, peer, inputs, stopped).await {
         end @ (End::Eof | End::Stopped) => debug!("tcp {peer}: {end}"),
         end @ (End::Io(_) | End::Framing(FramingError::Incomplete { .. })) => {
-            info!("tcp {peer}: {end}")
+            info!("tcp {peer}: {end}");
         }
         end @ (End::Silent | End::Framing(_)) => warn!("tcp {peer}: connection closed: {end}"),
     }

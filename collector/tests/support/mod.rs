@@ -229,7 +229,7 @@ pub fn flows(file: &Path, format: &str) -> Option<Vec<String>> {
     Some(
         text.lines()
             .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
-            .filter(|line| !line.is_empty())
+            .filter(|line| !line.is_empty() && line != "No matching flows")
             .collect(),
     )
 }
