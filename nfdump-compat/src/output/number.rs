@@ -1,0 +1,191 @@
+//! Numbers as nfdump prints them: scaled by powers of 1000 from one million on, or plain; rates truncated to integers.
+
+/// Appends `value` in decimal.
+pub fn push_u64(out: &mut Vec<u8>, mut value: u64) {
+    let mut digits = [0_u8; 20];
+    let mut at = digits.len();
+    for slot in digits.iter_mut().rev() {
+        *slot = b'0' + (value % 10) as u8;
+        value /= 10;
+        at -= 1;
+        if value == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(digits.get(at..).unwrap_or_default());
+}
+
+/// Appends `value` in decimal, at least `width` columns, right-aligned.
+pub fn push_uint(out: &mut Vec<u8>, value: u64, width: usize) {
+    let start = out.len();
+    push_u64(out, value);
+    align_right(out, start, width);
+}
+
+/// Appends the lowest `digits` decimal digits of `value` with leading zeros.
+pub fn push_zero_padded(out: &mut Vec<u8>, value: u64, digits: usize) {
+    let start = out.len();
+    push_u64(out, value);
+    let missing = digits.saturating_sub(out.len() - start);
+    pad_front(out, start, missing, b'0');
+}
+
+/// Appends a counter or rate: from one million on with one decimal and a letter (`4.3 M`, powers of 1000, up to `T`)
+/// unless `plain`.
+pub fn push_scaled(out: &mut Vec<u8>, value: u64, plain: bool) {
+    const MILLION: u64 = 1_000_000;
+    if plain || value < MILLION {
+        push_u64(out, value);
+        return;
+    }
+    let (unit, letter) = match value {
+        0..1_000_000_000 => (MILLION, b'M'),
+        1_000_000_000..1_000_000_000_000 => (1_000_000_000, b'G'),
+        _ => (1_000_000_000_000, b'T'),
+    };
+    let tenth = unit / 10;
+    if value % tenth == tenth / 2 || value > 1 << 50 {
+        // An apparent tie: nfdump rounds the binary fraction, so ours must come from the same division.
+        let text = format!("{:.1}", value as f64 / unit as f64);
+        out.extend_from_slice(text.as_bytes());
+    } else {
+        let tenths = (value + tenth / 2) / tenth;
+        push_u64(out, tenths / 10);
+        out.push(b'.');
+        out.push(b'0' + (tenths % 10) as u8);
+    }
+    out.extend_from_slice(&[b' ', letter]);
+}
+
+/// Appends a scaled number in at least `width` columns, right-aligned.
+pub fn push_scaled_right(out: &mut Vec<u8>, value: u64, plain: bool, width: usize) {
+    let start = out.len();
+    push_scaled(out, value, plain);
+    align_right(out, start, width);
+}
+
+/// Moves what was appended since `start` to the right edge of a field of `width` columns.
+pub fn align_right(out: &mut Vec<u8>, start: usize, width: usize) {
+    let missing = width.saturating_sub(out.len() - start);
+    pad_front(out, start, missing, b' ');
+}
+
+/// Fills a left-aligned field of `width` columns that began at `start`.
+pub fn align_left(out: &mut Vec<u8>, start: usize, width: usize) {
+    let end = start + width;
+    if out.len() < end {
+        out.resize(end, b' ');
+    }
+}
+
+fn pad_front(out: &mut Vec<u8>, start: usize, missing: usize, fill: u8) {
+    if missing == 0 {
+        return;
+    }
+    let end = out.len();
+    out.resize(end + missing, fill);
+    out.copy_within(start..end, start + missing);
+    if let Some(gap) = out.get_mut(start..start + missing) {
+        gap.fill(fill);
+    }
+}
+
+/// `count` per second over `duration_ms`, truncated; 0 for a duration of 0. A result that does not fit is 0, as in nfdump.
+#[must_use]
+pub fn per_second(count: u64, duration_ms: u64) -> u64 {
+    if duration_ms == 0 {
+        return 0;
+    }
+    truncated(count as f64 / (duration_ms as f64 / 1000.0))
+}
+
+/// Bits per second of `bytes` over `duration_ms`, truncated (see [`per_second`]).
+#[must_use]
+pub fn bits_per_second(bytes: u64, duration_ms: u64) -> u64 {
+    per_second(bytes.wrapping_mul(8), duration_ms)
+}
+
+/// Bytes per packet, truncated; 0 without packets.
+#[must_use]
+pub fn bytes_per_packet(bytes: u64, packets: u64) -> u64 {
+    bytes.checked_div(packets).unwrap_or(0)
+}
+
+fn truncated(value: f64) -> u64 {
+    const TOO_BIG: f64 = 18_446_744_073_709_551_616.0;
+    if value >= TOO_BIG { 0 } else { value as u64 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scaled(value: u64) -> String {
+        let mut out = Vec::new();
+        push_scaled(&mut out, value, false);
+        String::from_utf8_lossy(&out).into_owned()
+    }
+
+    /// Values printed by nfdump 1.7.1.
+    #[test]
+    fn scaling_rounds_as_nfdump() {
+        for (value, text) in [
+            (0, "0"),
+            (97078, "97078"),
+            (999_999, "999999"),
+            (1_000_000, "1.0 M"),
+            (999_949_999, "999.9 M"),
+            (999_950_000, "1000.0 M"),
+            (999_999_999, "1000.0 M"),
+            (1_260_000_000_000_000, "1260.0 T"),
+            (1 << 63, "9223372.0 T"),
+            (u64::MAX, "18446744.1 T"),
+        ] {
+            assert_eq!(scaled(value), text);
+        }
+    }
+
+    /// The integer short cut and the division agree, ties included.
+    #[test]
+    fn scaling_equals_the_division() {
+        for base in [1_000_000_u64, 1_000_000_000, 1_000_000_000_000] {
+            for step in 0..20_000 {
+                let value = base + step * (base / 20_000 * 3) + step % 3;
+                let unit = match value {
+                    0..1_000_000_000 => (1e6, "M"),
+                    1_000_000_000..1_000_000_000_000 => (1e9, "G"),
+                    _ => (1e12, "T"),
+                };
+                assert_eq!(scaled(value), format!("{:.1} {}", value as f64 / unit.0, unit.1));
+            }
+        }
+    }
+
+    #[test]
+    fn plain_numbers_and_columns() {
+        let mut out = Vec::new();
+        push_scaled(&mut out, 18_446_744_073_709_551_615, true);
+        out.push(b'|');
+        push_uint(&mut out, 7, 5);
+        out.push(b'|');
+        push_zero_padded(&mut out, 7, 3);
+        out.push(b'|');
+        push_scaled_right(&mut out, 4_255_056, false, 8);
+        out.push(b'|');
+        let start = out.len();
+        out.extend_from_slice(b"TCP");
+        align_left(&mut out, start, 5);
+        assert_eq!(String::from_utf8_lossy(&out), "18446744073709551615|    7|007|   4.3 M|TCP  ");
+    }
+
+    #[test]
+    fn rates_truncate() {
+        assert_eq!(per_second(1000, 999), 1001);
+        assert_eq!(per_second(5, 0), 0);
+        assert_eq!(bits_per_second(1000, 999), 8008);
+        assert_eq!(per_second(1 << 63, 1), 0);
+        assert_eq!(bits_per_second(1_000_000_000_000_000_000, 1), 0);
+        assert_eq!(bytes_per_packet(1499, 1000), 1);
+        assert_eq!(bytes_per_packet(5, 0), 0);
+    }
+}

@@ -1,0 +1,110 @@
+//! One line of a listing: a flow record with the counters to show for it (its own, or those of an aggregate).
+
+use crate::{
+    field::{self, Location},
+    record::RecordView,
+};
+use std::net::{IpAddr, Ipv4Addr};
+
+/// Times and counters of one flow or of many added up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Counters {
+    /// First packet, Unix milliseconds.
+    pub first_ms: u64,
+    /// Last packet, Unix milliseconds.
+    pub last_ms: u64,
+    /// Packets of the flow's own direction.
+    pub in_packets: u64,
+    /// Bytes of the flow's own direction.
+    pub in_bytes: u64,
+    /// Packets of the opposite direction.
+    pub out_packets: u64,
+    /// Bytes of the opposite direction.
+    pub out_bytes: u64,
+    /// Flows: 1 a record unless the exporter aggregated.
+    pub flows: u64,
+}
+
+impl Counters {
+    /// The counters of one record; a field that the record does not have is 0, a flow count of 0 is 1.
+    #[must_use]
+    pub fn of(record: &RecordView<'_>) -> Self {
+        let get = |location| record.get(location).unwrap_or(0);
+        Self {
+            first_ms: get(field::MSEC_FIRST),
+            last_ms: get(field::MSEC_LAST),
+            in_packets: get(field::IN_PACKETS),
+            in_bytes: get(field::IN_BYTES),
+            out_packets: get(field::OUT_PACKETS),
+            out_bytes: get(field::OUT_BYTES),
+            flows: get(field::FLOWS).max(1),
+        }
+    }
+
+    /// Adds another flow: counters summed (modulo 2^64), time span widened.
+    pub fn add(&mut self, other: &Self) {
+        self.first_ms = self.first_ms.min(other.first_ms);
+        self.last_ms = self.last_ms.max(other.last_ms);
+        self.in_packets = self.in_packets.wrapping_add(other.in_packets);
+        self.in_bytes = self.in_bytes.wrapping_add(other.in_bytes);
+        self.out_packets = self.out_packets.wrapping_add(other.out_packets);
+        self.out_bytes = self.out_bytes.wrapping_add(other.out_bytes);
+        self.flows = self.flows.wrapping_add(other.flows);
+    }
+
+    /// Packets of both directions.
+    #[must_use]
+    pub fn packets(&self) -> u64 {
+        self.in_packets.wrapping_add(self.out_packets)
+    }
+
+    /// Bytes of both directions.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.in_bytes.wrapping_add(self.out_bytes)
+    }
+
+    /// Last minus first in milliseconds, modulo 2^64 as in nfdump.
+    #[must_use]
+    pub fn duration_ms(&self) -> u64 {
+        self.last_ms.wrapping_sub(self.first_ms)
+    }
+}
+
+/// What the fields of one output line are taken from.
+pub struct Row<'a> {
+    /// The record, of an aggregate its first one.
+    pub record: RecordView<'a>,
+    /// Counters to show.
+    pub counters: Counters,
+    /// TCP flags, of an aggregate all that were seen.
+    pub tcp_flags: u8,
+    /// Number of the record, from 1; 0 for an aggregate.
+    pub number: u64,
+}
+
+impl Row<'_> {
+    /// The field's value, 0 without it.
+    #[must_use]
+    pub fn get(&self, location: Location) -> u64 {
+        self.record.get(location).unwrap_or(0)
+    }
+
+    /// IP protocol number.
+    #[must_use]
+    pub fn protocol(&self) -> u8 {
+        self.get(field::PROTO) as u8
+    }
+
+    /// True for ICMP and ICMPv6, whose destination port is type and code.
+    #[must_use]
+    pub fn is_icmp(&self) -> bool {
+        matches!(self.protocol(), 1 | 58)
+    }
+}
+
+/// The address, or 0.0.0.0 for a record without it.
+#[must_use]
+pub fn or_unspecified(address: Option<IpAddr>) -> IpAddr {
+    address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED))
+}

@@ -1,0 +1,23 @@
+//! What the user chose about the look of the output.
+
+/// Whose output is imitated.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Compat {
+    /// nfdump as in the Tranalyzer tutorial: durations in seconds, six flag letters, unscaled sums in the summary.
+    Tutorial,
+    /// nfdump 1.7.1.
+    #[default]
+    #[value(name = "1.7.1", alias = "1.7")]
+    V1_7_1,
+}
+
+/// Choices that change how values are printed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Style {
+    /// Whose output is imitated.
+    pub compat: Compat,
+    /// IPv6 addresses in full length (`-6`).
+    pub full_ipv6: bool,
+    /// Plain numbers (`-N`): no scaling, protocols by number, durations in seconds.
+    pub plain_numbers: bool,
+}

@@ -1,0 +1,180 @@
+//! The lines below a listing or statistic.
+
+use super::{
+    number::{bits_per_second, bytes_per_packet, per_second, push_scaled, push_u64},
+    row::Counters,
+    style::{Compat, Style},
+    time::LocalTime,
+};
+use std::time::Duration;
+
+/// Totals of a query.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Sum of all flows that passed; `None` before the first.
+    pub counters: Option<Counters>,
+    /// Flow records read.
+    pub processed: u64,
+    /// Flow records that passed (the limit, later the filter).
+    pub passed: u64,
+    /// Blocks of a type that is not records.
+    pub blocks_skipped: u64,
+    /// Payload bytes of record blocks read, uncompressed.
+    pub bytes_read: u64,
+    /// First and last packet of the files' statistics, Unix milliseconds.
+    pub window: Option<(u64, u64)>,
+}
+
+impl Totals {
+    /// Counts a flow that passed.
+    pub fn add(&mut self, counters: &Counters) {
+        match &mut self.counters {
+            Some(sum) => sum.add(counters),
+            None => self.counters = Some(*counters),
+        }
+    }
+
+    /// Widens the time window by a file's.
+    pub fn widen(&mut self, first_ms: u64, last_ms: u64) {
+        self.window = Some(match self.window {
+            Some((first, last)) => (first.min(first_ms), last.max(last_ms)),
+            None => (first_ms, last_ms),
+        });
+    }
+}
+
+/// Time spent on a query.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Timing {
+    /// CPU time in the kernel.
+    pub system: Duration,
+    /// CPU time of the program.
+    pub user: Duration,
+    /// Time from the first record to the last.
+    pub wall: Duration,
+    /// Time since the program began.
+    pub runtime: Duration,
+}
+
+/// Appends the summary.
+pub fn push_summary(out: &mut Vec<u8>, totals: &Totals, timing: &Timing, style: &Style, time: &mut LocalTime) {
+    let plain = style.plain_numbers || style.compat == Compat::Tutorial;
+    push_sums(out, totals, plain);
+    out.extend_from_slice(b"Time window: ");
+    match totals.window {
+        Some((first, last)) => {
+            time.push_seconds(out, first / 1000);
+            out.extend_from_slice(b" - ");
+            time.push_seconds(out, last / 1000);
+        }
+        None => out.extend_from_slice(b"<unknown>"),
+    }
+    out.extend_from_slice(b"\nTotal flows processed: ");
+    push_u64(out, totals.processed);
+    if style.compat == Compat::V1_7_1 {
+        out.extend_from_slice(b", passed: ");
+        push_u64(out, totals.passed);
+    }
+    out.extend_from_slice(b", Blocks skipped: ");
+    push_u64(out, totals.blocks_skipped);
+    out.extend_from_slice(b", Bytes read: ");
+    push_u64(out, totals.bytes_read);
+    out.push(b'\n');
+    out.extend_from_slice(timing_line(totals.processed, timing, style.compat).as_bytes());
+}
+
+fn push_sums(out: &mut Vec<u8>, totals: &Totals, plain: bool) {
+    let sum = totals.counters.unwrap_or(Counters {
+        first_ms: 0,
+        last_ms: 0,
+        in_packets: 0,
+        in_bytes: 0,
+        out_packets: 0,
+        out_bytes: 0,
+        flows: 0,
+    });
+    out.extend_from_slice(b"Summary: total flows: ");
+    push_u64(out, sum.flows);
+    for (name, value) in [
+        (", total bytes: ", sum.bytes()),
+        (", total packets: ", sum.packets()),
+        (", avg bps: ", bits_per_second(sum.bytes(), sum.duration_ms())),
+        (", avg pps: ", per_second(sum.packets(), sum.duration_ms())),
+        (", avg bpp: ", bytes_per_packet(sum.bytes(), sum.packets())),
+    ] {
+        out.extend_from_slice(name.as_bytes());
+        push_scaled(out, value, plain);
+    }
+    out.push(b'\n');
+}
+
+fn timing_line(processed: u64, timing: &Timing, compat: Compat) -> String {
+    let rate = |time: Duration| if time.is_zero() || processed == 0 { 0.0 } else { processed as f64 / time.as_secs_f64() };
+    let [system, user, wall, runtime] = [timing.system, timing.user, timing.wall, timing.runtime].map(|time| time.as_secs_f64());
+    match compat {
+        Compat::V1_7_1 => format!(
+            "Sys: {system:.4}s User: {user:.4}s Wall: {wall:.4}s flows/second: {:.1} Runtime: {runtime:.4}s\n",
+            rate(timing.wall)
+        ),
+        Compat::Tutorial => format!(
+            "Sys: {system:.3}s flows/second: {:<10.1} Wall: {wall:.3}s flows/second: {:<10.1}\n",
+            rate(timing.system),
+            rate(timing.wall)
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jiff::tz::TimeZone;
+
+    const TUTORIAL: Totals = Totals {
+        counters: Some(Counters {
+            first_ms: 1_258_544_215_001,
+            last_ms: 1_258_594_491_646,
+            in_packets: 5902,
+            in_bytes: 4_651_854,
+            out_packets: 0,
+            out_bytes: 0,
+            flows: 72,
+        }),
+        processed: 72,
+        passed: 72,
+        blocks_skipped: 0,
+        bytes_read: 9928,
+        window: Some((1_258_544_215_001, 1_258_594_491_646)),
+    };
+
+    fn lines(style: Style) -> Vec<String> {
+        let mut out = Vec::new();
+        let zone = TimeZone::posix("CET-1").expect("a valid zone");
+        push_summary(&mut out, &TUTORIAL, &Timing::default(), &style, &mut LocalTime::new(zone));
+        String::from_utf8_lossy(&out).lines().map(str::to_owned).collect()
+    }
+
+    /// The four lines printed in the Tranalyzer tutorial.
+    #[test]
+    fn the_tutorials_summary() {
+        let printed = lines(Style { compat: Compat::Tutorial, ..Style::default() });
+        assert_eq!(
+            printed[..3],
+            [
+                "Summary: total flows: 72, total bytes: 4651854, total packets: 5902, avg bps: 740, avg pps: 0, avg bpp: 788",
+                "Time window: 2009-11-18 12:36:55 - 2009-11-19 02:34:51",
+                "Total flows processed: 72, Blocks skipped: 0, Bytes read: 9928",
+            ]
+        );
+        assert!(printed[3].starts_with("Sys: 0.000s flows/second: 0.0 "));
+    }
+
+    #[test]
+    fn nfdumps_summary() {
+        let printed = lines(Style::default());
+        assert_eq!(
+            printed[0],
+            "Summary: total flows: 72, total bytes: 4.7 M, total packets: 5902, avg bps: 740, avg pps: 0, avg bpp: 788"
+        );
+        assert_eq!(printed[2], "Total flows processed: 72, passed: 72, Blocks skipped: 0, Bytes read: 9928");
+    }
+}

@@ -1,0 +1,183 @@
+//! A query over flow records: what was asked, and the running answer. Takes records, appends text; reads no file.
+
+use crate::{
+    aggregate::FlowTable,
+    field,
+    output::{
+        format::Mode,
+        number::push_u64,
+        row::{Counters, Row},
+        style::{Compat, Style},
+        summary::{Timing, Totals, push_summary},
+        time::LocalTime,
+    },
+    record::RecordView,
+    stat::{
+        Cut, ElementStatistic,
+        order::{ORDERS, Order},
+        request::{Request, Subject},
+    },
+};
+
+/// Index of the default order in [`ORDERS`].
+const DEFAULT_ORDER: usize = 0;
+
+/// What the user asked for.
+#[derive(Debug)]
+pub struct Query {
+    /// How records are printed.
+    pub mode: Mode,
+    /// Statistics; without any, records are listed.
+    pub statistics: Vec<Request>,
+    /// Rows of a statistic; 0 for all.
+    pub top: usize,
+    /// Stop after this many records.
+    pub limit: Option<u64>,
+    /// Neither headings nor summary.
+    pub quiet: bool,
+    /// Look of the output.
+    pub style: Style,
+}
+
+/// A query being answered.
+pub struct Answer<'q> {
+    query: &'q Query,
+    time: LocalTime,
+    totals: Totals,
+    elements: Vec<(&'q Request, ElementStatistic)>,
+    flows: Option<FlowTable>,
+}
+
+impl<'q> Answer<'q> {
+    /// Begins to answer; times are printed by `time`.
+    #[must_use]
+    pub fn new(query: &'q Query, time: LocalTime) -> Self {
+        let mut elements = Vec::new();
+        let mut flows = None;
+        for request in &query.statistics {
+            match request.subject {
+                Subject::Record => flows = Some(FlowTable::default()),
+                Subject::Element(element) => elements.push((request, ElementStatistic::new(element, request.by_protocol))),
+            }
+        }
+        Self { query, time, totals: Totals::default(), elements, flows }
+    }
+
+    /// Appends what comes before the first record: the heading of a listing.
+    pub fn begin(&self, out: &mut Vec<u8>) {
+        if let (true, false, Mode::Lines(format, _)) = (self.query.statistics.is_empty(), self.query.quiet, &self.query.mode) {
+            format.push_heading(out, &self.query.style);
+        }
+    }
+
+    /// The totals, for the file layer's counts (bytes read, time window).
+    pub fn totals(&mut self) -> &mut Totals {
+        &mut self.totals
+    }
+
+    /// True as soon as the limit is reached: no more records are needed.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.query.limit.is_some_and(|limit| self.totals.passed >= limit)
+    }
+
+    /// Takes one flow record; a listing appends its line.
+    pub fn record(&mut self, record: RecordView<'_>, out: &mut Vec<u8>) {
+        let counters = Counters::of(&record);
+        self.totals.processed += 1;
+        self.totals.passed += 1;
+        self.totals.add(&counters);
+        if self.query.statistics.is_empty() {
+            if let Mode::Lines(format, _) = &self.query.mode {
+                let tcp_flags = record.get(field::TCP_FLAGS).unwrap_or(0) as u8;
+                let row = Row { record, counters, tcp_flags, number: self.totals.passed };
+                format.push_row(out, &row, &self.query.style, &mut self.time);
+            }
+            return;
+        }
+        let protocol = record.get(field::PROTO).unwrap_or(0) as u8;
+        for (_, statistic) in &mut self.elements {
+            statistic.add(&record, protocol, &counters);
+        }
+        if let Some(flows) = &mut self.flows {
+            flows.add(&record, &counters);
+        }
+    }
+
+    /// Appends the statistics: aggregated flows first, then the elements in the order asked for.
+    pub fn finish(&mut self, out: &mut Vec<u8>) {
+        if self.totals.passed == 0 {
+            out.extend_from_slice(b"No matching flows\n");
+        }
+        if let Some(flows) = self.flows.take() {
+            self.push_flow_tables(&flows, out);
+        }
+        let empty = Counters { first_ms: 0, last_ms: 0, in_packets: 0, in_bytes: 0, out_packets: 0, out_bytes: 0, flows: 0 };
+        let total = self.totals.counters.unwrap_or(empty);
+        let query = self.query;
+        for (request, statistic) in &self.elements {
+            let cut = Cut { top: query.top, ascending: request.ascending };
+            for order in orders(&request.orders) {
+                let named = !request.orders.is_empty();
+                statistic.push_table(out, order, named, cut, &total, query.quiet, &query.style, &mut self.time);
+            }
+        }
+    }
+
+    /// Appends the summary (nothing if quiet).
+    pub fn push_summary(&mut self, out: &mut Vec<u8>, timing: &Timing) {
+        if !self.query.quiet {
+            push_summary(out, &self.totals, timing, &self.query.style, &mut self.time);
+        }
+    }
+
+    /// One table for each order that any `-s record` named; the direction is that of the last one.
+    fn push_flow_tables(&mut self, flows: &FlowTable, out: &mut Vec<u8>) {
+        let old = self.query.style.compat == Compat::Tutorial;
+        if old && !self.query.quiet {
+            out.extend_from_slice(b"Aggregated flows ");
+            push_u64(out, flows.len() as u64);
+            out.push(b'\n');
+        }
+        if flows.is_empty() {
+            return;
+        }
+        let requests = || self.query.statistics.iter().filter(|request| matches!(request.subject, Subject::Record));
+        let mut wanted: Vec<usize> = requests().flat_map(|request| request.orders.iter().copied()).collect();
+        wanted.sort_unstable();
+        wanted.dedup();
+        let ascending = requests().next_back().is_some_and(|request| request.ascending);
+        let cut = Cut { top: self.query.top, ascending };
+        for order in orders(&wanted) {
+            if !self.query.quiet {
+                let named = !(old && wanted.is_empty());
+                push_flow_title(out, if named { order.name } else { "-" }, cut.top);
+            }
+            let Mode::Lines(format, _) = &self.query.mode else { continue };
+            if !self.query.quiet {
+                format.push_heading(out, &self.query.style);
+            }
+            for flow in flows.sorted(order, cut) {
+                let row = Row { record: flow.record, counters: flow.counters, tcp_flags: flow.tcp_flags, number: 0 };
+                format.push_row(out, &row, &self.query.style, &mut self.time);
+            }
+        }
+    }
+}
+
+fn push_flow_title(out: &mut Vec<u8>, order: &str, top: usize) {
+    out.extend_from_slice(b"Top ");
+    if top > 0 {
+        push_u64(out, top as u64);
+        out.push(b' ');
+    }
+    out.extend_from_slice(b"flows ordered by ");
+    out.extend_from_slice(order.as_bytes());
+    out.extend_from_slice(b":\n");
+}
+
+/// The orders with these indexes, or the default one.
+fn orders(wanted: &[usize]) -> impl Iterator<Item = &'static Order> {
+    let default = if wanted.is_empty() { ORDERS.get(DEFAULT_ORDER) } else { None };
+    wanted.iter().filter_map(|index| ORDERS.get(*index)).chain(default)
+}

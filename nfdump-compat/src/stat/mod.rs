@@ -1,0 +1,187 @@
+//! Element statistics: flows grouped by one element, sorted by one number, printed as tables.
+//!
+//! Rows of equal order value are sorted by the element's value: addresses and numbers ascending, ports descending, then by
+//! protocol number.
+
+pub mod element;
+pub mod order;
+pub mod request;
+
+use crate::{
+    output::{
+        fields::{push_duration, push_protocol},
+        number::{align_right, bits_per_second, bytes_per_packet, per_second, push_scaled_right, push_u64, push_uint},
+        row::Counters,
+        style::{Compat, Style},
+        time::{LocalTime, push_duration_seconds},
+    },
+    record::RecordView,
+};
+use element::{Element, Kind, Value};
+use hashbrown::HashMap;
+use order::Order;
+
+/// The default order's name in the heading of the older style, which had none.
+const UNNAMED_ORDER: &str = "-";
+
+/// A growing statistic of one element.
+pub struct ElementStatistic {
+    element: &'static Element,
+    by_protocol: bool,
+    rows: HashMap<Key, Counters, foldhash::fast::RandomState>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct Key {
+    value: Value,
+    protocol: u8,
+}
+
+/// How many rows to show, and from which end.
+#[derive(Clone, Copy, Debug)]
+pub struct Cut {
+    /// Number of rows; 0 for all.
+    pub top: usize,
+    /// Smallest first.
+    pub ascending: bool,
+}
+
+impl ElementStatistic {
+    /// An empty statistic.
+    #[must_use]
+    pub fn new(element: &'static Element, by_protocol: bool) -> Self {
+        Self { element, by_protocol, rows: HashMap::default() }
+    }
+
+    /// Counts one flow, for an element with two values once for each.
+    pub fn add(&mut self, record: &RecordView<'_>, protocol: u8, counters: &Counters) {
+        let protocol = if self.by_protocol { protocol } else { 0 };
+        for source in self.element.sources {
+            let key = Key { value: source.value(record), protocol };
+            self.rows.entry(key).and_modify(|row| row.add(counters)).or_insert(*counters);
+        }
+    }
+
+    /// Appends the table for one order, an empty line after it; `named` is false for the default order. `total` is the sum
+    /// over all flows: percentages refer to it.
+    #[allow(clippy::too_many_arguments)] // one table's parameters, all different
+    pub fn push_table(
+        &self,
+        out: &mut Vec<u8>,
+        order: &Order,
+        named: bool,
+        cut: Cut,
+        total: &Counters,
+        quiet: bool,
+        style: &Style,
+        time: &mut LocalTime,
+    ) {
+        let rows = self.sorted(order, cut);
+        if !quiet {
+            self.push_heading(out, order, named, cut.top, style);
+        }
+        for (key, counters) in rows {
+            self.push_row(out, key, &counters, order, total, style, time);
+        }
+        out.push(b'\n');
+    }
+
+    /// The rows to show, in their order.
+    fn sorted(&self, order: &Order, cut: Cut) -> Vec<(Key, Counters)> {
+        let mut rows: Vec<(u64, Key)> = self.rows.iter().map(|(key, counters)| (order.value(counters), *key)).collect();
+        let ports = self.element.kind == Kind::Port;
+        sort_top(&mut rows, cut, |a, b| {
+            let by_value = if ports { b.value.cmp(&a.value) } else { a.value.cmp(&b.value) };
+            by_value.then(a.protocol.cmp(&b.protocol))
+        });
+        rows.into_iter().filter_map(|(_, key)| Some((key, *self.rows.get(&key)?))).collect()
+    }
+
+    fn push_heading(&self, out: &mut Vec<u8>, order: &Order, named: bool, top: usize, style: &Style) {
+        out.extend_from_slice(b"Top ");
+        if top > 0 {
+            push_u64(out, top as u64);
+            out.push(b' ');
+        }
+        let old = style.compat == Compat::Tutorial;
+        out.extend_from_slice(self.element.heading.as_bytes());
+        out.extend_from_slice(b" ordered by ");
+        out.extend_from_slice(if old && !named { UNNAMED_ORDER } else { order.name }.as_bytes());
+        out.extend_from_slice(b":\nDate first seen         ");
+        let start = out.len();
+        out.extend_from_slice(b"Duration");
+        align_right(out, start, if old { 9 } else { 16 });
+        out.extend_from_slice(b" Proto ");
+        let start = out.len();
+        out.extend_from_slice(self.element.heading.as_bytes());
+        align_right(out, start, self.value_width(style));
+        out.extend_from_slice(b"    Flows(%)     Packets(%)       Bytes(%)         pps      bps   bpp\n");
+    }
+
+    #[allow(clippy::too_many_arguments)] // as above
+    fn push_row(
+        &self,
+        out: &mut Vec<u8>,
+        key: Key,
+        counters: &Counters,
+        order: &Order,
+        total: &Counters,
+        style: &Style,
+        time: &mut LocalTime,
+    ) {
+        let (packets, bytes) = (order.side.packets(counters), order.side.bytes(counters));
+        let duration = counters.duration_ms();
+        time.push_ms(out, counters.first_ms);
+        out.push(b' ');
+        if self.is_wide(style) {
+            // nfdump 1.7.1 prints these rows' durations in seconds.
+            push_duration_seconds(out, duration, 9);
+        } else {
+            push_duration(out, duration, style);
+        }
+        out.push(b' ');
+        if self.by_protocol {
+            push_protocol(out, key.protocol, style);
+        } else {
+            out.extend_from_slice(b"any  ");
+        }
+        out.push(b' ');
+        let start = out.len();
+        self.element.push_value(out, key.value, style.full_ipv6);
+        align_right(out, start, self.value_width(style));
+        for (part, whole) in [(counters.flows, total.flows), (packets, total.packets()), (bytes, total.bytes())] {
+            out.push(b' ');
+            push_scaled_right(out, part, style.plain_numbers, 8);
+            let percent = if whole == 0 { 0.0 } else { part.wrapping_mul(100) as f64 / whole as f64 };
+            out.extend_from_slice(format!("({percent:4.1})").as_bytes());
+        }
+        for rate in [per_second(packets, duration), bits_per_second(bytes, duration)] {
+            out.push(b' ');
+            push_scaled_right(out, rate, style.plain_numbers, 8);
+        }
+        out.push(b' ');
+        push_uint(out, bytes_per_packet(bytes, packets), 5);
+        out.push(b'\n');
+    }
+
+    fn is_wide(&self, style: &Style) -> bool {
+        style.full_ipv6 && self.element.kind == Kind::Address
+    }
+
+    fn value_width(&self, style: &Style) -> usize {
+        if self.is_wide(style) { 39 } else { 17 }
+    }
+}
+
+/// Leaves the rows to show, sorted by order value (descending unless the cut says ascending), equal ones by `tie`.
+pub fn sort_top<K>(rows: &mut Vec<(u64, K)>, cut: Cut, tie: impl Fn(&K, &K) -> std::cmp::Ordering) {
+    let compare = |a: &(u64, K), b: &(u64, K)| {
+        let by_value = if cut.ascending { a.0.cmp(&b.0) } else { b.0.cmp(&a.0) };
+        by_value.then_with(|| tie(&a.1, &b.1))
+    };
+    if cut.top > 0 && cut.top < rows.len() {
+        rows.select_nth_unstable_by(cut.top, compare);
+        rows.truncate(cut.top);
+    }
+    rows.sort_unstable_by(compare);
+}

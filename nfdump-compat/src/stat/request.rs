@@ -1,0 +1,138 @@
+//! The argument of `-s`: `ELEMENT[:p][/ORDER[:a|:d]]…`.
+
+use super::{
+    element::{ELEMENTS, Element, NOT_YET},
+    order::ORDERS,
+};
+
+/// What a statistic groups flows by.
+#[derive(Clone, Copy)]
+pub enum Subject {
+    /// The 5-tuple.
+    Record,
+    /// One element.
+    Element(&'static Element),
+}
+
+impl std::fmt::Debug for Subject {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(match self {
+            Self::Record => "record",
+            Self::Element(element) => element.name,
+        })
+    }
+}
+
+/// A statistic asked for.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// What it groups by.
+    pub subject: Subject,
+    /// Rows apart by protocol.
+    pub by_protocol: bool,
+    /// Orders asked for; one table for each. Indexes of [`ORDERS`], ascending; empty for the default order.
+    pub orders: Vec<usize>,
+    /// Smallest first.
+    pub ascending: bool,
+}
+
+/// A statistic that cannot be made.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[allow(missing_docs)] // the messages say it
+pub enum RequestError {
+    #[error("unknown statistic '{element}' in '-s {text}'")]
+    UnknownElement { element: String, text: String },
+    #[error("statistic '{element}' is not supported yet (in '-s {text}')")]
+    NotYet { element: String, text: String },
+    #[error("unknown order '{order}' in '-s {text}'")]
+    UnknownOrder { order: String, text: String },
+}
+
+impl Request {
+    /// Parses the argument of `-s`. Names are matched in any case. Of several directions the last one counts, as in nfdump.
+    ///
+    /// # Errors
+    /// An element or order that is unknown or not supported yet.
+    pub fn parse(text: &str) -> Result<Self, RequestError> {
+        let mut parts = text.split('/');
+        let subject_text = parts.next().unwrap_or_default();
+        let (name, by_protocol) = subject_text.split_once(':').map_or((subject_text, false), |(name, _)| (name, true));
+        let subject = subject(name, text)?;
+        let protocol_itself = matches!(subject, Subject::Element(element) if element.name == "proto");
+        let mut request = Self { subject, by_protocol: by_protocol || protocol_itself, orders: Vec::new(), ascending: false };
+        for part in parts {
+            let unknown = || RequestError::UnknownOrder { order: part.to_owned(), text: text.to_owned() };
+            let (name, direction) = part.split_once(':').unwrap_or((part, "d"));
+            let order = ORDERS.iter().position(|order| order.name.eq_ignore_ascii_case(name)).ok_or_else(unknown)?;
+            request.ascending = match direction {
+                "a" => true,
+                "d" => false,
+                _ => return Err(unknown()),
+            };
+            request.orders.push(order);
+        }
+        request.orders.sort_unstable();
+        request.orders.dedup();
+        Ok(request)
+    }
+}
+
+fn subject(name: &str, text: &str) -> Result<Subject, RequestError> {
+    if name.eq_ignore_ascii_case("record") {
+        return Ok(Subject::Record);
+    }
+    if let Some(element) = ELEMENTS.iter().find(|element| element.name.eq_ignore_ascii_case(name)) {
+        return Ok(Subject::Element(element));
+    }
+    let (element, text) = (name.to_owned(), text.to_owned());
+    Err(if NOT_YET.iter().any(|known| known.eq_ignore_ascii_case(name)) {
+        RequestError::NotYet { element, text }
+    } else {
+        RequestError::UnknownElement { element, text }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(request: &Request) -> Vec<&'static str> {
+        request.orders.iter().map(|index| ORDERS[*index].name).collect()
+    }
+
+    #[test]
+    fn orders_come_in_their_fixed_sequence() {
+        let request = Request::parse("dstport/pps/packets/bytes").expect("valid");
+        assert_eq!(names(&request), ["packets", "bytes", "pps"]);
+        assert!(!request.by_protocol && !request.ascending);
+        assert!(matches!(request.subject, Subject::Element(element) if element.name == "dstport"));
+    }
+
+    #[test]
+    fn the_last_direction_counts() {
+        assert!(Request::parse("record/flows/bytes:a").expect("valid").ascending);
+        assert!(!Request::parse("record/flows:a/bytes").expect("valid").ascending);
+        assert!(!Request::parse("RECORD/Flows:d").expect("valid").ascending);
+    }
+
+    #[test]
+    fn protocol_split() {
+        assert!(Request::parse("srcip:p/bytes").expect("valid").by_protocol);
+        assert!(Request::parse("proto").expect("valid").by_protocol);
+        assert!(Request::parse("srcip").expect("valid").orders.is_empty());
+    }
+
+    #[test]
+    fn errors_name_the_culprit() {
+        for (text, message) in [
+            ("foo", "unknown statistic 'foo' in '-s foo'"),
+            ("", "unknown statistic '' in '-s '"),
+            ("srcip/foo", "unknown order 'foo' in '-s srcip/foo'"),
+            ("srcip/", "unknown order '' in '-s srcip/'"),
+            ("srcip/bytes:x", "unknown order 'bytes:x' in '-s srcip/bytes:x'"),
+            ("nbar/bytes", "statistic 'nbar' is not supported yet (in '-s nbar/bytes')"),
+        ] {
+            assert_eq!(Request::parse(text).map(|_| ()).map_err(|error| error.to_string()), Err(message.to_owned()));
+        }
+    }
+}
