@@ -63,7 +63,7 @@ impl FlowTable {
 
     /// Adds a record to its flow.
     pub fn add(&mut self, record: &RecordView<'_>, counters: &Counters) {
-        let get = |location| record.get(location).unwrap_or(0);
+        let get = |location| record.get_or_zero(location);
         let key = FlowKey {
             source: Value::of_address(record.src_ip()),
             destination: Value::of_address(record.dst_ip()),

@@ -64,10 +64,6 @@ pub struct Arguments {
     #[arg(short = 'I')]
     pub information: bool,
 
-    /// Check a file block by block
-    #[arg(short = 'v', value_name = "FILE")]
-    pub verify: Option<PathBuf>,
-
     /// Whose output to imitate
     #[arg(long, value_name = "STYLE", default_value = "1.7.1")]
     pub compat: Compat,

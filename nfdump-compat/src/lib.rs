@@ -1,5 +1,9 @@
 //! nfcapd files and nfdump's reports, compatible with nfdump 1.7.1.
 
+pub mod aggregate;
 pub mod field;
 pub mod file;
+pub mod output;
+pub mod query;
 pub mod record;
+pub mod stat;

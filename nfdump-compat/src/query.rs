@@ -89,13 +89,13 @@ impl<'q> Answer<'q> {
         self.totals.add(&counters);
         if self.query.statistics.is_empty() {
             if let Mode::Lines(format, _) = &self.query.mode {
-                let tcp_flags = record.get(field::TCP_FLAGS).unwrap_or(0) as u8;
+                let tcp_flags = record.get_or_zero(field::TCP_FLAGS) as u8;
                 let row = Row { record, counters, tcp_flags, number: self.totals.passed };
                 format.push_row(out, &row, &self.query.style, &mut self.time);
             }
             return;
         }
-        let protocol = record.get(field::PROTO).unwrap_or(0) as u8;
+        let protocol = record.get_or_zero(field::PROTO) as u8;
         for (_, statistic) in &mut self.elements {
             statistic.add(&record, protocol, &counters);
         }

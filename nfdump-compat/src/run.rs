@@ -8,15 +8,20 @@ use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::tz::TimeZone;
 use nfdump_compat::{
-    file::{FileError, FileReader, StatRecord},
-    output::{summary::Timing, time::LocalTime},
+    file::{Block, FileError, FileReader, StatRecord},
+    output::{
+        summary::{Timing, push_information},
+        time::LocalTime,
+    },
     query::{Answer, Query},
-    record::{FLOW_RECORD, RecordView},
+    record::{RecordView, V3_RECORD},
 };
 use nix::sys::resource::{UsageWho, getrusage};
 use std::{
+    fmt::Display,
     fs,
     io::{self, IsTerminal, Write},
+    path::Path,
     time::{Duration, Instant},
 };
 
@@ -45,14 +50,7 @@ pub fn run(arguments: &Arguments, query: &Query) -> anyhow::Result<()> {
         if answer.is_complete() {
             break;
         }
-        match read_input(input, &mut answer, &mut out, &progress) {
-            Ok(()) => readable += 1,
-            Err(ReadError::File { error, opened }) => {
-                readable += usize::from(opened);
-                progress.hide(|| eprintln!("t2report: {error}"));
-            }
-            Err(ReadError::Output(error)) => return Err(error.into()),
-        }
+        readable += usize::from(read_input(input, &mut answer, &mut out, &progress)?);
     }
     progress.finish();
     let wall = reading.elapsed();
@@ -67,46 +65,64 @@ pub fn run(arguments: &Arguments, query: &Query) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What went wrong with an input.
-enum ReadError {
-    /// The file; what was read before the fault counts if it could be opened.
-    File { error: FileError, opened: bool },
-    /// The output.
-    Output(io::Error),
+/// Reads one input to its end; damage is reported and stepped over. False if it could not be opened.
+fn read_input(input: &Input, answer: &mut Answer<'_>, out: &mut Output, progress: &Progress) -> io::Result<bool> {
+    let mut reader = match open(input) {
+        Ok(reader) => reader,
+        Err(error) => {
+            progress.report(&error);
+            return Ok(false);
+        }
+    };
+    let mut counted = false;
+    while !answer.is_complete() {
+        match reader.next_block() {
+            Ok(Some(block)) => {
+                progress.advance(block.data().len() as u64);
+                answer.totals().bytes_read += block.data().len() as u64;
+                if !read_block(&block, answer, out)? {
+                    progress.report(&format!("{input}: flow records of block {} cannot be read", block.number()));
+                }
+            }
+            Ok(None) => break,
+            Err(error) => progress.report(&error),
+        }
+        counted = counted || widen(&reader, answer);
+    }
+    if !counted {
+        widen(&reader, answer);
+    }
+    answer.totals().blocks_skipped += u64::from(reader.skipped_blocks());
+    Ok(true)
 }
 
-fn read_input(input: &Input, answer: &mut Answer<'_>, out: &mut Output, progress: &Progress) -> Result<(), ReadError> {
-    let mut reader = open(input).map_err(|error| ReadError::File { error, opened: false })?;
-    if let Some(stat) = reader.stat() {
-        answer.totals().widen(stat.first_ms, stat.last_ms);
-    }
-    loop {
-        let block = match reader.next_block() {
-            Ok(Some(block)) => block,
-            Ok(None) => return Ok(()),
-            Err(error) => return Err(ReadError::File { error, opened: true }),
-        };
-        answer.totals().bytes_read += block.payload().len() as u64;
-        progress.advance(block.payload().len() as u64);
-        for raw in block.records() {
-            if raw.record_type != FLOW_RECORD {
-                continue;
-            }
-            if let Ok(record) = RecordView::parse(raw.bytes) {
-                answer.record(record, &mut out.buffer);
-                out.flush_if_full().map_err(ReadError::Output)?;
-            }
-            if answer.is_complete() {
-                return Ok(());
-            }
+/// Takes the block's flows; false if some are no flow records.
+fn read_block(block: &Block<'_>, answer: &mut Answer<'_>, out: &mut Output) -> io::Result<bool> {
+    let mut whole = true;
+    for raw in block.records().filter(|raw| raw.record_type == V3_RECORD) {
+        if answer.is_complete() {
+            break;
         }
+        match RecordView::parse(raw.bytes) {
+            Ok(record) => answer.record(record, &mut out.buffer),
+            Err(_) => whole = false,
+        }
+        out.flush_if_full()?;
     }
+    Ok(whole)
+}
+
+/// Takes the time window of the file's totals, as soon as they are known.
+fn widen(reader: &FileReader, answer: &mut Answer<'_>) -> bool {
+    let Some(stat) = reader.stat() else { return false };
+    answer.totals().widen(stat.first_ms, stat.last_ms);
+    true
 }
 
 fn open(input: &Input) -> Result<FileReader, FileError> {
     match input {
         Input::File(path) => FileReader::open(path),
-        Input::Stdin => FileReader::from_reader(io::stdin()),
+        Input::Stdin => FileReader::open(Path::new("-")),
     }
 }
 
@@ -126,29 +142,26 @@ fn find_inputs(arguments: &Arguments) -> anyhow::Result<Vec<Input>> {
 fn information(inputs: &[Input]) -> anyhow::Result<()> {
     let mut sum: Option<(String, StatRecord)> = None;
     for input in inputs {
-        match open(input) {
-            Ok(reader) => {
-                let Some(stat) = reader.stat() else { continue };
-                match &mut sum {
-                    Some((_, sum)) => sum.add(&stat),
-                    None => sum = Some((reader.ident().to_owned(), stat)),
-                }
-            }
+        match totals_of(input) {
+            Ok((_, None)) => eprintln!("t2report: {input}: no totals, the file is not finished"),
+            Ok((ident, Some(stat))) => match &mut sum {
+                Some((_, sum)) => sum.merge(&stat),
+                None => sum = Some((ident, stat)),
+            },
             Err(error) => eprintln!("t2report: {error}"),
         }
     }
-    let (ident, stat) = sum.context("no file with statistics could be read")?;
+    let (ident, stat) = sum.context("no file with totals could be read")?;
     let mut out = Output::new();
-    out.buffer.extend_from_slice(format!("Ident: {ident}\n").as_bytes());
-    let lines = [
-        ("Flows", stat.flows),
-        ("Flows_tcp", stat.flows_by_protocol[0]),
-    ];
-    for (name, value) in lines {
-        out.buffer.extend_from_slice(format!("{name}: {value}\n").as_bytes());
-    }
-    out.flush()?;
-    Ok(())
+    push_information(&mut out.buffer, &ident, &stat);
+    Ok(out.flush()?)
+}
+
+/// Source name and totals of a file; of a stream they are known at its end.
+fn totals_of(input: &Input) -> Result<(String, Option<StatRecord>), FileError> {
+    let mut reader = open(input)?;
+    while reader.stat().is_none() && reader.next_block()?.is_some() {}
+    Ok((reader.ident().unwrap_or("none").to_owned(), reader.stat().cloned()))
 }
 
 fn timing(wall: Duration, runtime: Duration) -> Timing {
@@ -212,10 +225,12 @@ impl Progress {
         }
     }
 
-    fn hide(&self, message: impl FnOnce()) {
+    /// Says what is wrong with an input, without tearing the bar.
+    fn report(&self, error: &impl Display) {
+        let say = || eprintln!("t2report: {error}");
         match &self.0 {
-            Some(bar) => bar.suspend(message),
-            None => message(),
+            Some(bar) => bar.suspend(say),
+            None => say(),
         }
     }
 

@@ -74,7 +74,7 @@ pub static FIELDS: &[Field] = &[
     field("tds", Text("    Duration    "), With(|out, row, _, _| push_duration_seconds(out, row.counters.duration_ms(), 16))),
     field("nfv", Text("Ver"), With(push_version)),
     field("cnt", Text("Count"), With(|out, row, _, _| push_uint(out, row.number, 5))),
-    field("exp", Text("Exp ID"), With(|out, row, _, _| push_uint(out, u64::from(row.record.exporter_id()), 6))),
+    field("exp", Text("Exp ID"), With(|out, row, _, _| push_uint(out, u64::from(row.record.header().exporter_id), 6))),
     field("eng", Text(" engine"), With(push_engine)),
     field("lbl", Text("           label"), With(push_label)),
     field("pr", Text("Proto"), With(|out, row, style, _| push_protocol(out, row.protocol(), style))),
@@ -145,7 +145,7 @@ pub static FIELDS: &[Field] = &[
     field("mpls9", Text(" MPLS lbl 9 "), With(|out, row, _, _| push_mpls_column(out, row, 8))),
     field("mpls10", Text(" MPLS lbl 10"), With(|out, row, _, _| push_mpls_column(out, row, 9))),
     field("mpls", Text(ALL_LABELS), With(|out, row, _, _| {
-        for index in 0..field::MPLS.len() {
+        for index in 0..10 {
             push_mpls_column(out, row, index);
             out.push(b' ');
         }
@@ -163,14 +163,14 @@ pub static FIELDS: &[Field] = &[
     field("vrf", Text("  I-VRF-ID"), Number(field::INGRESS_VRF, 10)),
     field("ivrf", Text("  I-VRF-ID"), Number(field::INGRESS_VRF, 10)),
     field("evrf", Text("  E-VRF-ID"), Number(field::EGRESS_VRF, 10)),
-    field("xsa", Text("   X-late Src IP"), With(|out, row, style, _| push_address(out, row.record.xlate_src_ip(), style))),
-    field("xda", Text("   X-late Dst IP"), With(|out, row, style, _| push_address(out, row.record.xlate_dst_ip(), style))),
+    field("xsa", Text("   X-late Src IP"), With(|out, row, style, _| push_address(out, row.xlate_src_ip(), style))),
+    field("xda", Text("   X-late Dst IP"), With(|out, row, style, _| push_address(out, row.xlate_dst_ip(), style))),
     field("xsp", Text("XsPort"), Number(field::XLATE_SRC_PORT, 6)),
     field("xdp", Text("XdPort"), Number(field::XLATE_DST_PORT, 6)),
     field("xsap", Address("X-Src IP Addr", ":Port "), With(|out, row, style, _| push_xlate_source(out, row, style))),
     field("xdap", Address("X-Dst IP Addr", ":Port "), With(|out, row, style, _| push_xlate_destination(out, row, style))),
-    field("nsa", Text("   X-late Src IP"), With(|out, row, style, _| push_address(out, row.record.xlate_src_ip(), style))),
-    field("nda", Text("   X-late Dst IP"), With(|out, row, style, _| push_address(out, row.record.xlate_dst_ip(), style))),
+    field("nsa", Text("   X-late Src IP"), With(|out, row, style, _| push_address(out, row.xlate_src_ip(), style))),
+    field("nda", Text("   X-late Dst IP"), With(|out, row, style, _| push_address(out, row.xlate_dst_ip(), style))),
     field("nsp", Text("XsPort"), Number(field::XLATE_SRC_PORT, 6)),
     field("ndp", Text("XdPort"), Number(field::XLATE_DST_PORT, 6)),
     field("nsap", Address("X-Src IP Addr", ":Port "), With(|out, row, style, _| push_xlate_source(out, row, style))),
@@ -272,9 +272,9 @@ pub fn push_mpls(out: &mut Vec<u8>, entry: u64) {
     push_u64(out, entry & 1);
 }
 
-fn push_mpls_column(out: &mut Vec<u8>, row: &Row<'_>, index: usize) {
+fn push_mpls_column(out: &mut Vec<u8>, row: &Row<'_>, index: u16) {
     let start = out.len();
-    push_mpls(out, field::MPLS.get(index).map_or(0, |location| row.get(*location)));
+    push_mpls(out, row.get(field::mpls_label(index)));
     align_right(out, start, 12);
 }
 
@@ -301,13 +301,13 @@ fn push_destination(out: &mut Vec<u8>, row: &Row<'_>, style: &Style, country: &s
 }
 
 fn push_xlate_source(out: &mut Vec<u8>, row: &Row<'_>, style: &Style) {
-    let start = push_endpoint(out, row.record.xlate_src_ip(), "", style);
+    let start = push_endpoint(out, row.xlate_src_ip(), "", style);
     push_u64(out, row.get(field::XLATE_SRC_PORT));
     align_left(out, start, 5);
 }
 
 fn push_xlate_destination(out: &mut Vec<u8>, row: &Row<'_>, style: &Style) {
-    let start = push_endpoint(out, row.record.xlate_dst_ip(), "", style);
+    let start = push_endpoint(out, row.xlate_dst_ip(), "", style);
     push_u64(out, row.get(field::XLATE_DST_PORT));
     align_left(out, start, 5);
 }
@@ -339,20 +339,21 @@ fn icmp(row: &Row<'_>) -> u64 {
 
 fn push_version(out: &mut Vec<u8>, row: &Row<'_>, _: &Style, _: &mut LocalTime) {
     out.extend_from_slice(b"Nv");
-    push_u64(out, u64::from(row.record.nf_version()));
+    push_u64(out, u64::from(row.record.header().nfversion));
 }
 
 fn push_engine(out: &mut Vec<u8>, row: &Row<'_>, _: &Style, _: &mut LocalTime) {
-    push_uint(out, u64::from(row.record.engine_type()), 3);
+    let header = row.record.header();
+    push_uint(out, u64::from(header.engine_type), 3);
     out.push(b'/');
     let start = out.len();
-    push_u64(out, u64::from(row.record.engine_id()));
+    push_u64(out, u64::from(header.engine_id));
     align_left(out, start, 3);
 }
 
 fn push_label(out: &mut Vec<u8>, row: &Row<'_>, _: &Style, _: &mut LocalTime) {
     let start = out.len();
-    match row.record.extension(field::LABEL) {
+    match row.record.extension(field::ext::LABEL) {
         Some(label) => out.extend(label.iter().take_while(|byte| **byte != 0).map(|byte| if byte.is_ascii_control() { b'?' } else { *byte })),
         None => out.extend_from_slice(b"<none>"),
     }

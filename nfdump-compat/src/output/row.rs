@@ -29,7 +29,7 @@ impl Counters {
     /// The counters of one record; a field that the record does not have is 0, a flow count of 0 is 1.
     #[must_use]
     pub fn of(record: &RecordView<'_>) -> Self {
-        let get = |location| record.get(location).unwrap_or(0);
+        let get = |location| record.get_or_zero(location);
         Self {
             first_ms: get(field::MSEC_FIRST),
             last_ms: get(field::MSEC_LAST),
@@ -87,7 +87,19 @@ impl Row<'_> {
     /// The field's value, 0 without it.
     #[must_use]
     pub fn get(&self, location: Location) -> u64 {
-        self.record.get(location).unwrap_or(0)
+        self.record.get_or_zero(location)
+    }
+
+    /// Source address after translation.
+    #[must_use]
+    pub fn xlate_src_ip(&self) -> Option<IpAddr> {
+        xlate_src_ip(&self.record)
+    }
+
+    /// Destination address after translation.
+    #[must_use]
+    pub fn xlate_dst_ip(&self) -> Option<IpAddr> {
+        xlate_dst_ip(&self.record)
     }
 
     /// IP protocol number.
@@ -107,4 +119,16 @@ impl Row<'_> {
 #[must_use]
 pub fn or_unspecified(address: Option<IpAddr>) -> IpAddr {
     address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED))
+}
+
+/// Source address after translation.
+#[must_use]
+pub fn xlate_src_ip(record: &RecordView<'_>) -> Option<IpAddr> {
+    record.address(field::XLATE_SRC_IPV4, field::XLATE_SRC_IPV6)
+}
+
+/// Destination address after translation.
+#[must_use]
+pub fn xlate_dst_ip(record: &RecordView<'_>) -> Option<IpAddr> {
+    record.address(field::XLATE_DST_IPV4, field::XLATE_DST_IPV6)
 }

@@ -6,6 +6,7 @@ use super::{
     style::{Compat, Style},
     time::LocalTime,
 };
+use crate::file::StatRecord;
 use std::time::Duration;
 
 /// Totals of a query.
@@ -122,6 +123,41 @@ fn timing_line(processed: u64, timing: &Timing, compat: Compat) -> String {
             rate(timing.wall)
         ),
     }
+}
+
+/// Appends a file's (or the sum of several files') own statistics, `-I`.
+pub fn push_information(out: &mut Vec<u8>, ident: &str, stat: &StatRecord) {
+    out.extend_from_slice(b"Ident: ");
+    out.extend_from_slice(ident.as_bytes());
+    out.push(b'\n');
+    let groups = [
+        ("Flows", stat.flows, &stat.flows_by),
+        ("Packets", stat.packets, &stat.packets_by),
+        ("Bytes", stat.bytes, &stat.bytes_by),
+    ];
+    for (name, all, by) in groups {
+        push_line(out, name, "", all);
+        for (protocol, value) in [("_tcp", by.tcp), ("_udp", by.udp), ("_icmp", by.icmp), ("_other", by.other)] {
+            push_line(out, name, protocol, value);
+        }
+    }
+    for (name, value) in [
+        ("First", stat.first_ms / 1000),
+        ("Last", stat.last_ms / 1000),
+        ("msec_first", stat.first_ms % 1000),
+        ("msec_last", stat.last_ms % 1000),
+        ("Sequence failures", stat.sequence_failures),
+    ] {
+        push_line(out, name, "", value);
+    }
+}
+
+fn push_line(out: &mut Vec<u8>, name: &str, of: &str, value: u64) {
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(of.as_bytes());
+    out.extend_from_slice(b": ");
+    push_u64(out, value);
+    out.push(b'\n');
 }
 
 #[cfg(test)]

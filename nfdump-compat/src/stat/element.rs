@@ -6,6 +6,7 @@ use crate::{
         address::{push_hex, push_mac},
         fields::{push_microseconds, push_mpls, push_statistic_address},
         number::push_u64,
+        row::{xlate_dst_ip, xlate_src_ip},
     },
     record::RecordView,
 };
@@ -49,7 +50,7 @@ impl Source {
     #[must_use]
     pub fn value(&self, record: &RecordView<'_>) -> Value {
         match self {
-            Self::Number(location) => Value { high: 0, low: record.get(*location).unwrap_or(0) },
+            Self::Number(location) => Value { high: 0, low: record.get_or_zero(*location) },
             Self::Address(address) => Value::of_address(address(record)),
         }
     }
@@ -111,8 +112,8 @@ const fn element(name: &'static str, heading: &'static str, kind: Kind, sources:
 
 const SRC_IP: Source = Address(|record| record.src_ip());
 const DST_IP: Source = Address(|record| record.dst_ip());
-const XLATE_SRC_IP: Source = Address(|record| record.xlate_src_ip());
-const XLATE_DST_IP: Source = Address(|record| record.xlate_dst_ip());
+const XLATE_SRC_IP: Source = Address(|record| xlate_src_ip(record));
+const XLATE_DST_IP: Source = Address(|record| xlate_dst_ip(record));
 
 /// All elements, named and headed as in nfdump 1.7.1.
 pub static ELEMENTS: &[Element] = &[
@@ -153,16 +154,16 @@ pub static ELEMENTS: &[Element] = &[
     // nfdump 1.7.1 counts only the source here, though outmac counts both.
     element("inmac", "In Src Mac", Kind::Mac, &[Number(field::IN_SRC_MAC)]),
     element("outmac", "Out Src Mac", Kind::Mac, &[Number(field::OUT_SRC_MAC), Number(field::OUT_DST_MAC)]),
-    element("mpls1", " MPLS lab 1", Kind::Mpls, &[Number(field::MPLS[0])]),
-    element("mpls2", " MPLS lab 2", Kind::Mpls, &[Number(field::MPLS[1])]),
-    element("mpls3", " MPLS lab 3", Kind::Mpls, &[Number(field::MPLS[2])]),
-    element("mpls4", " MPLS lab 4", Kind::Mpls, &[Number(field::MPLS[3])]),
-    element("mpls5", " MPLS lab 5", Kind::Mpls, &[Number(field::MPLS[4])]),
-    element("mpls6", " MPLS lab 6", Kind::Mpls, &[Number(field::MPLS[5])]),
-    element("mpls7", " MPLS lab 7", Kind::Mpls, &[Number(field::MPLS[6])]),
-    element("mpls8", " MPLS lab 8", Kind::Mpls, &[Number(field::MPLS[7])]),
-    element("mpls9", " MPLS lab 9", Kind::Mpls, &[Number(field::MPLS[8])]),
-    element("mpls10", "MPLS lab 10", Kind::Mpls, &[Number(field::MPLS[9])]),
+    element("mpls1", " MPLS lab 1", Kind::Mpls, &[Number(field::mpls_label(0))]),
+    element("mpls2", " MPLS lab 2", Kind::Mpls, &[Number(field::mpls_label(1))]),
+    element("mpls3", " MPLS lab 3", Kind::Mpls, &[Number(field::mpls_label(2))]),
+    element("mpls4", " MPLS lab 4", Kind::Mpls, &[Number(field::mpls_label(3))]),
+    element("mpls5", " MPLS lab 5", Kind::Mpls, &[Number(field::mpls_label(4))]),
+    element("mpls6", " MPLS lab 6", Kind::Mpls, &[Number(field::mpls_label(5))]),
+    element("mpls7", " MPLS lab 7", Kind::Mpls, &[Number(field::mpls_label(6))]),
+    element("mpls8", " MPLS lab 8", Kind::Mpls, &[Number(field::mpls_label(7))]),
+    element("mpls9", " MPLS lab 9", Kind::Mpls, &[Number(field::mpls_label(8))]),
+    element("mpls10", "MPLS lab 10", Kind::Mpls, &[Number(field::mpls_label(9))]),
     element("cl", "Client Latency", Kind::Latency, &[Number(field::CLIENT_LATENCY)]),
     element("sl", "Server Latency", Kind::Latency, &[Number(field::SERVER_LATENCY)]),
     element("al", "  Appl Latency", Kind::Latency, &[Number(field::APP_LATENCY)]),
