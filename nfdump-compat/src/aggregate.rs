@@ -80,22 +80,43 @@ impl FlowTable {
             let bytes = record.bytes();
             let record_at = self.records.len();
             self.records.extend_from_slice(bytes);
-            self.flows.push(Aggregate { key, counters: *counters, tcp_flags, record_at, record_length: bytes.len() });
+            self.flows.push(Aggregate {
+                key,
+                counters: *counters,
+                tcp_flags,
+                record_at,
+                record_length: bytes.len(),
+            });
         }
     }
 
     /// The flows to show for one order, in their order.
     pub fn sorted(&self, order: &Order, cut: Cut) -> impl Iterator<Item = AggregatedFlow<'_>> {
-        let mut rows: Vec<(u64, &Aggregate)> = self.flows.iter().map(|flow| (order.value(&flow.counters), flow)).collect();
+        let mut rows: Vec<(u64, &Aggregate)> = self
+            .flows
+            .iter()
+            .map(|flow| (order.value(&flow.counters), flow))
+            .collect();
         sort_top(&mut rows, cut, |a, b| {
             let (a, b) = (&a.key, &b.key);
             let ports = b.ports.cmp(&a.ports);
-            a.source.cmp(&b.source).then(a.destination.cmp(&b.destination)).then(ports).then(a.protocol.cmp(&b.protocol)).then(a.ipv6.cmp(&b.ipv6))
+            a.source
+                .cmp(&b.source)
+                .then(a.destination.cmp(&b.destination))
+                .then(ports)
+                .then(a.protocol.cmp(&b.protocol))
+                .then(a.ipv6.cmp(&b.ipv6))
         });
         rows.into_iter().filter_map(|(_, flow)| {
-            let bytes = self.records.get(flow.record_at..flow.record_at + flow.record_length)?;
+            let bytes = self
+                .records
+                .get(flow.record_at..flow.record_at + flow.record_length)?;
             let record = RecordView::parse(bytes).ok()?;
-            Some(AggregatedFlow { record, counters: flow.counters, tcp_flags: flow.tcp_flags })
+            Some(AggregatedFlow {
+                record,
+                counters: flow.counters,
+                tcp_flags: flow.tcp_flags,
+            })
         })
     }
 }

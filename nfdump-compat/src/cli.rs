@@ -37,7 +37,11 @@ pub struct Arguments {
 
     /// Statistic: record, or an element as srcip, dstport, proto; :p splits by protocol; orders as flows, packets, bytes, pps,
     /// bps, bpp, one table each; :a smallest first
-    #[arg(short = 's', value_name = "ELEMENT[:p][/ORDER[:a]]…", allow_hyphen_values = true)]
+    #[arg(
+        short = 's',
+        value_name = "ELEMENT[:p][/ORDER[:a]]…",
+        allow_hyphen_values = true
+    )]
     pub statistics: Vec<String>,
 
     /// Rows of a statistic, 0 for all [default: 10]
@@ -80,11 +84,19 @@ impl Arguments {
     /// A sentence saying which argument cannot be used and why.
     pub fn query(&self) -> anyhow::Result<Query> {
         if self.statistics.len() > MAX_STATISTICS {
-            anyhow::bail!("{} statistics asked for: at most {MAX_STATISTICS} in one run", self.statistics.len());
+            anyhow::bail!(
+                "{} statistics asked for: at most {MAX_STATISTICS} in one run",
+                self.statistics.len()
+            );
         }
-        let statistics = self.statistics.iter().map(|text| Ok(Request::parse(text)?)).collect::<anyhow::Result<_>>()?;
+        let statistics = self
+            .statistics
+            .iter()
+            .map(|text| Ok(Request::parse(text)?))
+            .collect::<anyhow::Result<_>>()?;
         let top = match self.top {
-            Some(top) => usize::try_from(top).with_context(|| format!("-n {top} is out of range: 0 (all) or more"))?,
+            Some(top) => usize::try_from(top)
+                .with_context(|| format!("-n {top} is out of range: 0 (all) or more"))?,
             None => DEFAULT_TOP,
         };
         let limit = match self.limit {
@@ -97,6 +109,13 @@ impl Arguments {
             full_ipv6: self.full_ipv6 || matches!(mode, Mode::Lines(_, true)),
             plain_numbers: self.plain_numbers,
         };
-        Ok(Query { mode, statistics, top, limit, quiet: self.quiet, style })
+        Ok(Query {
+            mode,
+            statistics,
+            top,
+            limit,
+            quiet: self.quiet,
+            style,
+        })
     }
 }

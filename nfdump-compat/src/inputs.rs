@@ -48,19 +48,25 @@ pub fn read(path: &Path) -> anyhow::Result<Vec<Input>> {
 /// # Errors
 /// The first file does not exist, or its directory cannot be listed.
 pub fn sequence(text: &str) -> anyhow::Result<Vec<Input>> {
-    let (first, last) = text.rsplit_once(':').map_or((text, None), |(first, last)| (first, Some(last)));
+    let (first, last) = text
+        .rsplit_once(':')
+        .map_or((text, None), |(first, last)| (first, Some(last)));
     let first = Path::new(first);
-    let metadata = fs::metadata(first).with_context(|| format!("cannot read {}", first.display()))?;
+    let metadata =
+        fs::metadata(first).with_context(|| format!("cannot read {}", first.display()))?;
     if metadata.is_dir() {
         return read(first);
     }
-    let parent = first.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let parent = first
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
     let mut files: Vec<PathBuf> = data_files(parent)?
         .filter(|path| path.file_name() >= first.file_name())
         .filter(|path| last.is_none_or(|last| path.file_name() <= Path::new(last).file_name()))
         .collect();
     files.sort();
-    anyhow::ensure!(!files.is_empty(), "no files from {} on", text);
+    anyhow::ensure!(!files.is_empty(), "no files from {text} on");
     Ok(files.into_iter().map(Input::File).collect())
 }
 
@@ -69,8 +75,12 @@ pub fn sequence(text: &str) -> anyhow::Result<Vec<Input>> {
 /// # Errors
 /// The directory cannot be listed or has none.
 pub fn default_place() -> anyhow::Result<(Vec<Input>, PathBuf)> {
-    let place = env::var_os("T2_FLOWS").filter(|value| !value.is_empty()).map_or_else(|| PathBuf::from("."), PathBuf::from);
-    let mut files: Vec<PathBuf> = data_files(&place)?.filter(|path| is_finished_slot(path)).collect();
+    let place = env::var_os("T2_FLOWS")
+        .filter(|value| !value.is_empty())
+        .map_or_else(|| PathBuf::from("."), PathBuf::from);
+    let mut files: Vec<PathBuf> = data_files(&place)?
+        .filter(|path| is_finished_slot(path))
+        .collect();
     files.sort();
     anyhow::ensure!(
         !files.is_empty(),
@@ -81,8 +91,13 @@ pub fn default_place() -> anyhow::Result<(Vec<Input>, PathBuf)> {
 }
 
 fn is_finished_slot(path: &Path) -> bool {
-    let digits = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.strip_prefix("nfcapd."));
-    digits.is_some_and(|digits| !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()))
+    let digits = path
+        .file_name()
+        .and_then(|name| name.to_str())
+        .and_then(|name| name.strip_prefix("nfcapd."));
+    digits.is_some_and(|digits| {
+        !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
+    })
 }
 
 fn collect(directory: &Path, files: &mut Vec<PathBuf>) -> anyhow::Result<()> {
@@ -99,14 +114,18 @@ fn collect(directory: &Path, files: &mut Vec<PathBuf>) -> anyhow::Result<()> {
 fn data_files(directory: &Path) -> anyhow::Result<impl Iterator<Item = PathBuf>> {
     Ok(entries(directory)?.into_iter().filter(|path| {
         let name = path.file_name().map(|name| name.to_string_lossy());
-        path.is_file() && name.is_some_and(|name| !name.starts_with('.') && !name.starts_with("nfcapd.current"))
+        path.is_file()
+            && name
+                .is_some_and(|name| !name.starts_with('.') && !name.starts_with("nfcapd.current"))
     }))
 }
 
 fn entries(directory: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let cannot = || format!("cannot list {}", directory.display());
     let entries = fs::read_dir(directory).with_context(cannot)?;
-    entries.map(|entry| Ok(entry.with_context(cannot)?.path())).collect()
+    entries
+        .map(|entry| Ok(entry.with_context(cannot)?.path()))
+        .collect()
 }
 
 #[cfg(test)]
@@ -117,7 +136,14 @@ mod tests {
     fn folder() -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir(folder.path().join("sub")).unwrap();
-        for name in ["nfcapd.202611240005", "nfcapd.202611240000", "nfcapd.current.17", ".nfstat", "notes", "sub/nfcapd.202611240010"] {
+        for name in [
+            "nfcapd.202611240005",
+            "nfcapd.202611240000",
+            "nfcapd.current.17",
+            ".nfstat",
+            "notes",
+            "sub/nfcapd.202611240010",
+        ] {
             fs::write(folder.path().join(name), "").unwrap();
         }
         folder
@@ -137,7 +163,12 @@ mod tests {
         let inputs = read(folder.path()).unwrap();
         assert_eq!(
             names(&inputs, folder.path()),
-            ["nfcapd.202611240000", "nfcapd.202611240005", "notes", "sub/nfcapd.202611240010"]
+            [
+                "nfcapd.202611240000",
+                "nfcapd.202611240005",
+                "notes",
+                "sub/nfcapd.202611240010"
+            ]
         );
         assert_eq!(read(Path::new("-")).unwrap(), [Input::Stdin]);
         assert!(read(&folder.path().join("none")).is_err());
@@ -148,15 +179,29 @@ mod tests {
         let folder = folder();
         let first = folder.path().join("nfcapd.202611240000");
         let text = format!("{}:nfcapd.202611240005", first.display());
-        assert_eq!(names(&sequence(&text).unwrap(), folder.path()), ["nfcapd.202611240000", "nfcapd.202611240005"]);
+        assert_eq!(
+            names(&sequence(&text).unwrap(), folder.path()),
+            ["nfcapd.202611240000", "nfcapd.202611240005"]
+        );
         let from = folder.path().join("nfcapd.202611240005");
-        assert_eq!(names(&sequence(&from.display().to_string()).unwrap(), folder.path()), ["nfcapd.202611240005", "notes"]);
+        assert_eq!(
+            names(
+                &sequence(&from.display().to_string()).unwrap(),
+                folder.path()
+            ),
+            ["nfcapd.202611240005", "notes"]
+        );
         assert!(sequence("/nowhere/nfcapd.1").is_err());
     }
 
     #[test]
     fn finished_slots_have_digits_only() {
-        for (name, finished) in [("nfcapd.202611240000", true), ("nfcapd.current.17", false), ("nfcapd.", false), ("x.2026", false)] {
+        for (name, finished) in [
+            ("nfcapd.202611240000", true),
+            ("nfcapd.current.17", false),
+            ("nfcapd.", false),
+            ("x.2026", false),
+        ] {
             assert_eq!(is_finished_slot(Path::new(name)), finished, "{name}");
         }
     }

@@ -16,7 +16,10 @@ fn main() -> ExitCode {
         eprintln!("t2report: filters are not supported yet, but one is given: '{word}' …");
         return ExitCode::from(BAD_FILTER);
     }
-    match arguments.query().and_then(|query| run::run(&arguments, &query)) {
+    match arguments
+        .query()
+        .and_then(|query| run::run(&arguments, &query))
+    {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
@@ -28,5 +31,7 @@ fn main() -> ExitCode {
 
 /// Whoever read the output has seen enough.
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+    error
+        .downcast_ref::<io::Error>()
+        .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }

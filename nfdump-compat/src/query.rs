@@ -57,15 +57,27 @@ impl<'q> Answer<'q> {
         for request in &query.statistics {
             match request.subject {
                 Subject::Record => flows = Some(FlowTable::default()),
-                Subject::Element(element) => elements.push((request, ElementStatistic::new(element, request.by_protocol))),
+                Subject::Element(element) => {
+                    elements.push((request, ElementStatistic::new(element, request.by_protocol)));
+                }
             }
         }
-        Self { query, time, totals: Totals::default(), elements, flows }
+        Self {
+            query,
+            time,
+            totals: Totals::default(),
+            elements,
+            flows,
+        }
     }
 
     /// Appends what comes before the first record: the heading of a listing.
     pub fn begin(&self, out: &mut Vec<u8>) {
-        if let (true, false, Mode::Lines(format, _)) = (self.query.statistics.is_empty(), self.query.quiet, &self.query.mode) {
+        if let (true, false, Mode::Lines(format, _)) = (
+            self.query.statistics.is_empty(),
+            self.query.quiet,
+            &self.query.mode,
+        ) {
             format.push_heading(out, &self.query.style);
         }
     }
@@ -78,7 +90,9 @@ impl<'q> Answer<'q> {
     /// True as soon as the limit is reached: no more records are needed.
     #[must_use]
     pub fn is_complete(&self) -> bool {
-        self.query.limit.is_some_and(|limit| self.totals.passed >= limit)
+        self.query
+            .limit
+            .is_some_and(|limit| self.totals.passed >= limit)
     }
 
     /// Takes one flow record; a listing appends its line.
@@ -90,7 +104,12 @@ impl<'q> Answer<'q> {
         if self.query.statistics.is_empty() {
             if let Mode::Lines(format, _) = &self.query.mode {
                 let tcp_flags = record.get_or_zero(field::TCP_FLAGS) as u8;
-                let row = Row { record, counters, tcp_flags, number: self.totals.passed };
+                let row = Row {
+                    record,
+                    counters,
+                    tcp_flags,
+                    number: self.totals.passed,
+                };
                 format.push_row(out, &row, &self.query.style, &mut self.time);
             }
             return;
@@ -112,14 +131,34 @@ impl<'q> Answer<'q> {
         if let Some(flows) = self.flows.take() {
             self.push_flow_tables(&flows, out);
         }
-        let empty = Counters { first_ms: 0, last_ms: 0, in_packets: 0, in_bytes: 0, out_packets: 0, out_bytes: 0, flows: 0 };
+        let empty = Counters {
+            first_ms: 0,
+            last_ms: 0,
+            in_packets: 0,
+            in_bytes: 0,
+            out_packets: 0,
+            out_bytes: 0,
+            flows: 0,
+        };
         let total = self.totals.counters.unwrap_or(empty);
         let query = self.query;
         for (request, statistic) in &self.elements {
-            let cut = Cut { top: query.top, ascending: request.ascending };
+            let cut = Cut {
+                top: query.top,
+                ascending: request.ascending,
+            };
             for order in orders(&request.orders) {
                 let named = !request.orders.is_empty();
-                statistic.push_table(out, order, named, cut, &total, query.quiet, &query.style, &mut self.time);
+                statistic.push_table(
+                    out,
+                    order,
+                    named,
+                    cut,
+                    &total,
+                    query.quiet,
+                    &query.style,
+                    &mut self.time,
+                );
             }
         }
     }
@@ -142,23 +181,42 @@ impl<'q> Answer<'q> {
         if flows.is_empty() {
             return;
         }
-        let requests = || self.query.statistics.iter().filter(|request| matches!(request.subject, Subject::Record));
-        let mut wanted: Vec<usize> = requests().flat_map(|request| request.orders.iter().copied()).collect();
+        let requests = || {
+            self.query
+                .statistics
+                .iter()
+                .filter(|request| matches!(request.subject, Subject::Record))
+        };
+        let mut wanted: Vec<usize> = requests()
+            .flat_map(|request| request.orders.iter().copied())
+            .collect();
         wanted.sort_unstable();
         wanted.dedup();
-        let ascending = requests().next_back().is_some_and(|request| request.ascending);
-        let cut = Cut { top: self.query.top, ascending };
+        let ascending = requests()
+            .next_back()
+            .is_some_and(|request| request.ascending);
+        let cut = Cut {
+            top: self.query.top,
+            ascending,
+        };
         for order in orders(&wanted) {
             if !self.query.quiet {
                 let named = !(old && wanted.is_empty());
                 push_flow_title(out, if named { order.name } else { "-" }, cut.top);
             }
-            let Mode::Lines(format, _) = &self.query.mode else { continue };
+            let Mode::Lines(format, _) = &self.query.mode else {
+                continue;
+            };
             if !self.query.quiet {
                 format.push_heading(out, &self.query.style);
             }
             for flow in flows.sorted(order, cut) {
-                let row = Row { record: flow.record, counters: flow.counters, tcp_flags: flow.tcp_flags, number: 0 };
+                let row = Row {
+                    record: flow.record,
+                    counters: flow.counters,
+                    tcp_flags: flow.tcp_flags,
+                    number: 0,
+                };
                 format.push_row(out, &row, &self.query.style, &mut self.time);
             }
         }
@@ -178,6 +236,13 @@ fn push_flow_title(out: &mut Vec<u8>, order: &str, top: usize) {
 
 /// The orders with these indexes, or the default one.
 fn orders(wanted: &[usize]) -> impl Iterator<Item = &'static Order> {
-    let default = if wanted.is_empty() { ORDERS.get(DEFAULT_ORDER) } else { None };
-    wanted.iter().filter_map(|index| ORDERS.get(*index)).chain(default)
+    let default = if wanted.is_empty() {
+        ORDERS.get(DEFAULT_ORDER)
+    } else {
+        None
+    };
+    wanted
+        .iter()
+        .filter_map(|index| ORDERS.get(*index))
+        .chain(default)
 }

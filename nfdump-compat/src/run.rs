@@ -66,7 +66,12 @@ pub fn run(arguments: &Arguments, query: &Query) -> anyhow::Result<()> {
 }
 
 /// Reads one input to its end; damage is reported and stepped over. False if it could not be opened.
-fn read_input(input: &Input, answer: &mut Answer<'_>, out: &mut Output, progress: &Progress) -> io::Result<bool> {
+fn read_input(
+    input: &Input,
+    answer: &mut Answer<'_>,
+    out: &mut Output,
+    progress: &Progress,
+) -> io::Result<bool> {
     let mut reader = match open(input) {
         Ok(reader) => reader,
         Err(error) => {
@@ -81,7 +86,10 @@ fn read_input(input: &Input, answer: &mut Answer<'_>, out: &mut Output, progress
                 progress.advance(block.data().len() as u64);
                 answer.totals().bytes_read += block.data().len() as u64;
                 if !read_block(&block, answer, out)? {
-                    progress.report(&format!("{input}: flow records of block {} cannot be read", block.number()));
+                    progress.report(&format!(
+                        "{input}: flow records of block {} cannot be read",
+                        block.number()
+                    ));
                 }
             }
             Ok(None) => break,
@@ -114,7 +122,9 @@ fn read_block(block: &Block<'_>, answer: &mut Answer<'_>, out: &mut Output) -> i
 
 /// Takes the time window of the file's totals, as soon as they are known.
 fn widen(reader: &FileReader, answer: &mut Answer<'_>) -> bool {
-    let Some(stat) = reader.stat() else { return false };
+    let Some(stat) = reader.stat() else {
+        return false;
+    };
     answer.totals().widen(stat.first_ms, stat.last_ms);
     true
 }
@@ -134,7 +144,11 @@ fn find_inputs(arguments: &Arguments) -> anyhow::Result<Vec<Input>> {
         return inputs::sequence(text);
     }
     let (inputs, place) = inputs::default_place()?;
-    eprintln!("t2report: reading {} finished slots of {}", inputs.len(), place.display());
+    eprintln!(
+        "t2report: reading {} finished slots of {}",
+        inputs.len(),
+        place.display()
+    );
     Ok(inputs)
 }
 
@@ -161,14 +175,27 @@ fn information(inputs: &[Input]) -> anyhow::Result<()> {
 fn totals_of(input: &Input) -> Result<(String, Option<StatRecord>), FileError> {
     let mut reader = open(input)?;
     while reader.stat().is_none() && reader.next_block()?.is_some() {}
-    Ok((reader.ident().unwrap_or("none").to_owned(), reader.stat().cloned()))
+    Ok((
+        reader.ident().unwrap_or("none").to_owned(),
+        reader.stat().cloned(),
+    ))
 }
 
 fn timing(wall: Duration, runtime: Duration) -> Timing {
     let (system, user) = getrusage(UsageWho::RUSAGE_SELF)
-        .map(|usage| (to_duration(usage.system_time()), to_duration(usage.user_time())))
+        .map(|usage| {
+            (
+                to_duration(usage.system_time()),
+                to_duration(usage.user_time()),
+            )
+        })
         .unwrap_or_default();
-    Timing { system, user, wall, runtime }
+    Timing {
+        system,
+        user,
+        wall,
+        runtime,
+    }
 }
 
 fn to_duration(time: nix::sys::time::TimeVal) -> Duration {
@@ -183,11 +210,17 @@ struct Output {
 
 impl Output {
     fn new() -> Self {
-        Self { buffer: Vec::with_capacity(PIECE * 2) }
+        Self {
+            buffer: Vec::with_capacity(PIECE * 2),
+        }
     }
 
     fn flush_if_full(&mut self) -> io::Result<()> {
-        if self.buffer.len() < PIECE { Ok(()) } else { self.flush() }
+        if self.buffer.len() < PIECE {
+            Ok(())
+        } else {
+            self.flush()
+        }
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -117,7 +117,11 @@ pub fn push_mac(out: &mut Vec<u8>, mac: u64) {
 
 fn hex_digit(value: u64) -> u8 {
     let digit = (value & 15) as u8;
-    if digit < 10 { b'0' + digit } else { b'a' + digit - 10 }
+    if digit < 10 {
+        b'0' + digit
+    } else {
+        b'a' + digit - 10
+    }
 }
 
 #[cfg(test)]
@@ -147,7 +151,10 @@ mod tests {
             ("::ffff:0", "::255.255.0.0"),
             ("::2:0:0", "::2:0:0"),
             ("0:0:0:0:1:ffff:0:0", "::1:ffff:0:0"),
-            ("abcd:ef01:2345:6789:abcd:ef01:2345:6789", "abcd:ef01:2345:6789:abcd:ef01:2345:6789"),
+            (
+                "abcd:ef01:2345:6789:abcd:ef01:2345:6789",
+                "abcd:ef01:2345:6789:abcd:ef01:2345:6789",
+            ),
         ] {
             assert_eq!(text(address, true), expected);
         }

@@ -5,15 +5,18 @@
 use super::{
     address::{self, FULL, SHORT, push_hex, push_ip, push_mac},
     number::{
-        align_left, align_right, bits_per_second, bytes_per_packet, per_second, push_scaled_right, push_u64, push_uint,
-        push_zero_padded,
+        align_left, align_right, bits_per_second, bytes_per_packet, per_second, push_scaled_right,
+        push_u64, push_uint, push_zero_padded,
     },
     protocols,
     row::{Counters, Row, or_unspecified},
     style::{Compat, Style},
     time::{LocalTime, push_duration_clock, push_duration_seconds},
 };
-use crate::field::{self, Location};
+use crate::{
+    field::{self, Location},
+    record::FLAG_EVENT,
+};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// A token of the output format.
@@ -58,71 +61,237 @@ use Heading::{Address, Text};
 use Print::{Latency, Mac, Number, Scaled, With};
 
 const fn field(token: &'static str, heading: Heading, print: Print) -> Field {
-    Field { token, heading, print }
+    Field {
+        token,
+        heading,
+        print,
+    }
 }
 
 /// All fields.
 pub static FIELDS: &[Field] = &[
-    field("ts", Text("Date first seen        "), With(|out, row, _, time| time.push_ms(out, row.counters.first_ms))),
-    field("tfs", Text("Date first seen        "), With(|out, row, _, time| time.push_ms(out, row.counters.first_ms))),
-    field("tsr", Text("Date first seen (raw)    "), With(|out, row, _, _| push_raw_time(out, row.counters.first_ms))),
-    field("te", Text("Date last seen         "), With(|out, row, _, time| time.push_ms(out, row.counters.last_ms))),
-    field("ter", Text("Date last seen (raw)     "), With(|out, row, _, _| push_raw_time(out, row.counters.last_ms))),
-    field("tr", Text("Date flow received     "), With(|out, row, _, time| time.push_ms(out, row.get(field::MSEC_RECEIVED)))),
-    field("trr", Text("Date flow received (raw)  "), With(|out, row, _, _| push_raw_time(out, row.get(field::MSEC_RECEIVED)))),
-    field("td", Heading::Duration, With(|out, row, style, _| push_duration(out, row.counters.duration_ms(), style))),
-    field("tds", Text("    Duration    "), With(|out, row, _, _| push_duration_seconds(out, row.counters.duration_ms(), 16))),
+    field(
+        "ts",
+        Text("Date first seen        "),
+        With(|out, row, _, time| time.push_ms(out, row.counters.first_ms)),
+    ),
+    field(
+        "tfs",
+        Text("Date first seen        "),
+        With(|out, row, _, time| time.push_ms(out, row.counters.first_ms)),
+    ),
+    field(
+        "tsr",
+        Text("Date first seen (raw)    "),
+        With(|out, row, _, _| push_raw_time(out, row.counters.first_ms)),
+    ),
+    field(
+        "te",
+        Text("Date last seen         "),
+        With(|out, row, _, time| time.push_ms(out, row.counters.last_ms)),
+    ),
+    field(
+        "ter",
+        Text("Date last seen (raw)     "),
+        With(|out, row, _, _| push_raw_time(out, row.counters.last_ms)),
+    ),
+    field(
+        "tr",
+        Text("Date flow received     "),
+        With(|out, row, _, time| time.push_ms(out, row.get(field::MSEC_RECEIVED))),
+    ),
+    field(
+        "trr",
+        Text("Date flow received (raw)  "),
+        With(|out, row, _, _| push_raw_time(out, row.get(field::MSEC_RECEIVED))),
+    ),
+    field(
+        "td",
+        Heading::Duration,
+        With(|out, row, style, _| push_duration(out, row.counters.duration_ms(), style)),
+    ),
+    field(
+        "tds",
+        Text("    Duration    "),
+        With(|out, row, _, _| push_duration_seconds(out, row.counters.duration_ms(), 16)),
+    ),
     field("nfv", Text("Ver"), With(push_version)),
-    field("cnt", Text("Count"), With(|out, row, _, _| push_uint(out, row.number, 5))),
-    field("exp", Text("Exp ID"), With(|out, row, _, _| push_uint(out, u64::from(row.record.header().exporter_id), 6))),
+    field(
+        "cnt",
+        Text("Count"),
+        With(|out, row, _, _| push_uint(out, row.number, 5)),
+    ),
+    field(
+        "exp",
+        Text("Exp ID"),
+        With(|out, row, _, _| push_uint(out, u64::from(row.record.header().exporter_id), 6)),
+    ),
     field("eng", Text(" engine"), With(push_engine)),
     field("lbl", Text("           label"), With(push_label)),
-    field("pr", Text("Proto"), With(|out, row, style, _| push_protocol(out, row.protocol(), style))),
-    field("sa", Address("Src IP Addr", ""), With(|out, row, style, _| push_address(out, row.record.src_ip(), style))),
-    field("da", Address("Dst IP Addr", ""), With(|out, row, style, _| push_address(out, row.record.dst_ip(), style))),
-    field("sap", Address("Src IP Addr", ":Port "), With(|out, row, style, _| push_source(out, row, style, ""))),
-    field("dap", Address("Dst IP Addr", ":Port "), With(|out, row, style, _| push_destination(out, row, style, ""))),
-    field("gsa", Address("Src IP Addr", "(..)"), With(|out, row, style, _| {
-        push_address(out, row.record.src_ip(), style);
-        out.extend_from_slice(NO_COUNTRY);
-    })),
-    field("gda", Address("Dst IP Addr", "(..)"), With(|out, row, style, _| {
-        push_address(out, row.record.dst_ip(), style);
-        out.extend_from_slice(NO_COUNTRY);
-    })),
-    field("gsap", Address("Src IP Addr", "(..):Port "), With(|out, row, style, _| push_source(out, row, style, "(..)"))),
-    field("gdap", Address("Dst IP Addr", "(..):Port "), With(|out, row, style, _| push_destination(out, row, style, "(..)"))),
-    field("sn", Heading::Network("Src Network"), With(|out, row, style, _| push_network(out, row.record.src_ip(), row.get(field::SRC_MASK), style))),
-    field("dn", Heading::Network("Dst Network"), With(|out, row, style, _| push_network(out, row.record.dst_ip(), row.get(field::DST_MASK), style))),
-    field("nh", Address("Next-hop IP", ""), With(|out, row, style, _| push_address(out, row.record.next_hop(), style))),
-    field("nhb", Address("BGP next-hop IP", ""), With(|out, row, style, _| push_address(out, row.record.bgp_next_hop(), style))),
-    field("ra", Address("Router IP", ""), With(|out, row, style, _| push_address(out, row.record.exporter_ip(), style))),
+    field(
+        "pr",
+        Text("Proto"),
+        With(|out, row, style, _| push_protocol(out, row.protocol(), style)),
+    ),
+    field(
+        "sa",
+        Address("Src IP Addr", ""),
+        With(|out, row, style, _| push_address(out, row.record.src_ip(), style)),
+    ),
+    field(
+        "da",
+        Address("Dst IP Addr", ""),
+        With(|out, row, style, _| push_address(out, row.record.dst_ip(), style)),
+    ),
+    field(
+        "sap",
+        Address("Src IP Addr", ":Port "),
+        With(|out, row, style, _| push_source(out, row, style, "")),
+    ),
+    field(
+        "dap",
+        Address("Dst IP Addr", ":Port "),
+        With(|out, row, style, _| push_destination(out, row, style, "")),
+    ),
+    field(
+        "gsa",
+        Address("Src IP Addr", "(..)"),
+        With(|out, row, style, _| {
+            push_address(out, row.record.src_ip(), style);
+            out.extend_from_slice(NO_COUNTRY);
+        }),
+    ),
+    field(
+        "gda",
+        Address("Dst IP Addr", "(..)"),
+        With(|out, row, style, _| {
+            push_address(out, row.record.dst_ip(), style);
+            out.extend_from_slice(NO_COUNTRY);
+        }),
+    ),
+    field(
+        "gsap",
+        Address("Src IP Addr", "(..):Port "),
+        With(|out, row, style, _| push_source(out, row, style, "(..)")),
+    ),
+    field(
+        "gdap",
+        Address("Dst IP Addr", "(..):Port "),
+        With(|out, row, style, _| push_destination(out, row, style, "(..)")),
+    ),
+    field(
+        "sn",
+        Heading::Network("Src Network"),
+        With(|out, row, style, _| {
+            push_network(out, row.record.src_ip(), row.get(field::SRC_MASK), style);
+        }),
+    ),
+    field(
+        "dn",
+        Heading::Network("Dst Network"),
+        With(|out, row, style, _| {
+            push_network(out, row.record.dst_ip(), row.get(field::DST_MASK), style);
+        }),
+    ),
+    field(
+        "nh",
+        Address("Next-hop IP", ""),
+        With(|out, row, style, _| push_address(out, row.record.next_hop(), style)),
+    ),
+    field(
+        "nhb",
+        Address("BGP next-hop IP", ""),
+        With(|out, row, style, _| push_address(out, row.record.bgp_next_hop(), style)),
+    ),
+    field(
+        "ra",
+        Address("Router IP", ""),
+        With(|out, row, style, _| push_address(out, row.record.exporter_ip(), style)),
+    ),
     field("sp", Text("Src Pt"), Number(field::SRC_PORT, 6)),
-    field("dp", Text("Dst Pt"), With(|out, row, _, _| {
-        let start = out.len();
-        push_destination_port(out, row);
-        align_right(out, start, 6);
-    })),
-    field("it", Text("ICMP-T"), With(|out, row, _, _| push_uint(out, icmp(row) >> 8, 6))),
-    field("ic", Text("ICMP-C"), With(|out, row, _, _| push_uint(out, icmp(row) & 0xff, 6))),
+    field(
+        "dp",
+        Text("Dst Pt"),
+        With(|out, row, _, _| {
+            let start = out.len();
+            push_destination_port(out, row);
+            align_right(out, start, 6);
+        }),
+    ),
+    field(
+        "it",
+        Text("ICMP-T"),
+        With(|out, row, _, _| push_uint(out, icmp(row) >> 8, 6)),
+    ),
+    field(
+        "ic",
+        Text("ICMP-C"),
+        With(|out, row, _, _| push_uint(out, icmp(row) & 0xff, 6)),
+    ),
     field("sas", Text("Src AS"), Number(field::SRC_AS, 6)),
     field("das", Text("Dst AS"), Number(field::DST_AS, 6)),
-    field("nas", Text("Next AS"), Number(field::NEXT_AS, 7)),
-    field("pas", Text("Prev AS"), Number(field::PREV_AS, 7)),
+    field(
+        "nas",
+        Text("Next AS"),
+        With(|out, row, _, _| push_adjacent_as(out, row.get(field::NEXT_AS))),
+    ),
+    field(
+        "pas",
+        Text("Prev AS"),
+        With(|out, row, _, _| push_adjacent_as(out, row.get(field::PREV_AS))),
+    ),
     field("in", Text(" Input"), Number(field::INPUT, 6)),
     field("out", Text("Output"), Number(field::OUTPUT, 6)),
-    field("pkt", Text(" Packets"), Scaled(|counters| counters.in_packets)),
-    field("ipkt", Text("  In Pkt"), Scaled(|counters| counters.in_packets)),
-    field("opkt", Text(" Out Pkt"), Scaled(|counters| counters.out_packets)),
-    field("byt", Text("   Bytes"), Scaled(|counters| counters.in_bytes)),
-    field("ibyt", Text(" In Byte"), Scaled(|counters| counters.in_bytes)),
-    field("obyt", Text("Out Byte"), Scaled(|counters| counters.out_bytes)),
-    field("fl", Text("Flows"), With(|out, row, _, _| push_uint(out, row.counters.flows, 5))),
+    field(
+        "pkt",
+        Text(" Packets"),
+        Scaled(|counters| counters.in_packets),
+    ),
+    field(
+        "ipkt",
+        Text("  In Pkt"),
+        Scaled(|counters| counters.in_packets),
+    ),
+    field(
+        "opkt",
+        Text(" Out Pkt"),
+        Scaled(|counters| counters.out_packets),
+    ),
+    field(
+        "byt",
+        Text("   Bytes"),
+        Scaled(|counters| counters.in_bytes),
+    ),
+    field(
+        "ibyt",
+        Text(" In Byte"),
+        Scaled(|counters| counters.in_bytes),
+    ),
+    field(
+        "obyt",
+        Text("Out Byte"),
+        Scaled(|counters| counters.out_bytes),
+    ),
+    field(
+        "fl",
+        Text("Flows"),
+        With(|out, row, _, _| push_uint(out, row.counters.flows, 5)),
+    ),
     field("flg", Heading::Flags, With(push_flags)),
     field("tos", Text("Tos"), Number(field::SRC_TOS, 3)),
     field("stos", Text("STos"), Number(field::SRC_TOS, 4)),
     field("dtos", Text("DTos"), Number(field::DST_TOS, 4)),
-    field("dir", Text("Dir"), With(|out, row, _, _| out.extend_from_slice(if row.get(field::DIR) == 0 { b"  I" } else { b"  E" }))),
+    field(
+        "dir",
+        Text("Dir"),
+        With(|out, row, _, _| {
+            out.extend_from_slice(if row.get(field::DIR) == 0 {
+                b"  I"
+            } else {
+                b"  E"
+            });
+        }),
+    ),
     field("smk", Text("SMask"), Number(field::SRC_MASK, 5)),
     field("dmk", Text("DMask"), Number(field::DST_MASK, 5)),
     field("fwd", Text("Fwd"), Number(field::FWD_STATUS, 3)),
@@ -134,47 +303,151 @@ pub static FIELDS: &[Field] = &[
     field("odmc", Text(" Out dst MAC Addr"), Mac(field::OUT_DST_MAC)),
     field("idmc", Text("  In dst MAC Addr"), Mac(field::IN_DST_MAC)),
     field("osmc", Text(" Out src MAC Addr"), Mac(field::OUT_SRC_MAC)),
-    field("mpls1", Text(" MPLS lbl 1 "), With(|out, row, _, _| push_mpls_column(out, row, 0))),
-    field("mpls2", Text(" MPLS lbl 2 "), With(|out, row, _, _| push_mpls_column(out, row, 1))),
-    field("mpls3", Text(" MPLS lbl 3 "), With(|out, row, _, _| push_mpls_column(out, row, 2))),
-    field("mpls4", Text(" MPLS lbl 4 "), With(|out, row, _, _| push_mpls_column(out, row, 3))),
-    field("mpls5", Text(" MPLS lbl 5 "), With(|out, row, _, _| push_mpls_column(out, row, 4))),
-    field("mpls6", Text(" MPLS lbl 6 "), With(|out, row, _, _| push_mpls_column(out, row, 5))),
-    field("mpls7", Text(" MPLS lbl 7 "), With(|out, row, _, _| push_mpls_column(out, row, 6))),
-    field("mpls8", Text(" MPLS lbl 8 "), With(|out, row, _, _| push_mpls_column(out, row, 7))),
-    field("mpls9", Text(" MPLS lbl 9 "), With(|out, row, _, _| push_mpls_column(out, row, 8))),
-    field("mpls10", Text(" MPLS lbl 10"), With(|out, row, _, _| push_mpls_column(out, row, 9))),
-    field("mpls", Text(ALL_LABELS), With(|out, row, _, _| {
-        for index in 0..10 {
-            push_mpls_column(out, row, index);
-            out.push(b' ');
-        }
-    })),
-    field("bps", Text("     bps"), Scaled(|counters| bits_per_second(counters.in_bytes, counters.duration_ms()))),
-    field("pps", Text("     pps"), Scaled(|counters| per_second(counters.in_packets, counters.duration_ms()))),
-    field("bpp", Text("   Bpp"), With(|out, row, _, _| {
-        push_uint(out, bytes_per_packet(row.counters.in_bytes, row.counters.in_packets), 6);
-    })),
-    field("sc", Text("SC"), With(|out, _, _, _| out.extend_from_slice(b".."))),
-    field("dc", Text("DC"), With(|out, _, _, _| out.extend_from_slice(b".."))),
+    field(
+        "mpls1",
+        Text(" MPLS lbl 1 "),
+        With(|out, row, _, _| push_mpls_column(out, row, 0)),
+    ),
+    field(
+        "mpls2",
+        Text(" MPLS lbl 2 "),
+        With(|out, row, _, _| push_mpls_column(out, row, 1)),
+    ),
+    field(
+        "mpls3",
+        Text(" MPLS lbl 3 "),
+        With(|out, row, _, _| push_mpls_column(out, row, 2)),
+    ),
+    field(
+        "mpls4",
+        Text(" MPLS lbl 4 "),
+        With(|out, row, _, _| push_mpls_column(out, row, 3)),
+    ),
+    field(
+        "mpls5",
+        Text(" MPLS lbl 5 "),
+        With(|out, row, _, _| push_mpls_column(out, row, 4)),
+    ),
+    field(
+        "mpls6",
+        Text(" MPLS lbl 6 "),
+        With(|out, row, _, _| push_mpls_column(out, row, 5)),
+    ),
+    field(
+        "mpls7",
+        Text(" MPLS lbl 7 "),
+        With(|out, row, _, _| push_mpls_column(out, row, 6)),
+    ),
+    field(
+        "mpls8",
+        Text(" MPLS lbl 8 "),
+        With(|out, row, _, _| push_mpls_column(out, row, 7)),
+    ),
+    field(
+        "mpls9",
+        Text(" MPLS lbl 9 "),
+        With(|out, row, _, _| push_mpls_column(out, row, 8)),
+    ),
+    field(
+        "mpls10",
+        Text(" MPLS lbl 10"),
+        With(|out, row, _, _| push_mpls_column(out, row, 9)),
+    ),
+    field(
+        "mpls",
+        Text(ALL_LABELS),
+        With(|out, row, _, _| {
+            for index in 0..10 {
+                push_mpls_column(out, row, index);
+                out.push(b' ');
+            }
+        }),
+    ),
+    field(
+        "bps",
+        Text("     bps"),
+        Scaled(|counters| bits_per_second(counters.in_bytes, counters.duration_ms())),
+    ),
+    field(
+        "pps",
+        Text("     pps"),
+        Scaled(|counters| per_second(counters.in_packets, counters.duration_ms())),
+    ),
+    field(
+        "bpp",
+        Text("   Bpp"),
+        With(|out, row, _, _| {
+            push_bytes_per_packet(out, row.counters.in_bytes, row.counters.in_packets, 6);
+        }),
+    ),
+    field(
+        "sc",
+        Text("SC"),
+        With(|out, _, _, _| out.extend_from_slice(b"..")),
+    ),
+    field(
+        "dc",
+        Text("DC"),
+        With(|out, _, _, _| out.extend_from_slice(b"..")),
+    ),
     field("n", Text(""), With(|out, _, _, _| out.push(b'\n'))),
-    field("odid", Text("obsDomainID"), With(|out, row, _, _| push_prefixed_hex(out, row.get(field::OBSERVATION_DOMAIN), 9))),
-    field("opid", Text("  obsPointID"), With(|out, row, _, _| push_prefixed_hex(out, row.get(field::OBSERVATION_POINT), 10))),
+    field(
+        "odid",
+        Text("obsDomainID"),
+        With(|out, row, _, _| push_prefixed_hex(out, row.get(field::OBSERVATION_DOMAIN), 9)),
+    ),
+    field(
+        "opid",
+        Text("  obsPointID"),
+        With(|out, row, _, _| push_prefixed_hex(out, row.get(field::OBSERVATION_POINT), 10)),
+    ),
     field("vrf", Text("  I-VRF-ID"), Number(field::INGRESS_VRF, 10)),
     field("ivrf", Text("  I-VRF-ID"), Number(field::INGRESS_VRF, 10)),
     field("evrf", Text("  E-VRF-ID"), Number(field::EGRESS_VRF, 10)),
-    field("xsa", Text("   X-late Src IP"), With(|out, row, style, _| push_address(out, row.xlate_src_ip(), style))),
-    field("xda", Text("   X-late Dst IP"), With(|out, row, style, _| push_address(out, row.xlate_dst_ip(), style))),
+    field(
+        "xsa",
+        Text("   X-late Src IP"),
+        With(|out, row, style, _| push_address(out, row.xlate_src_ip(), style)),
+    ),
+    field(
+        "xda",
+        Text("   X-late Dst IP"),
+        With(|out, row, style, _| push_address(out, row.xlate_dst_ip(), style)),
+    ),
     field("xsp", Text("XsPort"), Number(field::XLATE_SRC_PORT, 6)),
     field("xdp", Text("XdPort"), Number(field::XLATE_DST_PORT, 6)),
-    field("xsap", Address("X-Src IP Addr", ":Port "), With(|out, row, style, _| push_xlate_source(out, row, style))),
-    field("xdap", Address("X-Dst IP Addr", ":Port "), With(|out, row, style, _| push_xlate_destination(out, row, style))),
-    field("nsa", Text("   X-late Src IP"), With(|out, row, style, _| push_address(out, row.xlate_src_ip(), style))),
-    field("nda", Text("   X-late Dst IP"), With(|out, row, style, _| push_address(out, row.xlate_dst_ip(), style))),
+    field(
+        "xsap",
+        Address("X-Src IP Addr", ":Port "),
+        With(|out, row, style, _| push_xlate_source(out, row, style)),
+    ),
+    field(
+        "xdap",
+        Address("X-Dst IP Addr", ":Port "),
+        With(|out, row, style, _| push_xlate_destination(out, row, style)),
+    ),
+    field(
+        "nsa",
+        Text("   X-late Src IP"),
+        With(|out, row, style, _| push_address(out, row.xlate_src_ip(), style)),
+    ),
+    field(
+        "nda",
+        Text("   X-late Dst IP"),
+        With(|out, row, style, _| push_address(out, row.xlate_dst_ip(), style)),
+    ),
     field("nsp", Text("XsPort"), Number(field::XLATE_SRC_PORT, 6)),
     field("ndp", Text("XdPort"), Number(field::XLATE_DST_PORT, 6)),
-    field("nsap", Address("X-Src IP Addr", ":Port "), With(|out, row, style, _| push_xlate_source(out, row, style))),
-    field("ndap", Address("X-Dst IP Addr", ":Port "), With(|out, row, style, _| push_xlate_destination(out, row, style))),
+    field(
+        "nsap",
+        Address("X-Src IP Addr", ":Port "),
+        With(|out, row, style, _| push_xlate_source(out, row, style)),
+    ),
+    field(
+        "ndap",
+        Address("X-Dst IP Addr", ":Port "),
+        With(|out, row, style, _| push_xlate_destination(out, row, style)),
+    ),
     field("cl", Text("C Latency"), Latency(field::CLIENT_LATENCY)),
     field("sl", Text("S latency"), Latency(field::SERVER_LATENCY)),
     field("al", Text("A latency"), Latency(field::APP_LATENCY)),
@@ -182,8 +455,9 @@ pub static FIELDS: &[Field] = &[
 
 /// Tokens of nfdump 1.7.1 that this program does not print yet.
 pub const NOT_YET: &[&str] = &[
-    "inam", "onam", "sloc", "dloc", "ipl", "opl", "ja3", "sni", "nbid", "nbnam", "ivrfnam", "evrfnam", "nfc", "tevt", "evt",
-    "xevt", "sgt", "msec", "iacl", "eacl", "uname", "nevt", "pbstart", "pbend", "pbstep", "pbsize",
+    "inam", "onam", "sloc", "dloc", "ipl", "opl", "ja3", "sni", "nbid", "nbnam", "ivrfnam",
+    "evrfnam", "nfc", "tevt", "evt", "xevt", "sgt", "msec", "iacl", "eacl", "uname", "nevt",
+    "pbstart", "pbend", "pbstep", "pbsize",
 ];
 
 /// Columns of a prefix length with its slash.
@@ -208,7 +482,11 @@ impl Field {
             Heading::Network(name) => {
                 let start = out.len();
                 out.extend_from_slice(name.as_bytes());
-                align_right(out, start, PREFIX + if style.full_ipv6 { FULL } else { SHORT });
+                align_right(
+                    out,
+                    start,
+                    PREFIX + if style.full_ipv6 { FULL } else { SHORT },
+                );
             }
             Heading::Duration => out.extend_from_slice(match style.compat {
                 Compat::Tutorial => b" Duration",
@@ -222,7 +500,13 @@ impl Field {
     }
 
     /// Appends the value.
-    pub fn push_value(&self, out: &mut Vec<u8>, row: &Row<'_>, style: &Style, time: &mut LocalTime) {
+    pub fn push_value(
+        &self,
+        out: &mut Vec<u8>,
+        row: &Row<'_>,
+        style: &Style,
+        time: &mut LocalTime,
+    ) {
         match self.print {
             Number(location, width) => push_uint(out, row.get(location), width),
             Scaled(value) => push_scaled_right(out, value(&row.counters), style.plain_numbers, 8),
@@ -254,6 +538,15 @@ pub fn push_protocol(out: &mut Vec<u8>, protocol: u8, style: &Style) {
         _ => push_u64(out, u64::from(protocol)),
     }
     align_left(out, start, 5);
+}
+
+/// Appends bytes per packet; nfdump keeps 32 bits of it.
+pub fn push_bytes_per_packet(out: &mut Vec<u8>, bytes: u64, packets: u64, width: usize) {
+    push_uint(
+        out,
+        bytes_per_packet(bytes, packets) & u64::from(u32::MAX),
+        width,
+    );
 }
 
 /// Appends microseconds as milliseconds with three decimals.
@@ -313,7 +606,12 @@ fn push_xlate_destination(out: &mut Vec<u8>, row: &Row<'_>, style: &Style) {
 }
 
 /// Appends the address, the country and the separator of the port (`:`, after IPv6 `.`); returns where the port begins.
-fn push_endpoint(out: &mut Vec<u8>, address: Option<IpAddr>, country: &str, style: &Style) -> usize {
+fn push_endpoint(
+    out: &mut Vec<u8>,
+    address: Option<IpAddr>,
+    country: &str,
+    style: &Style,
+) -> usize {
     let address = or_unspecified(address);
     push_ip(out, address, style.full_ipv6);
     out.extend_from_slice(country.as_bytes());
@@ -334,12 +632,33 @@ fn push_destination_port(out: &mut Vec<u8>, row: &Row<'_>) {
 }
 
 fn icmp(row: &Row<'_>) -> u64 {
-    if row.is_icmp() { row.get(field::DST_PORT) } else { 0 }
+    if row.is_icmp() {
+        row.get(field::DST_PORT)
+    } else {
+        0
+    }
 }
 
+fn push_adjacent_as(out: &mut Vec<u8>, number: u64) {
+    out.push(b' ');
+    push_uint(out, number, 6);
+}
+
+/// Where the record comes from: event, nothing known, sFlow, packets, NetFlow; and the version.
 fn push_version(out: &mut Vec<u8>, row: &Row<'_>, _: &Style, _: &mut LocalTime) {
-    out.extend_from_slice(b"Nv");
-    push_u64(out, u64::from(row.record.header().nfversion));
+    let header = row.record.header();
+    let (name, version): (&[u8], u8) = match header.nfversion {
+        version if header.flags & FLAG_EVENT != 0 => (b"EVT", version),
+        0 => {
+            out.extend_from_slice(b"FLO");
+            return;
+        }
+        version if version & 0x80 != 0 => (b"Sv", version & 15),
+        version if version & 0x40 != 0 => (b"Pv", version & 15),
+        version => (b"Nv", version & 15),
+    };
+    out.extend_from_slice(name);
+    push_u64(out, u64::from(version));
 }
 
 fn push_engine(out: &mut Vec<u8>, row: &Row<'_>, _: &Style, _: &mut LocalTime) {
@@ -354,7 +673,12 @@ fn push_engine(out: &mut Vec<u8>, row: &Row<'_>, _: &Style, _: &mut LocalTime) {
 fn push_label(out: &mut Vec<u8>, row: &Row<'_>, _: &Style, _: &mut LocalTime) {
     let start = out.len();
     match row.record.extension(field::ext::LABEL) {
-        Some(label) => out.extend(label.iter().take_while(|byte| **byte != 0).map(|byte| if byte.is_ascii_control() { b'?' } else { *byte })),
+        Some(label) => out.extend(
+            label
+                .iter()
+                .take_while(|byte| **byte != 0)
+                .map(|byte| if byte.is_ascii_control() { b'?' } else { *byte }),
+        ),
         None => out.extend_from_slice(b"<none>"),
     }
     align_right(out, start, 16);
@@ -362,7 +686,11 @@ fn push_label(out: &mut Vec<u8>, row: &Row<'_>, _: &Style, _: &mut LocalTime) {
 
 fn push_flags(out: &mut Vec<u8>, row: &Row<'_>, style: &Style, _: &mut LocalTime) {
     const LETTERS: &[u8; 8] = b"CEUAPRSF";
-    let flags = if row.protocol() == 6 { row.tcp_flags } else { 0 };
+    let flags = if row.protocol() == 6 {
+        row.tcp_flags
+    } else {
+        0
+    };
     let letters = match style.compat {
         Compat::Tutorial if flags > 63 => {
             out.extend_from_slice(b"  0x");
@@ -374,7 +702,11 @@ fn push_flags(out: &mut Vec<u8>, row: &Row<'_>, style: &Style, _: &mut LocalTime
     };
     for place in letters {
         let set = flags & (0x80 >> place) != 0;
-        out.push(if set { LETTERS.get(place).copied().unwrap_or(b'?') } else { b'.' });
+        out.push(if set {
+            LETTERS.get(place).copied().unwrap_or(b'?')
+        } else {
+            b'.'
+        });
     }
 }
 
@@ -387,7 +719,11 @@ fn push_prefixed_hex(out: &mut Vec<u8>, value: u64, digits: usize) {
 }
 
 fn push_network(out: &mut Vec<u8>, address: Option<IpAddr>, mask: u64, style: &Style) {
-    push_ip(out, network(or_unspecified(address), mask as u32), style.full_ipv6);
+    push_ip(
+        out,
+        network(or_unspecified(address), mask as u32),
+        style.full_ipv6,
+    );
     out.push(b'/');
     let start = out.len();
     push_u64(out, mask);
@@ -398,12 +734,17 @@ fn push_network(out: &mut Vec<u8>, address: Option<IpAddr>, mask: u64, style: &S
 /// word's width): 0 keeps the address.
 fn network(address: IpAddr, mask: u32) -> IpAddr {
     match address {
-        IpAddr::V4(v4) => IpAddr::V4(Ipv4Addr::from(u32::from(v4) & u32::MAX.wrapping_shl(32_u32.wrapping_sub(mask)))),
+        IpAddr::V4(v4) => IpAddr::V4(Ipv4Addr::from(
+            u32::from(v4) & u32::MAX.wrapping_shl(32_u32.wrapping_sub(mask)),
+        )),
         IpAddr::V6(v6) => {
             let bits = u128::from(v6);
             let (high, low) = ((bits >> 64) as u64, bits as u64);
             let (high, low) = if mask > 64 {
-                (high, low & u64::MAX.wrapping_shl(128_u32.wrapping_sub(mask)))
+                (
+                    high,
+                    low & u64::MAX.wrapping_shl(128_u32.wrapping_sub(mask)),
+                )
             } else {
                 (high & u64::MAX.wrapping_shl(64_u32.wrapping_sub(mask)), 0)
             };
@@ -419,7 +760,11 @@ pub fn push_statistic_address(out: &mut Vec<u8>, high: u64, low: u64, full: bool
         address::push_ipv4(out, Ipv4Addr::from(low as u32));
         align_right(out, start, if full { FULL } else { SHORT });
     } else {
-        push_ip(out, IpAddr::V6(Ipv6Addr::from(u128::from(high) << 64 | u128::from(low))), full);
+        push_ip(
+            out,
+            IpAddr::V6(Ipv6Addr::from(u128::from(high) << 64 | u128::from(low))),
+            full,
+        );
     }
 }
 
@@ -429,7 +774,11 @@ mod tests {
 
     #[test]
     fn tokens_are_unique() {
-        let mut tokens: Vec<&str> = FIELDS.iter().map(|field| field.token).chain(NOT_YET.iter().copied()).collect();
+        let mut tokens: Vec<&str> = FIELDS
+            .iter()
+            .map(|field| field.token)
+            .chain(NOT_YET.iter().copied())
+            .collect();
         let count = tokens.len();
         tokens.sort_unstable();
         tokens.dedup();
@@ -452,7 +801,10 @@ mod tests {
             ("1:2:3:4:5:6:7:8", 64, "1:2:3:4::"),
             ("1:2:3:4:5:6:7:8", 128, "1:2:3:4:5:6:7:8"),
         ] {
-            assert_eq!(network(address.parse().expect("an address"), mask).to_string(), expected);
+            assert_eq!(
+                network(address.parse().expect("an address"), mask).to_string(),
+                expected
+            );
         }
     }
 }

@@ -11,11 +11,23 @@ use super::{
 pub const PRESETS: &[(&str, &str)] = &[
     ("line", "%ts %td %pr %sap -> %dap %pkt %byt %fl"),
     ("long", "%ts %td %pr %sap -> %dap %flg %tos %pkt %byt %fl"),
-    ("extended", "%ts %td %pr %sap -> %dap %flg %tos %pkt %byt %pps %bps %bpp %fl"),
-    ("biline", "%ts %td %pr %sap <-> %dap %opkt %ipkt %obyt %ibyt %fl"),
-    ("bilong", "%ts %td %pr %sap <-> %dap %flg %tos %opkt %ipkt %obyt %ibyt %fl"),
+    (
+        "extended",
+        "%ts %td %pr %sap -> %dap %flg %tos %pkt %byt %pps %bps %bpp %fl",
+    ),
+    (
+        "biline",
+        "%ts %td %pr %sap <-> %dap %opkt %ipkt %obyt %ibyt %fl",
+    ),
+    (
+        "bilong",
+        "%ts %td %pr %sap <-> %dap %flg %tos %opkt %ipkt %obyt %ibyt %fl",
+    ),
     ("gline", "%ts %td %pr %gsap -> %gdap %pkt %byt %fl"),
-    ("glong", "%ts %td %pr %gsap -> %gdap %flg %tos %pkt %byt %fl"),
+    (
+        "glong",
+        "%ts %td %pr %gsap -> %gdap %flg %tos %pkt %byt %fl",
+    ),
 ];
 
 /// Output modes of nfdump 1.7.1 that this program does not have yet.
@@ -25,9 +37,13 @@ const MODES_NOT_YET: &[&str] = &["raw", "csv", "json", "pipe", "nsel", "nel"];
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[allow(missing_docs)] // the messages say it
 pub enum FormatError {
-    #[error("unknown output mode '{0}': expected line, long, extended, biline, bilong, gline, glong, null or fmt:…")]
+    #[error(
+        "unknown output mode '{0}': expected line, long, extended, biline, bilong, gline, glong, null or fmt:…"
+    )]
     UnknownMode(String),
-    #[error("output mode '{0}' is not supported yet: expected line, long, extended, biline, bilong, gline, glong, null or fmt:…")]
+    #[error(
+        "output mode '{0}' is not supported yet: expected line, long, extended, biline, bilong, gline, glong, null or fmt:…"
+    )]
     ModeNotYet(String),
     #[error("missing format description after 'fmt:'")]
     Empty,
@@ -61,14 +77,22 @@ impl Mode {
         {
             return Ok(Self::Lines(Format::compile(format)?, false));
         }
-        let (name, full) = text.strip_suffix('6').map_or((text, false), |name| (name, true));
-        if let Some((_, format)) = PRESETS.iter().find(|(preset, _)| preset.eq_ignore_ascii_case(name)) {
+        let (name, full) = text
+            .strip_suffix('6')
+            .map_or((text, false), |name| (name, true));
+        if let Some((_, format)) = PRESETS
+            .iter()
+            .find(|(preset, _)| preset.eq_ignore_ascii_case(name))
+        {
             return Ok(Self::Lines(Format::compile(format)?, full));
         }
         if name.eq_ignore_ascii_case("null") {
             return Ok(Self::Null);
         }
-        if MODES_NOT_YET.iter().any(|mode| mode.eq_ignore_ascii_case(name)) {
+        if MODES_NOT_YET
+            .iter()
+            .any(|mode| mode.eq_ignore_ascii_case(name))
+        {
             return Err(FormatError::ModeNotYet(text.to_owned()));
         }
         Err(FormatError::UnknownMode(text.to_owned()))
@@ -157,7 +181,9 @@ fn push_literal(items: &mut Vec<Item>, text: &str) {
 
 /// The token at the beginning of `text` (after its `%`).
 fn token_name(text: &str) -> &str {
-    let letters = text.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(text.len());
+    let letters = text
+        .find(|c: char| !c.is_ascii_alphabetic())
+        .unwrap_or(text.len());
     let (name, rest) = text.split_at(letters);
     let digits = match (name, rest.as_bytes()) {
         ("mpls", [b'1', b'0', ..]) => 2,
@@ -173,7 +199,9 @@ mod tests {
 
     fn heading(format: &str) -> String {
         let mut out = Vec::new();
-        Format::compile(format).expect("a valid format").push_heading(&mut out, &Style::default());
+        Format::compile(format)
+            .expect("a valid format")
+            .push_heading(&mut out, &Style::default());
         String::from_utf8_lossy(&out).into_owned()
     }
 
@@ -184,14 +212,20 @@ mod tests {
             heading("%extended"),
             "Date first seen             Duration     Proto      Src IP Addr:Port          Dst IP Addr:Port     Flags Tos  Packets    Bytes      pps      bps    Bpp Flows\n"
         );
-        assert_eq!(heading("a %ts, b;%td"), "  Date first seen                Duration    \n");
+        assert_eq!(
+            heading("a %ts, b;%td"),
+            "  Date first seen                Duration    \n"
+        );
         assert_eq!(heading("abc"), "   \n");
     }
 
     #[test]
     fn tokens_end_where_their_letters_end() {
         let items = |format| format!("{:?}", Format::compile(format).expect("a valid format"));
-        assert_eq!(items("%ts_%td1%mpls1,%mpls10,%mpls"), "%ts_%td1%mpls1,%mpls10,%mpls");
+        assert_eq!(
+            items("%ts_%td1%mpls1,%mpls10,%mpls"),
+            "%ts_%td1%mpls1,%mpls10,%mpls"
+        );
         assert_eq!(items("%line x"), "%ts %td %pr %sap -> %dap %pkt %byt %fl x");
         for (format, error) in [
             ("", FormatError::Empty),
@@ -211,9 +245,15 @@ mod tests {
         assert!(matches!(Mode::parse("null"), Ok(Mode::Null)));
         assert!(matches!(Mode::parse("%sa"), Ok(Mode::Lines(..))));
         for text in ["long7", "fmt6:%sa", "", "6"] {
-            assert!(matches!(Mode::parse(text), Err(FormatError::UnknownMode(_))), "{text}");
+            assert!(
+                matches!(Mode::parse(text), Err(FormatError::UnknownMode(_))),
+                "{text}"
+            );
         }
-        assert!(matches!(Mode::parse("csv"), Err(FormatError::ModeNotYet(_))));
+        assert!(matches!(
+            Mode::parse("csv"),
+            Err(FormatError::ModeNotYet(_))
+        ));
         assert!(matches!(Mode::parse("fmt:"), Err(FormatError::Empty)));
     }
 }

@@ -156,7 +156,10 @@ mod tests {
                     1_000_000_000..1_000_000_000_000 => (1e9, "G"),
                     _ => (1e12, "T"),
                 };
-                assert_eq!(scaled(value), format!("{:.1} {}", value as f64 / unit.0, unit.1));
+                assert_eq!(
+                    scaled(value),
+                    format!("{:.1} {}", value as f64 / unit.0, unit.1)
+                );
             }
         }
     }
@@ -175,7 +178,10 @@ mod tests {
         let start = out.len();
         out.extend_from_slice(b"TCP");
         align_left(&mut out, start, 5);
-        assert_eq!(String::from_utf8_lossy(&out), "18446744073709551615|    7|007|   4.3 M|TCP  ");
+        assert_eq!(
+            String::from_utf8_lossy(&out),
+            "18446744073709551615|    7|007|   4.3 M|TCP  "
+        );
     }
 
     #[test]

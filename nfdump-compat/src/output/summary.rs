@@ -58,7 +58,13 @@ pub struct Timing {
 }
 
 /// Appends the summary.
-pub fn push_summary(out: &mut Vec<u8>, totals: &Totals, timing: &Timing, style: &Style, time: &mut LocalTime) {
+pub fn push_summary(
+    out: &mut Vec<u8>,
+    totals: &Totals,
+    timing: &Timing,
+    style: &Style,
+    time: &mut LocalTime,
+) {
     let plain = style.plain_numbers || style.compat == Compat::Tutorial;
     push_sums(out, totals, plain);
     out.extend_from_slice(b"Time window: ");
@@ -99,7 +105,10 @@ fn push_sums(out: &mut Vec<u8>, totals: &Totals, plain: bool) {
     for (name, value) in [
         (", total bytes: ", sum.bytes()),
         (", total packets: ", sum.packets()),
-        (", avg bps: ", bits_per_second(sum.bytes(), sum.duration_ms())),
+        (
+            ", avg bps: ",
+            bits_per_second(sum.bytes(), sum.duration_ms()),
+        ),
         (", avg pps: ", per_second(sum.packets(), sum.duration_ms())),
         (", avg bpp: ", bytes_per_packet(sum.bytes(), sum.packets())),
     ] {
@@ -110,8 +119,15 @@ fn push_sums(out: &mut Vec<u8>, totals: &Totals, plain: bool) {
 }
 
 fn timing_line(processed: u64, timing: &Timing, compat: Compat) -> String {
-    let rate = |time: Duration| if time.is_zero() || processed == 0 { 0.0 } else { processed as f64 / time.as_secs_f64() };
-    let [system, user, wall, runtime] = [timing.system, timing.user, timing.wall, timing.runtime].map(|time| time.as_secs_f64());
+    let rate = |time: Duration| {
+        if time.is_zero() || processed == 0 {
+            0.0
+        } else {
+            processed as f64 / time.as_secs_f64()
+        }
+    };
+    let [system, user, wall, runtime] =
+        [timing.system, timing.user, timing.wall, timing.runtime].map(|time| time.as_secs_f64());
     match compat {
         Compat::V1_7_1 => format!(
             "Sys: {system:.4}s User: {user:.4}s Wall: {wall:.4}s flows/second: {:.1} Runtime: {runtime:.4}s\n",
@@ -137,7 +153,12 @@ pub fn push_information(out: &mut Vec<u8>, ident: &str, stat: &StatRecord) {
     ];
     for (name, all, by) in groups {
         push_line(out, name, "", all);
-        for (protocol, value) in [("_tcp", by.tcp), ("_udp", by.udp), ("_icmp", by.icmp), ("_other", by.other)] {
+        for (protocol, value) in [
+            ("_tcp", by.tcp),
+            ("_udp", by.udp),
+            ("_icmp", by.icmp),
+            ("_other", by.other),
+        ] {
             push_line(out, name, protocol, value);
         }
     }
@@ -185,14 +206,26 @@ mod tests {
     fn lines(style: Style) -> Vec<String> {
         let mut out = Vec::new();
         let zone = TimeZone::posix("CET-1").expect("a valid zone");
-        push_summary(&mut out, &TUTORIAL, &Timing::default(), &style, &mut LocalTime::new(zone));
-        String::from_utf8_lossy(&out).lines().map(str::to_owned).collect()
+        push_summary(
+            &mut out,
+            &TUTORIAL,
+            &Timing::default(),
+            &style,
+            &mut LocalTime::new(zone),
+        );
+        String::from_utf8_lossy(&out)
+            .lines()
+            .map(str::to_owned)
+            .collect()
     }
 
     /// The four lines printed in the Tranalyzer tutorial.
     #[test]
     fn the_tutorials_summary() {
-        let printed = lines(Style { compat: Compat::Tutorial, ..Style::default() });
+        let printed = lines(Style {
+            compat: Compat::Tutorial,
+            ..Style::default()
+        });
         assert_eq!(
             printed[..3],
             [
@@ -211,6 +244,9 @@ mod tests {
             printed[0],
             "Summary: total flows: 72, total bytes: 4.7 M, total packets: 5902, avg bps: 740, avg pps: 0, avg bpp: 788"
         );
-        assert_eq!(printed[2], "Total flows processed: 72, passed: 72, Blocks skipped: 0, Bytes read: 9928");
+        assert_eq!(
+            printed[2],
+            "Total flows processed: 72, passed: 72, Blocks skipped: 0, Bytes read: 9928"
+        );
     }
 }

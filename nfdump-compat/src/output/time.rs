@@ -17,7 +17,13 @@ impl LocalTime {
     /// A writer for `zone`.
     #[must_use]
     pub fn new(zone: TimeZone) -> Self {
-        Self { zone, valid: (0, 0), offset: 0, day: i64::MIN, date: Vec::new() }
+        Self {
+            zone,
+            valid: (0, 0),
+            offset: 0,
+            day: i64::MIN,
+            date: Vec::new(),
+        }
     }
 
     /// Appends `YYYY-MM-DD HH:MM:SS` for Unix seconds.
@@ -35,8 +41,16 @@ impl LocalTime {
         }
         out.extend_from_slice(&self.date);
         let second = local.rem_euclid(86_400) as u64;
-        for (separator, part) in [(b' ', second / 3600), (b':', second / 60 % 60), (b':', second % 60)] {
-            out.extend_from_slice(&[separator, b'0' + (part / 10) as u8, b'0' + (part % 10) as u8]);
+        for (separator, part) in [
+            (b' ', second / 3600),
+            (b':', second / 60 % 60),
+            (b':', second % 60),
+        ] {
+            out.extend_from_slice(&[
+                separator,
+                b'0' + (part / 10) as u8,
+                b'0' + (part % 10) as u8,
+            ]);
         }
     }
 
@@ -51,8 +65,16 @@ impl LocalTime {
         let at = Timestamp::from_second(seconds).unwrap_or(Timestamp::MAX);
         self.offset = i64::from(self.zone.to_offset(at).seconds());
         let after = Timestamp::from_second(seconds.saturating_add(1)).unwrap_or(Timestamp::MAX);
-        let from = self.zone.preceding(after).next().map_or(i64::MIN, |change| change.timestamp().as_second());
-        let to = self.zone.following(at).next().map_or(i64::MAX, |change| change.timestamp().as_second());
+        let from = self
+            .zone
+            .preceding(after)
+            .next()
+            .map_or(i64::MIN, |change| change.timestamp().as_second());
+        let to = self
+            .zone
+            .following(at)
+            .next()
+            .map_or(i64::MAX, |change| change.timestamp().as_second());
         self.valid = (from, to);
     }
 }
@@ -67,7 +89,11 @@ fn push_date(out: &mut Vec<u8>, day: i64) {
     let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let month_from_march = (5 * of_year + 2) / 153;
     let day_of_month = of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    let month = if month_from_march < 10 {
+        month_from_march + 3
+    } else {
+        month_from_march - 9
+    };
     let year = era * 400 + year_of_era + i64::from(month <= 2);
     push_zero_padded(out, year.unsigned_abs(), 4);
     out.push(b'-');
@@ -129,7 +155,11 @@ fn push_overflowing_clock(out: &mut Vec<u8>, ms: u64) {
 }
 
 fn to_int(value: f64) -> i32 {
-    if value > f64::from(i32::MAX) || value < f64::from(i32::MIN) { i32::MIN } else { value as i32 }
+    if value > f64::from(i32::MAX) || value < f64::from(i32::MIN) {
+        i32::MIN
+    } else {
+        value as i32
+    }
 }
 
 #[cfg(test)]
@@ -152,13 +182,25 @@ mod tests {
             (86_400_000, " 1d 00:00:00.000"),
             (8_640_000_000, "100d 00:00:00.000"),
             (1_728_000_000_000, "20000d 00:00:00.000"),
-            (u64::MAX, "-2147483648d -2147483648:-2147483648:18446744073709552.000"),
-            (2_280_620_707_200_000, "26396073d 633507676:-2147483648:2280627634752.000"),
+            (
+                u64::MAX,
+                "-2147483648d -2147483648:-2147483648:18446744073709552.000",
+            ),
+            (
+                2_280_620_707_200_000,
+                "26396073d 633507676:-2147483648:2280627634752.000",
+            ),
         ] {
             assert_eq!(text(|out| push_duration_clock(out, ms)), expected);
         }
-        assert_eq!(text(|out| push_duration_seconds(out, 3_599_999, 16)), "        3599.999");
-        assert_eq!(text(|out| push_duration_seconds(out, u64::MAX, 16)), "18446744073709552.000");
+        assert_eq!(
+            text(|out| push_duration_seconds(out, 3_599_999, 16)),
+            "        3599.999"
+        );
+        assert_eq!(
+            text(|out| push_duration_seconds(out, u64::MAX, 16)),
+            "18446744073709552.000"
+        );
     }
 
     #[test]
@@ -181,7 +223,10 @@ mod tests {
     #[test]
     fn the_far_future_does_not_overflow() {
         let mut time = LocalTime::new(TimeZone::UTC);
-        assert_eq!(text(|out| time.push_ms(out, 1 << 63)), "292278994-08-17 07:12:55.808");
+        assert_eq!(
+            text(|out| time.push_ms(out, 1 << 63)),
+            "292278994-08-17 07:12:55.808"
+        );
         assert!(!text(|out| time.push_seconds(out, u64::MAX)).is_empty());
     }
 }

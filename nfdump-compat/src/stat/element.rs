@@ -26,10 +26,16 @@ impl Value {
     #[must_use]
     pub fn of_address(address: Option<IpAddr>) -> Self {
         match address {
-            Some(IpAddr::V4(v4)) => Self { high: 0, low: u64::from(u32::from(v4)) },
+            Some(IpAddr::V4(v4)) => Self {
+                high: 0,
+                low: u64::from(u32::from(v4)),
+            },
             Some(IpAddr::V6(v6)) => {
                 let bits = u128::from(v6);
-                Self { high: (bits >> 64) as u64, low: bits as u64 }
+                Self {
+                    high: (bits >> 64) as u64,
+                    low: bits as u64,
+                }
             }
             None => Self::default(),
         }
@@ -50,7 +56,10 @@ impl Source {
     #[must_use]
     pub fn value(&self, record: &RecordView<'_>) -> Value {
         match self {
-            Self::Number(location) => Value { high: 0, low: record.get_or_zero(*location) },
+            Self::Number(location) => Value {
+                high: 0,
+                low: record.get_or_zero(*location),
+            },
             Self::Address(address) => Value::of_address(address(record)),
         }
     }
@@ -106,26 +115,66 @@ impl Element {
 
 use Source::{Address, Number};
 
-const fn element(name: &'static str, heading: &'static str, kind: Kind, sources: &'static [Source]) -> Element {
-    Element { name, heading, kind, sources }
+const fn element(
+    name: &'static str,
+    heading: &'static str,
+    kind: Kind,
+    sources: &'static [Source],
+) -> Element {
+    Element {
+        name,
+        heading,
+        kind,
+        sources,
+    }
 }
 
 const SRC_IP: Source = Address(|record| record.src_ip());
 const DST_IP: Source = Address(|record| record.dst_ip());
-const XLATE_SRC_IP: Source = Address(|record| xlate_src_ip(record));
-const XLATE_DST_IP: Source = Address(|record| xlate_dst_ip(record));
+const XLATE_SRC_IP: Source = Address(xlate_src_ip);
+const XLATE_DST_IP: Source = Address(xlate_dst_ip);
 
 /// All elements, named and headed as in nfdump 1.7.1.
 pub static ELEMENTS: &[Element] = &[
     element("srcip", "Src IP Addr", Kind::Address, &[SRC_IP]),
     element("dstip", "Dst IP Addr", Kind::Address, &[DST_IP]),
     element("ip", "IP Addr", Kind::Address, &[SRC_IP, DST_IP]),
-    element("nhip", "Nexthop IP", Kind::Address, &[Address(|record| record.next_hop())]),
-    element("nhbip", "Nexthop BGP IP", Kind::Address, &[Address(|record| record.bgp_next_hop())]),
-    element("router", "Router IP", Kind::Address, &[Address(|record| record.exporter_ip())]),
-    element("srcport", "Src Port", Kind::Port, &[Number(field::SRC_PORT)]),
-    element("dstport", "Dst Port", Kind::Port, &[Number(field::DST_PORT)]),
-    element("port", "Port", Kind::Port, &[Number(field::SRC_PORT), Number(field::DST_PORT)]),
+    element(
+        "nhip",
+        "Nexthop IP",
+        Kind::Address,
+        &[Address(|record| record.next_hop())],
+    ),
+    element(
+        "nhbip",
+        "Nexthop BGP IP",
+        Kind::Address,
+        &[Address(|record| record.bgp_next_hop())],
+    ),
+    element(
+        "router",
+        "Router IP",
+        Kind::Address,
+        &[Address(|record| record.exporter_ip())],
+    ),
+    element(
+        "srcport",
+        "Src Port",
+        Kind::Port,
+        &[Number(field::SRC_PORT)],
+    ),
+    element(
+        "dstport",
+        "Dst Port",
+        Kind::Port,
+        &[Number(field::DST_PORT)],
+    ),
+    element(
+        "port",
+        "Port",
+        Kind::Port,
+        &[Number(field::SRC_PORT), Number(field::DST_PORT)],
+    ),
     element("proto", "Protocol", Kind::Number, &[Number(field::PROTO)]),
     element("tos", "Tos", Kind::Number, &[Number(field::SRC_TOS)]),
     element("srctos", "Tos", Kind::Number, &[Number(field::SRC_TOS)]),
@@ -133,55 +182,241 @@ pub static ELEMENTS: &[Element] = &[
     element("dir", "Dir", Kind::Number, &[Number(field::DIR)]),
     element("srcas", "Src AS", Kind::Number, &[Number(field::SRC_AS)]),
     element("dstas", "Dst AS", Kind::Number, &[Number(field::DST_AS)]),
-    element("as", "AS", Kind::Number, &[Number(field::SRC_AS), Number(field::DST_AS)]),
+    element(
+        "as",
+        "AS",
+        Kind::Number,
+        &[Number(field::SRC_AS), Number(field::DST_AS)],
+    ),
     element("prevas", "Prev AS", Kind::Number, &[Number(field::PREV_AS)]),
     element("nextas", "Next AS", Kind::Number, &[Number(field::NEXT_AS)]),
     element("inif", "Input If", Kind::Number, &[Number(field::INPUT)]),
     element("outif", "Output If", Kind::Number, &[Number(field::OUTPUT)]),
-    element("if", "In/Out If", Kind::Number, &[Number(field::INPUT), Number(field::OUTPUT)]),
-    element("srcmask", "Src Mask", Kind::Number, &[Number(field::SRC_MASK)]),
-    element("dstmask", "Dst Mask", Kind::Number, &[Number(field::DST_MASK)]),
-    element("mask", "Mask", Kind::Number, &[Number(field::SRC_MASK), Number(field::DST_MASK)]),
-    element("srcvlan", "Src Vlan", Kind::Number, &[Number(field::SRC_VLAN)]),
-    element("dstvlan", "Dst Vlan", Kind::Number, &[Number(field::DST_VLAN)]),
-    element("vlan", "Vlan", Kind::Number, &[Number(field::SRC_VLAN), Number(field::DST_VLAN)]),
-    element("insrcmac", "In Src Mac", Kind::Mac, &[Number(field::IN_SRC_MAC)]),
-    element("outdstmac", "Out Dst Mac", Kind::Mac, &[Number(field::OUT_DST_MAC)]),
-    element("indstmac", "In Dst Mac", Kind::Mac, &[Number(field::IN_DST_MAC)]),
-    element("outsrcmac", "Out Src Mac", Kind::Mac, &[Number(field::OUT_SRC_MAC)]),
-    element("srcmac", "Src Mac", Kind::Mac, &[Number(field::IN_SRC_MAC), Number(field::OUT_SRC_MAC)]),
-    element("dstmac", "Dst Mac", Kind::Mac, &[Number(field::IN_DST_MAC), Number(field::OUT_DST_MAC)]),
+    element(
+        "if",
+        "In/Out If",
+        Kind::Number,
+        &[Number(field::INPUT), Number(field::OUTPUT)],
+    ),
+    element(
+        "srcmask",
+        "Src Mask",
+        Kind::Number,
+        &[Number(field::SRC_MASK)],
+    ),
+    element(
+        "dstmask",
+        "Dst Mask",
+        Kind::Number,
+        &[Number(field::DST_MASK)],
+    ),
+    element(
+        "mask",
+        "Mask",
+        Kind::Number,
+        &[Number(field::SRC_MASK), Number(field::DST_MASK)],
+    ),
+    element(
+        "srcvlan",
+        "Src Vlan",
+        Kind::Number,
+        &[Number(field::SRC_VLAN)],
+    ),
+    element(
+        "dstvlan",
+        "Dst Vlan",
+        Kind::Number,
+        &[Number(field::DST_VLAN)],
+    ),
+    element(
+        "vlan",
+        "Vlan",
+        Kind::Number,
+        &[Number(field::SRC_VLAN), Number(field::DST_VLAN)],
+    ),
+    element(
+        "insrcmac",
+        "In Src Mac",
+        Kind::Mac,
+        &[Number(field::IN_SRC_MAC)],
+    ),
+    element(
+        "outdstmac",
+        "Out Dst Mac",
+        Kind::Mac,
+        &[Number(field::OUT_DST_MAC)],
+    ),
+    element(
+        "indstmac",
+        "In Dst Mac",
+        Kind::Mac,
+        &[Number(field::IN_DST_MAC)],
+    ),
+    element(
+        "outsrcmac",
+        "Out Src Mac",
+        Kind::Mac,
+        &[Number(field::OUT_SRC_MAC)],
+    ),
+    element(
+        "srcmac",
+        "Src Mac",
+        Kind::Mac,
+        &[Number(field::IN_SRC_MAC), Number(field::OUT_SRC_MAC)],
+    ),
+    element(
+        "dstmac",
+        "Dst Mac",
+        Kind::Mac,
+        &[Number(field::IN_DST_MAC), Number(field::OUT_DST_MAC)],
+    ),
     // nfdump 1.7.1 counts only the source here, though outmac counts both.
-    element("inmac", "In Src Mac", Kind::Mac, &[Number(field::IN_SRC_MAC)]),
-    element("outmac", "Out Src Mac", Kind::Mac, &[Number(field::OUT_SRC_MAC), Number(field::OUT_DST_MAC)]),
-    element("mpls1", " MPLS lab 1", Kind::Mpls, &[Number(field::mpls_label(0))]),
-    element("mpls2", " MPLS lab 2", Kind::Mpls, &[Number(field::mpls_label(1))]),
-    element("mpls3", " MPLS lab 3", Kind::Mpls, &[Number(field::mpls_label(2))]),
-    element("mpls4", " MPLS lab 4", Kind::Mpls, &[Number(field::mpls_label(3))]),
-    element("mpls5", " MPLS lab 5", Kind::Mpls, &[Number(field::mpls_label(4))]),
-    element("mpls6", " MPLS lab 6", Kind::Mpls, &[Number(field::mpls_label(5))]),
-    element("mpls7", " MPLS lab 7", Kind::Mpls, &[Number(field::mpls_label(6))]),
-    element("mpls8", " MPLS lab 8", Kind::Mpls, &[Number(field::mpls_label(7))]),
-    element("mpls9", " MPLS lab 9", Kind::Mpls, &[Number(field::mpls_label(8))]),
-    element("mpls10", "MPLS lab 10", Kind::Mpls, &[Number(field::mpls_label(9))]),
-    element("cl", "Client Latency", Kind::Latency, &[Number(field::CLIENT_LATENCY)]),
-    element("sl", "Server Latency", Kind::Latency, &[Number(field::SERVER_LATENCY)]),
-    element("al", "  Appl Latency", Kind::Latency, &[Number(field::APP_LATENCY)]),
-    element("odid", "obs domainID", Kind::Hex, &[Number(field::OBSERVATION_DOMAIN)]),
-    element("opid", " obs PointID", Kind::Hex, &[Number(field::OBSERVATION_POINT)]),
-    element("ivrf", " I-vrf-ID", Kind::Number, &[Number(field::INGRESS_VRF)]),
-    element("evrf", " E-vrf-ID", Kind::Number, &[Number(field::EGRESS_VRF)]),
+    element(
+        "inmac",
+        "In Src Mac",
+        Kind::Mac,
+        &[Number(field::IN_SRC_MAC)],
+    ),
+    element(
+        "outmac",
+        "Out Src Mac",
+        Kind::Mac,
+        &[Number(field::OUT_SRC_MAC), Number(field::OUT_DST_MAC)],
+    ),
+    element(
+        "mpls1",
+        " MPLS lab 1",
+        Kind::Mpls,
+        &[Number(field::mpls_label(0))],
+    ),
+    element(
+        "mpls2",
+        " MPLS lab 2",
+        Kind::Mpls,
+        &[Number(field::mpls_label(1))],
+    ),
+    element(
+        "mpls3",
+        " MPLS lab 3",
+        Kind::Mpls,
+        &[Number(field::mpls_label(2))],
+    ),
+    element(
+        "mpls4",
+        " MPLS lab 4",
+        Kind::Mpls,
+        &[Number(field::mpls_label(3))],
+    ),
+    element(
+        "mpls5",
+        " MPLS lab 5",
+        Kind::Mpls,
+        &[Number(field::mpls_label(4))],
+    ),
+    element(
+        "mpls6",
+        " MPLS lab 6",
+        Kind::Mpls,
+        &[Number(field::mpls_label(5))],
+    ),
+    element(
+        "mpls7",
+        " MPLS lab 7",
+        Kind::Mpls,
+        &[Number(field::mpls_label(6))],
+    ),
+    element(
+        "mpls8",
+        " MPLS lab 8",
+        Kind::Mpls,
+        &[Number(field::mpls_label(7))],
+    ),
+    element(
+        "mpls9",
+        " MPLS lab 9",
+        Kind::Mpls,
+        &[Number(field::mpls_label(8))],
+    ),
+    element(
+        "mpls10",
+        "MPLS lab 10",
+        Kind::Mpls,
+        &[Number(field::mpls_label(9))],
+    ),
+    element(
+        "cl",
+        "Client Latency",
+        Kind::Latency,
+        &[Number(field::CLIENT_LATENCY)],
+    ),
+    element(
+        "sl",
+        "Server Latency",
+        Kind::Latency,
+        &[Number(field::SERVER_LATENCY)],
+    ),
+    element(
+        "al",
+        "  Appl Latency",
+        Kind::Latency,
+        &[Number(field::APP_LATENCY)],
+    ),
+    element(
+        "odid",
+        "obs domainID",
+        Kind::Hex,
+        &[Number(field::OBSERVATION_DOMAIN)],
+    ),
+    element(
+        "opid",
+        " obs PointID",
+        Kind::Hex,
+        &[Number(field::OBSERVATION_POINT)],
+    ),
+    element(
+        "ivrf",
+        " I-vrf-ID",
+        Kind::Number,
+        &[Number(field::INGRESS_VRF)],
+    ),
+    element(
+        "evrf",
+        " E-vrf-ID",
+        Kind::Number,
+        &[Number(field::EGRESS_VRF)],
+    ),
     element("xsrcip", "X-Src IP Addr", Kind::Address, &[XLATE_SRC_IP]),
     element("xdstip", "X-Dst IP Addr", Kind::Address, &[XLATE_DST_IP]),
-    element("xsrcport", " X-Src Port", Kind::Port, &[Number(field::XLATE_SRC_PORT)]),
-    element("xdstport", " X-Dst Port", Kind::Port, &[Number(field::XLATE_DST_PORT)]),
+    element(
+        "xsrcport",
+        " X-Src Port",
+        Kind::Port,
+        &[Number(field::XLATE_SRC_PORT)],
+    ),
+    element(
+        "xdstport",
+        " X-Dst Port",
+        Kind::Port,
+        &[Number(field::XLATE_DST_PORT)],
+    ),
     element("nsrcip", "X-Src IP Addr", Kind::Address, &[XLATE_SRC_IP]),
     element("ndstip", "X-Dst IP Addr", Kind::Address, &[XLATE_DST_IP]),
-    element("nsrcport", " X-Src Port", Kind::Port, &[Number(field::XLATE_SRC_PORT)]),
-    element("ndstport", " X-Dst Port", Kind::Port, &[Number(field::XLATE_DST_PORT)]),
+    element(
+        "nsrcport",
+        " X-Src Port",
+        Kind::Port,
+        &[Number(field::XLATE_SRC_PORT)],
+    ),
+    element(
+        "ndstport",
+        " X-Dst Port",
+        Kind::Port,
+        &[Number(field::XLATE_DST_PORT)],
+    ),
 ];
 
 /// Elements of nfdump 1.7.1 that this program does not have yet.
 pub const NOT_YET: &[&str] = &[
-    "srcgeo", "dstgeo", "geo", "nbar", "ja3", "event", "nevent", "xevent", "iacl", "iace", "ixace", "eacl", "eace", "exace",
+    "srcgeo", "dstgeo", "geo", "nbar", "ja3", "event", "nevent", "xevent", "iacl", "iace", "ixace",
+    "eacl", "eace", "exace",
 ];

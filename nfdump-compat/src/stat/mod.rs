@@ -9,8 +9,8 @@ pub mod request;
 
 use crate::{
     output::{
-        fields::{push_duration, push_protocol},
-        number::{align_right, bits_per_second, bytes_per_packet, per_second, push_scaled_right, push_u64, push_uint},
+        fields::{push_bytes_per_packet, push_duration, push_protocol},
+        number::{align_right, bits_per_second, per_second, push_scaled_right, push_u64},
         row::Counters,
         style::{Compat, Style},
         time::{LocalTime, push_duration_seconds},
@@ -50,15 +50,25 @@ impl ElementStatistic {
     /// An empty statistic.
     #[must_use]
     pub fn new(element: &'static Element, by_protocol: bool) -> Self {
-        Self { element, by_protocol, rows: HashMap::default() }
+        Self {
+            element,
+            by_protocol,
+            rows: HashMap::default(),
+        }
     }
 
     /// Counts one flow, for an element with two values once for each.
     pub fn add(&mut self, record: &RecordView<'_>, protocol: u8, counters: &Counters) {
         let protocol = if self.by_protocol { protocol } else { 0 };
         for source in self.element.sources {
-            let key = Key { value: source.value(record), protocol };
-            self.rows.entry(key).and_modify(|row| row.add(counters)).or_insert(*counters);
+            let key = Key {
+                value: source.value(record),
+                protocol,
+            };
+            self.rows
+                .entry(key)
+                .and_modify(|row| row.add(counters))
+                .or_insert(*counters);
         }
     }
 
@@ -88,16 +98,33 @@ impl ElementStatistic {
 
     /// The rows to show, in their order.
     fn sorted(&self, order: &Order, cut: Cut) -> Vec<(Key, Counters)> {
-        let mut rows: Vec<(u64, Key)> = self.rows.iter().map(|(key, counters)| (order.value(counters), *key)).collect();
+        let mut rows: Vec<(u64, Key)> = self
+            .rows
+            .iter()
+            .map(|(key, counters)| (order.value(counters), *key))
+            .collect();
         let ports = self.element.kind == Kind::Port;
         sort_top(&mut rows, cut, |a, b| {
-            let by_value = if ports { b.value.cmp(&a.value) } else { a.value.cmp(&b.value) };
+            let by_value = if ports {
+                b.value.cmp(&a.value)
+            } else {
+                a.value.cmp(&b.value)
+            };
             by_value.then(a.protocol.cmp(&b.protocol))
         });
-        rows.into_iter().filter_map(|(_, key)| Some((key, *self.rows.get(&key)?))).collect()
+        rows.into_iter()
+            .filter_map(|(_, key)| Some((key, *self.rows.get(&key)?)))
+            .collect()
     }
 
-    fn push_heading(&self, out: &mut Vec<u8>, order: &Order, named: bool, top: usize, style: &Style) {
+    fn push_heading(
+        &self,
+        out: &mut Vec<u8>,
+        order: &Order,
+        named: bool,
+        top: usize,
+        style: &Style,
+    ) {
         out.extend_from_slice(b"Top ");
         if top > 0 {
             push_u64(out, top as u64);
@@ -106,7 +133,14 @@ impl ElementStatistic {
         let old = style.compat == Compat::Tutorial;
         out.extend_from_slice(self.element.heading.as_bytes());
         out.extend_from_slice(b" ordered by ");
-        out.extend_from_slice(if old && !named { UNNAMED_ORDER } else { order.name }.as_bytes());
+        out.extend_from_slice(
+            if old && !named {
+                UNNAMED_ORDER
+            } else {
+                order.name
+            }
+            .as_bytes(),
+        );
         out.extend_from_slice(b":\nDate first seen         ");
         let start = out.len();
         out.extend_from_slice(b"Duration");
@@ -115,7 +149,9 @@ impl ElementStatistic {
         let start = out.len();
         out.extend_from_slice(self.element.heading.as_bytes());
         align_right(out, start, self.value_width(style));
-        out.extend_from_slice(b"    Flows(%)     Packets(%)       Bytes(%)         pps      bps   bpp\n");
+        out.extend_from_slice(
+            b"    Flows(%)     Packets(%)       Bytes(%)         pps      bps   bpp\n",
+        );
     }
 
     #[allow(clippy::too_many_arguments)] // as above
@@ -149,18 +185,29 @@ impl ElementStatistic {
         let start = out.len();
         self.element.push_value(out, key.value, style.full_ipv6);
         align_right(out, start, self.value_width(style));
-        for (part, whole) in [(counters.flows, total.flows), (packets, total.packets()), (bytes, total.bytes())] {
+        for (part, whole) in [
+            (counters.flows, total.flows),
+            (packets, total.packets()),
+            (bytes, total.bytes()),
+        ] {
             out.push(b' ');
             push_scaled_right(out, part, style.plain_numbers, 8);
-            let percent = if whole == 0 { 0.0 } else { part.wrapping_mul(100) as f64 / whole as f64 };
+            let percent = if whole == 0 {
+                0.0
+            } else {
+                part.wrapping_mul(100) as f64 / whole as f64
+            };
             out.extend_from_slice(format!("({percent:4.1})").as_bytes());
         }
-        for rate in [per_second(packets, duration), bits_per_second(bytes, duration)] {
+        for rate in [
+            per_second(packets, duration),
+            bits_per_second(bytes, duration),
+        ] {
             out.push(b' ');
             push_scaled_right(out, rate, style.plain_numbers, 8);
         }
         out.push(b' ');
-        push_uint(out, bytes_per_packet(bytes, packets), 5);
+        push_bytes_per_packet(out, bytes, packets, 5);
         out.push(b'\n');
     }
 
@@ -176,7 +223,11 @@ impl ElementStatistic {
 /// Leaves the rows to show, sorted by order value (descending unless the cut says ascending), equal ones by `tie`.
 pub fn sort_top<K>(rows: &mut Vec<(u64, K)>, cut: Cut, tie: impl Fn(&K, &K) -> std::cmp::Ordering) {
     let compare = |a: &(u64, K), b: &(u64, K)| {
-        let by_value = if cut.ascending { a.0.cmp(&b.0) } else { b.0.cmp(&a.0) };
+        let by_value = if cut.ascending {
+            a.0.cmp(&b.0)
+        } else {
+            b.0.cmp(&a.0)
+        };
         by_value.then_with(|| tie(&a.1, &b.1))
     };
     if cut.top > 0 && cut.top < rows.len() {

@@ -66,7 +66,9 @@ impl Order {
             Key::Bytes => self.side.bytes(counters),
             Key::PacketsPerSecond => rate(self.side.packets(counters).wrapping_mul(1000)),
             Key::BitsPerSecond => rate(self.side.bytes(counters).wrapping_mul(8000)),
-            Key::BytesPerPacket => bytes_per_packet(self.side.bytes(counters), self.side.packets(counters)),
+            Key::BytesPerPacket => {
+                bytes_per_packet(self.side.bytes(counters), self.side.packets(counters))
+            }
         }
     }
 }
@@ -111,7 +113,12 @@ mod tests {
 
     #[test]
     fn values() {
-        let value = |name: &str| ORDERS.iter().find(|order| order.name == name).map(|order| order.value(&FLOW));
+        let value = |name: &str| {
+            ORDERS
+                .iter()
+                .find(|order| order.name == name)
+                .map(|order| order.value(&FLOW))
+        };
         for (name, expected) in [
             ("flows", 3),
             ("packets", 15),
@@ -134,7 +141,17 @@ mod tests {
 
     #[test]
     fn no_duration_no_rate() {
-        let instant = Counters { last_ms: FLOW.first_ms, ..FLOW };
-        assert_eq!(ORDERS.iter().filter(|order| order.name.ends_with("ps")).map(|order| order.value(&instant)).sum::<u64>(), 0);
+        let instant = Counters {
+            last_ms: FLOW.first_ms,
+            ..FLOW
+        };
+        assert_eq!(
+            ORDERS
+                .iter()
+                .filter(|order| order.name.ends_with("ps"))
+                .map(|order| order.value(&instant))
+                .sum::<u64>(),
+            0
+        );
     }
 }

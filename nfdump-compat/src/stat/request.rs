@@ -56,14 +56,28 @@ impl Request {
     pub fn parse(text: &str) -> Result<Self, RequestError> {
         let mut parts = text.split('/');
         let subject_text = parts.next().unwrap_or_default();
-        let (name, by_protocol) = subject_text.split_once(':').map_or((subject_text, false), |(name, _)| (name, true));
+        let (name, by_protocol) = subject_text
+            .split_once(':')
+            .map_or((subject_text, false), |(name, _)| (name, true));
         let subject = subject(name, text)?;
-        let protocol_itself = matches!(subject, Subject::Element(element) if element.name == "proto");
-        let mut request = Self { subject, by_protocol: by_protocol || protocol_itself, orders: Vec::new(), ascending: false };
+        let protocol_itself =
+            matches!(subject, Subject::Element(element) if element.name == "proto");
+        let mut request = Self {
+            subject,
+            by_protocol: by_protocol || protocol_itself,
+            orders: Vec::new(),
+            ascending: false,
+        };
         for part in parts {
-            let unknown = || RequestError::UnknownOrder { order: part.to_owned(), text: text.to_owned() };
+            let unknown = || RequestError::UnknownOrder {
+                order: part.to_owned(),
+                text: text.to_owned(),
+            };
             let (name, direction) = part.split_once(':').unwrap_or((part, "d"));
-            let order = ORDERS.iter().position(|order| order.name.eq_ignore_ascii_case(name)).ok_or_else(unknown)?;
+            let order = ORDERS
+                .iter()
+                .position(|order| order.name.eq_ignore_ascii_case(name))
+                .ok_or_else(unknown)?;
             request.ascending = match direction {
                 "a" => true,
                 "d" => false,
@@ -81,15 +95,20 @@ fn subject(name: &str, text: &str) -> Result<Subject, RequestError> {
     if name.eq_ignore_ascii_case("record") {
         return Ok(Subject::Record);
     }
-    if let Some(element) = ELEMENTS.iter().find(|element| element.name.eq_ignore_ascii_case(name)) {
+    if let Some(element) = ELEMENTS
+        .iter()
+        .find(|element| element.name.eq_ignore_ascii_case(name))
+    {
         return Ok(Subject::Element(element));
     }
     let (element, text) = (name.to_owned(), text.to_owned());
-    Err(if NOT_YET.iter().any(|known| known.eq_ignore_ascii_case(name)) {
-        RequestError::NotYet { element, text }
-    } else {
-        RequestError::UnknownElement { element, text }
-    })
+    Err(
+        if NOT_YET.iter().any(|known| known.eq_ignore_ascii_case(name)) {
+            RequestError::NotYet { element, text }
+        } else {
+            RequestError::UnknownElement { element, text }
+        },
+    )
 }
 
 #[cfg(test)]
@@ -97,7 +116,11 @@ mod tests {
     use super::*;
 
     fn names(request: &Request) -> Vec<&'static str> {
-        request.orders.iter().map(|index| ORDERS[*index].name).collect()
+        request
+            .orders
+            .iter()
+            .map(|index| ORDERS[*index].name)
+            .collect()
     }
 
     #[test]
@@ -110,8 +133,16 @@ mod tests {
 
     #[test]
     fn the_last_direction_counts() {
-        assert!(Request::parse("record/flows/bytes:a").expect("valid").ascending);
-        assert!(!Request::parse("record/flows:a/bytes").expect("valid").ascending);
+        assert!(
+            Request::parse("record/flows/bytes:a")
+                .expect("valid")
+                .ascending
+        );
+        assert!(
+            !Request::parse("record/flows:a/bytes")
+                .expect("valid")
+                .ascending
+        );
         assert!(!Request::parse("RECORD/Flows:d").expect("valid").ascending);
     }
 
@@ -129,10 +160,21 @@ mod tests {
             ("", "unknown statistic '' in '-s '"),
             ("srcip/foo", "unknown order 'foo' in '-s srcip/foo'"),
             ("srcip/", "unknown order '' in '-s srcip/'"),
-            ("srcip/bytes:x", "unknown order 'bytes:x' in '-s srcip/bytes:x'"),
-            ("nbar/bytes", "statistic 'nbar' is not supported yet (in '-s nbar/bytes')"),
+            (
+                "srcip/bytes:x",
+                "unknown order 'bytes:x' in '-s srcip/bytes:x'",
+            ),
+            (
+                "nbar/bytes",
+                "statistic 'nbar' is not supported yet (in '-s nbar/bytes')",
+            ),
         ] {
-            assert_eq!(Request::parse(text).map(|_| ()).map_err(|error| error.to_string()), Err(message.to_owned()));
+            assert_eq!(
+                Request::parse(text)
+                    .map(|_| ())
+                    .map_err(|error| error.to_string()),
+                Err(message.to_owned())
+            );
         }
     }
 }
