@@ -18,6 +18,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use nfdump_compat::{file::FileReader, record::V3_RECORD};
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
@@ -471,6 +472,25 @@ impl Collector {
         &mut self.service
     }
 
+    /// Waits until its files, growing ones included, have so many flow records.
+    pub fn wait_stored(&self, flows: usize) {
+        let mut stored = 0;
+        wait_until(
+            &format!("{flows} flows are stored in {}", self.dir.path().display()),
+            PATIENCE,
+            || {
+                stored = stored_flows(self.dir.path());
+                stored >= flows
+            },
+        );
+        assert_eq!(
+            stored,
+            flows,
+            "flows stored in {}",
+            self.dir.path().display()
+        );
+    }
+
     /// Waits until it has read everything that was sent to its UDP port, then ends it with SIGTERM.
     ///
     /// Over loopback a datagram is in the receiver's queue (or dropped) before the sender's call returns.
@@ -481,6 +501,36 @@ impl Collector {
             dir: self.dir,
         }
     }
+}
+
+/// The flow records in all nfcapd files of a folder, finished or growing; what cannot be read yet does not count.
+pub fn stored_flows(dir: &Path) -> usize {
+    let entries =
+        fs::read_dir(dir).unwrap_or_else(|error| panic!("cannot list {}: {error}", dir.display()));
+    let is_nfcapd = |path: &PathBuf| {
+        path.file_name()
+            .is_some_and(|name| name.to_string_lossy().starts_with("nfcapd"))
+    };
+    entries
+        .filter_map(Result::ok)
+        .map(|entry| entry.path())
+        .filter(is_nfcapd)
+        .map(|path| flows_in(&path))
+        .sum()
+}
+
+fn flows_in(path: &Path) -> usize {
+    let Ok(mut reader) = FileReader::open(path) else {
+        return 0;
+    };
+    let mut flows = 0;
+    while let Ok(Some(block)) = reader.next_block() {
+        flows += block
+            .records()
+            .filter(|record| record.record_type == V3_RECORD)
+            .count();
+    }
+    flows
 }
 
 /// The finished slot files of a folder, oldest first.

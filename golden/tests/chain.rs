@@ -9,7 +9,7 @@ use std::{
 };
 
 use golden::{
-    harness::{Collected, Collector, local_corpus, program, run, skip, temp_dir},
+    harness::{Collected, Collector, local_corpus, program, run, skip, stored_flows, temp_dir},
     replica,
     tutorial::{self, Difference, Line},
 };
@@ -87,7 +87,14 @@ fn store(capture: &Path, t2x_options: &[&str]) -> Collected {
         .args(["--nf-port", &port])
         .args(t2x_options);
     run(&mut t2x).success();
-    collector.stop()
+    let stored = collector.stop();
+    assert_eq!(
+        stored_flows(stored.dir.path()),
+        72,
+        "{}",
+        stored.finished.stderr
+    );
+    stored
 }
 
 fn report(stored: &Collected, options: &[&str]) -> String {
