@@ -1,5 +1,5 @@
-//! Sets written into a message: lengths are patched when a set ends, and sets are padded to 4 octets
-//! (RFC 3954 section 5.3, RFC 7011 section 3.3.1).
+//! Sets written into a message: lengths are patched when a set ends, and sets are padded so that the message has
+//! a multiple of 4 octets (RFC 3954 section 5.3, RFC 7011 section 3.3.1).
 
 /// Octets of a set header.
 pub(crate) const SET_HEADER: usize = 4;
@@ -17,10 +17,13 @@ pub(crate) fn begin_set(message: &mut Vec<u8>, id: u16) -> usize {
     begin
 }
 
-/// Pads the set that began at `begin` and writes its length. Headers and sets have multiples of 4 octets, so the
-/// message is aligned when the set is.
-pub(crate) fn end_set(message: &mut Vec<u8>, begin: usize) {
-    message.resize(padded(message.len()), 0);
+/// Pads the set that began at `begin` and writes its length. Padding must be shorter than the shortest record, of
+/// `least_record` octets, or it would be read as one: a set of tiny records is not padded.
+pub(crate) fn end_set(message: &mut Vec<u8>, begin: usize, least_record: usize) {
+    let aligned = padded(message.len());
+    if aligned.saturating_sub(message.len()) < least_record {
+        message.resize(aligned, 0);
+    }
     let length = message.len().saturating_sub(begin);
     patch(
         message,
@@ -50,7 +53,18 @@ mod tests {
         let mut message = vec![0xff; 8];
         let begin = begin_set(&mut message, 256);
         message.extend([1, 2, 3]);
-        end_set(&mut message, begin);
+        end_set(&mut message, begin, 3);
         assert_eq!(message[8..], [1, 0, 0, 8, 1, 2, 3, 0]);
+    }
+
+    #[test]
+    fn padding_is_no_record() {
+        let mut message = Vec::new();
+        for least_record in [1, 2] {
+            let begin = begin_set(&mut message, 256);
+            message.extend([1, 2, 3]);
+            end_set(&mut message, begin, least_record);
+        }
+        assert_eq!(message, [1, 0, 0, 7, 1, 2, 3, 1, 0, 0, 7, 1, 2, 3]);
     }
 }

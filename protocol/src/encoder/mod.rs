@@ -348,19 +348,30 @@ impl Encoder {
     }
 
     fn append(&mut self, template: usize) {
-        let Some(plan) = self.plans.get_mut(template) else {
-            return;
-        };
         if self.open_set.is_none_or(|open| open.template != template) {
-            if let Some(open) = self.open_set {
-                end_set(&mut self.message, open.begin);
-            }
+            self.end_open_set();
+            let Some(plan) = self.plans.get(template) else {
+                return;
+            };
             let begin = begin_set(&mut self.message, plan.template.id());
             self.open_set = Some(OpenSet { template, begin });
         }
         self.message.extend_from_slice(&self.record);
         self.data_records += 1;
-        plan.records += 1;
+        if let Some(plan) = self.plans.get_mut(template) {
+            plan.records += 1;
+        }
+    }
+
+    fn end_open_set(&mut self) {
+        let Some(OpenSet { template, begin }) = self.open_set.take() else {
+            return;
+        };
+        let least_record = self
+            .plans
+            .get(template)
+            .map_or(0, |plan| plan.template.min_length());
+        end_set(&mut self.message, begin, least_record);
     }
 
     /// Begins a message, with templates in front where they are due.
@@ -404,9 +415,7 @@ impl Encoder {
 
     /// Ends the message in the making and gives it out, unless there is nothing in it.
     fn close(&mut self, now_ms: i64, out: &mut impl FnMut(&[u8])) {
-        if let Some(open) = self.open_set.take() {
-            end_set(&mut self.message, open.begin);
-        }
+        self.end_open_set();
         if self.data_records > 0 || self.template_records > 0 {
             self.write_header(now_ms.max(self.latest_ms));
             out(&self.message);

@@ -5,6 +5,9 @@ use crate::template::{FieldSpecifier, Template, TemplateKind};
 use crate::writer::{SET_HEADER, begin_set, end_set, padded, put_u16};
 use crate::{ipfix, v9};
 
+/// No template record is shorter.
+const LEAST_TEMPLATE: usize = 8;
+
 /// As many template records as fit one message, in whole sets.
 #[derive(Debug, Default)]
 pub(super) struct TemplateBlock {
@@ -37,7 +40,7 @@ pub(super) fn blocks(
             }
             if padded(block.octets.len() + length) > room {
                 if let Some(begin) = set.take() {
-                    end_set(&mut block.octets, begin);
+                    end_set(&mut block.octets, begin, LEAST_TEMPLATE);
                 }
                 blocks.push(std::mem::take(&mut block));
             }
@@ -46,7 +49,7 @@ pub(super) fn blocks(
             block.records += 1;
         }
         if let Some(begin) = set {
-            end_set(&mut block.octets, begin);
+            end_set(&mut block.octets, begin, LEAST_TEMPLATE);
         }
     }
     if block.records > 0 {

@@ -52,6 +52,10 @@ fn encoder(config: EncoderConfig, templates: &[TemplateSpec]) -> Encoder {
     Encoder::new(config, templates.to_vec()).unwrap()
 }
 
+fn keep(out: &mut Vec<Vec<u8>>) -> impl FnMut(&[u8]) {
+    |message| out.push(message.to_vec())
+}
+
 fn put(
     encoder: &mut Encoder,
     template: usize,
@@ -66,14 +70,12 @@ fn put(
         record.u32(7);
     };
     encoder
-        .record(template, first_ms, last_ms, now_ms, fill, &mut |message| {
-            out.push(message.to_vec())
-        })
+        .record(template, first_ms, last_ms, now_ms, fill, &mut keep(out))
         .unwrap();
 }
 
 fn flush(encoder: &mut Encoder, now_ms: i64, out: &mut Vec<Vec<u8>>) {
-    encoder.flush(now_ms, &mut |message| out.push(message.to_vec()));
+    encoder.flush(now_ms, &mut keep(out));
 }
 
 fn decode(messages: &[Vec<u8>]) -> Seen {
@@ -104,9 +106,7 @@ fn a_v9_message_octet_by_octet() {
     };
     let mut out = Vec::new();
     encoder
-        .record(0, FIRST_MS, last_ms, last_ms, fill, &mut |message| {
-            out.push(message.to_vec())
-        })
+        .record(0, FIRST_MS, last_ms, last_ms, fill, &mut keep(&mut out))
         .unwrap();
     flush(&mut encoder, last_ms, &mut out);
     // The header's time is 1700000002, the first whole second not before the last packet (1700000001.500); the
@@ -143,9 +143,7 @@ fn an_ipfix_message_octet_by_octet() {
             record.u32(0xdead_beef);
         };
         encoder
-            .record(0, FIRST_MS, FIRST_MS, FIRST_MS, fill, &mut |message| {
-                out.push(message.to_vec())
-            })
+            .record(0, FIRST_MS, FIRST_MS, FIRST_MS, fill, &mut keep(&mut out))
             .unwrap();
     }
     let first = hex("000a 003c 6553f101 00000000 0000029a
@@ -207,7 +205,7 @@ fn options_templates_octet_by_octet() {
     ] {
         let mut out = Vec::new();
         let mut encoder = encoder(config(version), &templates);
-        encoder.templates(FIRST_MS, &mut |message| out.push(message.to_vec()));
+        encoder.templates(FIRST_MS, &mut keep(&mut out));
         let header = header_length(version);
         assert_eq!(out.len(), 1);
         assert_eq!(out[0][header..], hex(sets), "{version:?}");
@@ -360,7 +358,7 @@ fn sequence_numbers_count_messages_or_records() {
         let sequence = |message: &Vec<u8>| unsigned(&message[offset..offset + 4]).unwrap();
         assert_eq!(out.iter().map(sequence).collect::<Vec<_>>(), expected);
         // A message of templates only is a message, but holds no record.
-        encoder.templates(FIRST_MS, &mut |message| out.push(message.to_vec()));
+        encoder.templates(FIRST_MS, &mut keep(&mut out));
         put(&mut encoder, 0, FIRST_MS, FIRST_MS, FIRST_MS, &mut out);
         flush(&mut encoder, FIRST_MS, &mut out);
         assert_eq!(

@@ -150,6 +150,18 @@ impl Domain {
         totals.fields = totals.fields.saturating_sub(fields);
     }
 
+    /// What it has of the totals: cost of waiting data, fields of templates.
+    #[cfg(test)]
+    pub(super) fn holds(&self) -> (usize, usize) {
+        (
+            self.pending.cost(),
+            self.templates
+                .values()
+                .map(|template| template.fields().len())
+                .sum(),
+        )
+    }
+
     /// Judges sequence number and clock before the message is decoded.
     fn begin<E: Events>(&mut self, context: &mut Context<'_, E>) -> Step {
         let message = context.message;

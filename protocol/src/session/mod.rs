@@ -8,6 +8,8 @@ mod domain;
 mod events;
 mod pending;
 mod sequence;
+#[cfg(test)]
+mod tests;
 
 use std::net::SocketAddr;
 

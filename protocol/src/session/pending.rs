@@ -51,6 +51,11 @@ impl Pending {
         self.sets.is_empty()
     }
 
+    #[cfg(test)]
+    pub(super) fn cost(&self) -> usize {
+        self.cost
+    }
+
     /// Keeps a set. The oldest of the domain make room for it; where the bound on all domains together is
     /// reached, the set itself is given up. `total` is what all domains hold.
     pub(super) fn keep(
