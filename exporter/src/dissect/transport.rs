@@ -64,7 +64,7 @@ pub(super) fn transport(
         },
         _ => 8,
     };
-    if data.len() < header as usize && data.len() < rest.wire as usize {
+    if data.len() < header as usize {
         counters.short_transport_headers += 1;
         packet.status |= status::L4_SNAPPED;
     }

@@ -117,8 +117,8 @@ pub struct TextFeatures {
     pub mac_pairs: Vec<MacPair>,
     /// Octets of Ethernet padding.
     pub pad_octets: u64,
-    /// Longest time between two packets in nanoseconds.
-    pub max_iat_ns: i64,
+    /// Longest time between two packets in seconds.
+    pub max_iat: f32,
     /// Running mean of the times between packets in seconds; the first packet counts as 0.
     pub avg_iat: f32,
     /// T2's tcpAnomaly bits.

@@ -4,14 +4,14 @@ use std::collections::VecDeque;
 
 use hashbrown::HashMap;
 
-use crate::dissect::{Fragment, Packet};
+use crate::dissect::{Family, Fragment, Packet};
 
 /// The most datagrams whose later fragments are awaited.
 const MAX_WAITING: usize = 8192;
 
 /// What the fragments of a datagram have in common (RFC 791, section 3.2; RFC 8200, section 4.5).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-struct Datagram {
+pub(super) struct Datagram {
     src: [u8; 16],
     dst: [u8; 16],
     id: u32,
@@ -29,22 +29,31 @@ struct Head {
     serial: u64,
 }
 
+/// A datagram that waits for more fragments: as long as it does, [`Fragments::waits`] knows it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Waiting {
+    datagram: Datagram,
+    serial: u64,
+}
+
 /// What became of a fragment.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Found {
-    /// The first one: remembered. `replaced`: another datagram with the same key never ended.
-    Head { replaced: bool },
-    /// A later one: it has its ports now.
-    Known,
-    /// A later one without a first one.
-    Unknown,
+    /// The first one seen of its datagram.
+    Begins {
+        waiting: Waiting,
+        /// It is no first fragment: its ports are not known.
+        headless: bool,
+    },
+    /// A later one: it has its ports now, where the first one seen had them.
+    Continues,
 }
 
-/// First fragments waiting for the rest.
+/// Datagrams waiting for the rest.
 #[derive(Debug, Default)]
 pub(super) struct Fragments {
     heads: HashMap<Datagram, Head, foldhash::fast::RandomState>,
-    order: VecDeque<(u64, Datagram)>,
+    order: VecDeque<Waiting>,
     serial: u64,
     forgotten: u64,
 }
@@ -55,6 +64,13 @@ impl Fragments {
         self.forgotten
     }
 
+    /// Whether the datagram still waits.
+    pub(super) fn waits(&self, waiting: &Waiting) -> bool {
+        self.heads
+            .get(&waiting.datagram)
+            .is_some_and(|head| head.serial == waiting.serial)
+    }
+
     /// Gives a later fragment the ports of its first one.
     pub(super) fn resolve(&mut self, packet: &mut Packet) -> Found {
         let datagram = Datagram {
@@ -63,47 +79,45 @@ impl Fragments {
             id: packet.ip_id,
             vlan: packet.vlans.innermost().map(|tci| tci & 0x0fff),
             protocol: packet.protocol,
-            version_6: packet.family == crate::dissect::Family::V6,
+            version_6: packet.family == Family::V6,
         };
-        if packet.fragment == Fragment::First {
-            return Found::Head {
-                replaced: self.remember(datagram, packet),
-            };
+        let head = match packet.fragment {
+            Fragment::First | Fragment::Whole => None,
+            Fragment::Middle => self.heads.get(&datagram).copied(),
+            Fragment::Last => self.heads.remove(&datagram),
+        };
+        if let Some(head) = head {
+            packet.src_port = head.src_port;
+            packet.dst_port = head.dst_port;
+            return Found::Continues;
         }
-        let head = if packet.fragment == Fragment::Last {
-            self.heads.remove(&datagram)
-        } else {
-            self.heads.get(&datagram).copied()
-        };
-        match head {
-            Some(head) => {
-                packet.src_port = head.src_port;
-                packet.dst_port = head.dst_port;
-                Found::Known
-            }
-            None => Found::Unknown,
+        Found::Begins {
+            waiting: self.remember(datagram, packet),
+            headless: packet.fragment != Fragment::First,
         }
     }
 
-    fn remember(&mut self, datagram: Datagram, packet: &Packet) -> bool {
+    fn remember(&mut self, datagram: Datagram, packet: &Packet) -> Waiting {
         if self.order.len() >= MAX_WAITING
-            && let Some((serial, oldest)) = self.order.pop_front()
-            && self
-                .heads
-                .get(&oldest)
-                .is_some_and(|head| head.serial == serial)
+            && let Some(oldest) = self.order.pop_front()
+            && self.waits(&oldest)
         {
-            self.heads.remove(&oldest);
+            self.heads.remove(&oldest.datagram);
             self.forgotten += 1;
         }
         self.serial += 1;
-        self.order.push_back((self.serial, datagram));
+        let waiting = Waiting {
+            datagram,
+            serial: self.serial,
+        };
+        self.order.push_back(waiting);
         let head = Head {
             src_port: packet.src_port,
             dst_port: packet.dst_port,
             serial: self.serial,
         };
-        self.heads.insert(datagram, head).is_some()
+        self.heads.insert(datagram, head);
+        waiting
     }
 }
 
@@ -121,18 +135,27 @@ mod tests {
         }
     }
 
+    fn begins(found: Found) -> (Waiting, bool) {
+        match found {
+            Found::Begins { waiting, headless } => (waiting, headless),
+            Found::Continues => panic!("continues"),
+        }
+    }
+
     #[test]
     fn later_fragments_get_the_ports_until_the_last() {
         let mut fragments = Fragments::default();
         let mut later = fragment(1, Fragment::Middle);
-        assert_eq!(fragments.resolve(&mut later), Found::Unknown);
-        let first = fragments.resolve(&mut fragment(1, Fragment::First));
-        assert_eq!(first, Found::Head { replaced: false });
-        assert_eq!(fragments.resolve(&mut later), Found::Known);
+        let (early, headless) = begins(fragments.resolve(&mut later));
+        assert!(headless && fragments.waits(&early));
+        let (first, headless) = begins(fragments.resolve(&mut fragment(1, Fragment::First)));
+        assert!(!headless && fragments.waits(&first) && !fragments.waits(&early));
+        assert_eq!(fragments.resolve(&mut later), Found::Continues);
         assert_eq!(later.src_port, 7);
         let mut last = fragment(1, Fragment::Last);
-        assert_eq!(fragments.resolve(&mut last), Found::Known);
-        assert_eq!(fragments.resolve(&mut last), Found::Unknown);
+        assert_eq!(fragments.resolve(&mut last), Found::Continues);
+        assert!(!fragments.waits(&first));
+        assert!(begins(fragments.resolve(&mut last)).1);
     }
 
     #[test]

@@ -21,6 +21,7 @@ pub use flow::{
     EndReason, Endpoints, Flow, FlowSink, MAX_MAC_PAIRS, MacPair, Octets, TextFeatures,
 };
 
+use std::cmp::Reverse;
 use std::time::Duration;
 
 use crate::dissect::{Family, Fragment, Packet, protocol};
@@ -49,7 +50,7 @@ pub struct Meter {
     /// Pairs begun so far.
     index: u64,
     /// Pairs to release at this packet: time-out (longest first), last use, place.
-    due: Vec<(std::cmp::Reverse<i64>, u64, u32)>,
+    due: Vec<(Reverse<i64>, u64, u32)>,
     /// The least recently used pairs, the least recent one last, with their last use when that was found out.
     victims: Vec<(u64, u32)>,
 }
@@ -107,17 +108,15 @@ impl Meter {
         if self.serial > 0 && packet.ts_ns < self.now_ns {
             self.stats.backward_packets += 1;
         }
-        self.now_ns = packet.ts_ns;
+        let before_ns = std::mem::replace(&mut self.now_ns, packet.ts_ns);
         self.serial += 1;
         if !self.wheel.is_idle(packet.ts_ns) {
-            self.expire(packet.ts_ns, sink);
+            self.expire(before_ns, packet.ts_ns, sink);
         }
         if packet.fragment == Fragment::Whole {
             self.count(packet, sink);
         } else {
-            let mut packet = *packet;
-            self.fragment(&mut packet);
-            self.count(&packet, sink);
+            self.fragment(*packet, sink);
         }
     }
 
@@ -134,19 +133,24 @@ impl Meter {
         }
     }
 
-    /// Gives a fragment its ports.
-    fn fragment(&mut self, packet: &mut Packet) {
-        match self.fragments.resolve(packet) {
-            Found::Known | Found::Head { .. } => {}
-            Found::Unknown => {
-                packet.status |= status::FRAGMENT_HEAD_MISSING;
-                self.stats.fragments_without_head += 1;
-            }
-        }
+    /// Gives a fragment its ports and counts it.
+    fn fragment(&mut self, mut packet: Packet, sink: &mut impl FlowSink) {
+        let found = self.fragments.resolve(&mut packet);
         self.stats.fragments_forgotten = self.fragments.forgotten();
+        if let Found::Begins { headless: true, .. } = found {
+            packet.status |= status::FRAGMENT_HEAD_MISSING;
+            self.stats.fragments_without_head += 1;
+        }
+        let place = self.count(&packet, sink);
+        if let (Found::Begins { waiting, .. }, Some((id, direction))) = (found, place)
+            && let Some(text) = self.table.text_of(id, direction)
+        {
+            text.datagram(waiting, &self.fragments);
+        }
     }
 
-    fn count(&mut self, packet: &Packet, sink: &mut impl FlowSink) {
+    /// Counts a packet. Returns the place of its flow.
+    fn count(&mut self, packet: &Packet, sink: &mut impl FlowSink) -> Option<(u32, usize)> {
         let (key, direction) = Key::new(packet);
         let hash = self.table.hash(&key);
         let known = self.table.find(hash, &key);
@@ -162,10 +166,10 @@ impl Meter {
         } else {
             known
         };
-        if let Some(id) = id {
-            let inverted = self.update(id, direction, packet);
-            self.count_packet(packet, inverted);
-        }
+        let id = id?;
+        let inverted = self.update(id, direction, packet);
+        self.stats.count_packet(packet, inverted);
+        Some((id, direction))
     }
 
     /// Begins a flow: a new pair, or the other direction of one.
@@ -247,7 +251,10 @@ impl Meter {
         };
         let before_ns = hot.last_ns;
         hot.packets += 1;
-        hot.last_serial = self.serial;
+        if !matches!(packet.fragment, Fragment::Middle | Fragment::Last) || hot.packets == 1 {
+            // Later fragments are no use of a flow in Tranalyzer's order.
+            hot.last_serial = self.serial;
+        }
         hot.last_ns = hot.last_ns.max(packet.ts_ns);
         hot.l7_total += u64::from(packet.l7_octets);
         hot.ip_total += u64::from(packet.ip_octets);
@@ -275,15 +282,11 @@ impl Meter {
         if packet.tcp.present {
             hot.tcp_flags |= tcp_flags::marked(packet.tcp.flags);
             let [zero, one] = &mut pair.directions;
-            pair.connection.packet(
-                direction,
-                &packet.tcp,
-                packet.l7_octets,
-                [&mut zero.side, &mut one.side],
-            );
+            pair.connection
+                .packet(direction, &packet.tcp, [&mut zero.side, &mut one.side]);
         }
         let inverted = usize::from(pair.inverted) == direction;
-        let due_ns = due(pair, &self.timeouts_ns).0;
+        let due_ns = due(pair, &self.timeouts_ns);
         if due_ns < cold.filed_ns {
             cold.filed_ns = due_ns;
             pair.ticket = pair.ticket.wrapping_add(1);
@@ -296,8 +299,8 @@ impl Meter {
         inverted
     }
 
-    /// Releases the pairs whose time-outs are over at `now_ns`.
-    fn expire(&mut self, now_ns: i64, sink: &mut impl FlowSink) {
+    /// Releases the pairs whose time-outs are over at `now_ns`; the packet before came at `before_ns`.
+    fn expire(&mut self, before_ns: i64, now_ns: i64, sink: &mut impl FlowSink) {
         let mut batch = std::mem::take(&mut self.due);
         while let Some(entry) = self.wheel.pop(now_ns) {
             let at = entry.id as usize;
@@ -309,9 +312,10 @@ impl Meter {
             else {
                 continue;
             };
-            let (due_ns, timeout_ns, serial) = due(pair, &self.timeouts_ns);
+            let due_ns = due(pair, &self.timeouts_ns);
             if due_ns <= now_ns {
-                batch.push((std::cmp::Reverse(timeout_ns), serial, entry.id));
+                let (timeout, serial) = rank(pair, &self.timeouts_ns, before_ns);
+                batch.push((timeout, serial, entry.id));
                 continue;
             }
             if let Some(cold) = self.table.cold.get_mut(at) {
@@ -412,6 +416,9 @@ impl Meter {
             .text
             .get_mut(id as usize)
             .and_then(|text| text.get_mut(direction));
+        let unfinished = text
+            .as_ref()
+            .is_some_and(|text| text.waits(&self.fragments));
         let inverted = usize::from(pair.inverted) == direction;
         let is_tcp = pair.key.protocol() == protocol::TCP;
         let both = pair
@@ -419,6 +426,11 @@ impl Meter {
             .iter()
             .all(|direction| direction.packets > 0);
         let status = text.as_ref().map_or(0, |text| text.status)
+            | if unfinished {
+                status::FRAGMENTS_UNFINISHED
+            } else {
+                0
+            }
             | if inverted { status::INVERTED } else { 0 }
             | if is_tcp && pair.key.is_self() {
                 status::LAND
@@ -472,26 +484,45 @@ impl Meter {
             false => &mut stats.request_flows,
         } += 1;
     }
-
-    fn count_packet(&mut self, packet: &Packet, inverted: bool) {
-        self.stats.count_packet(packet, inverted);
-    }
 }
 
-/// When a pair is due, the time-out that decides it, and the last use of the direction that decides it.
-fn due(pair: &Pair, timeouts_ns: &[i64; 6]) -> (i64, i64, u64) {
-    let mut latest = (i64::MIN, 0, 0);
-    for direction in &pair.directions {
-        if direction.packets > 0 {
+/// The directions with packets: time-out, when it is over, last use.
+fn dues(pair: &Pair, timeouts_ns: &[i64; 6]) -> impl Iterator<Item = (i64, i64, u64)> {
+    pair.directions
+        .iter()
+        .filter(|direction| direction.packets > 0)
+        .map(|direction| {
             let timeout_ns = timeouts_ns
                 .get(direction.side.state as usize)
                 .copied()
                 .unwrap_or(0);
-            let due_ns = direction.last_ns.saturating_add(timeout_ns);
-            latest = latest.max((due_ns, timeout_ns, direction.last_serial));
-        }
-    }
-    latest
+            (
+                timeout_ns,
+                direction.last_ns.saturating_add(timeout_ns),
+                direction.last_serial,
+            )
+        })
+}
+
+/// When both directions of a pair are past their time-outs.
+fn due(pair: &Pair, timeouts_ns: &[i64; 6]) -> i64 {
+    dues(pair, timeouts_ns)
+        .map(|(_, due_ns, _)| due_ns)
+        .max()
+        .unwrap_or(i64::MIN)
+}
+
+/// The place of a pair among those released at one packet: by the direction that Tranalyzer comes across first.
+/// It looks at the longest time-out first and in it at the least recently used flow first, once at each; a
+/// direction that was due at the packet before has been looked at already.
+fn rank(pair: &Pair, timeouts_ns: &[i64; 6], before_ns: i64) -> (Reverse<i64>, u64) {
+    let rank = |(timeout_ns, _, serial)| (Reverse(timeout_ns), serial);
+    dues(pair, timeouts_ns)
+        .filter(|(_, due_ns, _)| *due_ns > before_ns)
+        .map(rank)
+        .min()
+        .or_else(|| dues(pair, timeouts_ns).map(rank).max())
+        .unwrap_or_default()
 }
 
 /// Whether the first packet of a pair looks like an answer (Tranalyzer's direction rule).

@@ -36,6 +36,8 @@ pub const L3_SNAPPED: u64 = 1 << 33;
 pub const L4_SNAPPED: u64 = 1 << 35;
 /// Fragments.
 pub const FRAGMENTS: u64 = 1 << 36;
+/// Another fragmented datagram began before one was complete.
+pub const FRAGMENTS_INTERLEAVED: u64 = 1 << 37;
 /// A later fragment came without its first fragment.
 pub const FRAGMENT_HEAD_MISSING: u64 = 1 << 38;
 /// The last fragment was not seen.

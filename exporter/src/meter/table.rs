@@ -209,6 +209,11 @@ impl Table {
         }
     }
 
+    /// The text features of a direction, if they are kept.
+    pub(super) fn text_of(&mut self, id: u32, direction: usize) -> Option<&mut TextState> {
+        self.text.get_mut(id as usize)?.get_mut(direction)
+    }
+
     /// The places of all pairs, in no order that means anything.
     pub(super) fn ids(&self) -> impl Iterator<Item = u32> + '_ {
         self.index.iter().copied()

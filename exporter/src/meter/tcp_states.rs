@@ -70,6 +70,10 @@ pub(super) struct Connection {
     torn_down: bool,
     fin: [bool; 2],
     fin_acked: [bool; 2],
+    /// Directions with packets.
+    seen: [bool; 2],
+    /// A direction began with a SYN when the other one had already answered it (captured out of order).
+    late_syn: bool,
 }
 
 /// What the machine writes of a direction.
@@ -81,53 +85,40 @@ pub(super) struct Side {
 
 impl Connection {
     /// Takes a packet of direction `from` (0 or 1) into account.
-    pub(super) fn packet(
-        &mut self,
-        from: usize,
-        tcp: &TcpFields,
-        l7_octets: u32,
-        sides: [&mut Side; 2],
-    ) {
+    pub(super) fn packet(&mut self, from: usize, tcp: &TcpFields, sides: [&mut Side; 2]) {
         let [zero, one] = sides;
         let (own, other) = if from == 0 { (zero, one) } else { (one, zero) };
-        if tcp.flags & RST != 0 {
-            self.reset(tcp, own, other);
-            return;
-        }
         match self.progress {
             Progress::Reset => own.flags |= anomaly::AFTER_RESET,
+            _ if tcp.flags & RST != 0 => self.reset(tcp, own, other),
             Progress::Closed => own.flags |= anomaly::AFTER_CLOSE,
-            Progress::Open => self.open(from, tcp, l7_octets, own, other),
+            Progress::Open => self.open(from, tcp, own, other),
             Progress::Begin | Progress::Syn(_) | Progress::SynAck(_) => {
-                self.opening(from, tcp, l7_octets, own, other);
+                self.opening(from, tcp, own, other);
             }
+        }
+        if let Some(seen) = self.seen.get_mut(from) {
+            *seen = true;
         }
     }
 
     fn reset(&mut self, tcp: &TcpFields, own: &mut Side, other: &mut Side) {
         own.flags |= anomaly::RESET_SENT;
+        own.state = State::Reset;
+        other.state = State::Reset;
         match self.progress {
             Progress::Begin => own.flags |= anomaly::EVIL,
             Progress::Open if tcp.flags & ACK == 0 => {
                 own.flags |= anomaly::FLAGS;
                 other.flags |= anomaly::FLAGS;
             }
-            Progress::Reset => own.flags |= anomaly::AFTER_RESET,
             _ => {}
         }
+        self.torn_down = false;
         self.progress = Progress::Reset;
-        own.state = State::Reset;
-        other.state = State::Reset;
     }
 
-    fn opening(
-        &mut self,
-        from: usize,
-        tcp: &TcpFields,
-        l7_octets: u32,
-        own: &mut Side,
-        other: &mut Side,
-    ) {
+    fn opening(&mut self, from: usize, tcp: &TcpFields, own: &mut Side, other: &mut Side) {
         let acknowledges = |awaited: &[u32; 2]| {
             awaited
                 .get(1 - from)
@@ -142,13 +133,15 @@ impl Connection {
             f if f == SYN | ACK => {
                 let answers =
                     self.progress == Progress::Syn(1 - from as u8) && acknowledges(&self.awaited);
-                if answers {
-                    self.progress = Progress::SynAck(1 - from as u8);
-                } else if self.progress == Progress::Begin {
-                    self.progress = Progress::Syn(from as u8);
-                }
                 self.await_ack(from, tcp.sequence.wrapping_add(1));
-                own.state = State::New;
+                if answers || self.progress == Progress::SynAck(1 - from as u8) {
+                    self.progress = Progress::SynAck(1 - from as u8);
+                    own.state = State::New;
+                } else {
+                    self.progress = Progress::Open;
+                    own.state = State::Established;
+                    other.state = State::Established;
+                }
             }
             ACK => {
                 self.established =
@@ -162,7 +155,7 @@ impl Connection {
                     own.flags |= anomaly::EVIL;
                 }
                 self.progress = Progress::Open;
-                self.open(from, tcp, l7_octets, own, other);
+                self.open(from, tcp, own, other);
             }
             0 => {
                 own.flags |= anomaly::EVIL;
@@ -174,15 +167,10 @@ impl Connection {
         }
     }
 
-    fn open(
-        &mut self,
-        from: usize,
-        tcp: &TcpFields,
-        l7_octets: u32,
-        own: &mut Side,
-        other: &mut Side,
-    ) {
-        if tcp.flags & SYN != 0 || tcp.flags & ACK == 0 {
+    fn open(&mut self, from: usize, tcp: &TcpFields, own: &mut Side, other: &mut Side) {
+        if tcp.flags & (SYN | ACK) == SYN && !self.seen.get(from).copied().unwrap_or(true) {
+            self.late_syn = true;
+        } else if tcp.flags & SYN != 0 || tcp.flags & ACK == 0 {
             own.flags |= anomaly::FLAGS;
             other.flags |= anomaly::FLAGS;
         }
@@ -198,10 +186,11 @@ impl Connection {
             if let Some(fin) = self.fin.get_mut(from) {
                 *fin = true;
             }
-            self.await_ack(from, tcp.sequence.wrapping_add(l7_octets).wrapping_add(1));
+            // As Tranalyzer does: only a FIN without data can be properly acknowledged.
+            self.await_ack(from, tcp.sequence.wrapping_add(1));
             own.state = State::Closing;
         }
-        if self.fin_acked == [true; 2] {
+        if self.fin_acked == [true; 2] && !self.late_syn {
             self.torn_down = true;
             self.progress = Progress::Closed;
             own.state = State::Closed;

@@ -1,6 +1,7 @@
 //! The features that only text sinks print, kept in an array of their own.
 
 use super::flow::{MAX_MAC_PAIRS, MacPair, TextFeatures};
+use super::fragments::{Fragments, Waiting};
 use super::status;
 use crate::dissect::{Family, Fragment, Packet, Vlans};
 
@@ -10,11 +11,13 @@ pub(super) struct TextState {
     vlans: Vlans,
     macs: Vec<MacPair>,
     pad_octets: u64,
-    max_iat_ns: i64,
+    max_iat: f32,
     avg_iat: f32,
     pub tcp_anomaly: u16,
     pub status: u64,
     last_ip_id: u32,
+    /// The last fragmented datagram that began in this flow.
+    waiting: Option<Waiting>,
 }
 
 impl TextState {
@@ -25,12 +28,16 @@ impl TextState {
         if packets == 1 {
             self.vlans = packet.vlans;
         } else {
-            self.inter_arrival(packet.ts_ns.saturating_sub(last_ns).max(0), packets);
+            if packet.ts_ns < last_ns {
+                self.status |= status::TIME_JUMP;
+            }
+            self.inter_arrival(last_ns, packet.ts_ns, packets);
         }
-        // Of fragments only; the second packet has nothing to be compared with yet in Tranalyzer either.
+        // From the third packet on, as in Tranalyzer.
         if packets > 2
             && packet.family == Family::V4
             && packet.fragment == Fragment::Whole
+            && packet.ip_id != 0
             && packet.ip_id == self.last_ip_id
         {
             self.status |= status::SAME_IP_ID;
@@ -41,9 +48,21 @@ impl TextState {
         }
     }
 
-    fn inter_arrival(&mut self, iat_ns: i64, packets: u64) {
-        self.max_iat_ns = self.max_iat_ns.max(iat_ns);
-        let seconds = (iat_ns as f64 / 1e9) as f32;
+    /// In single precision like Tranalyzer, whole seconds and fraction apart. A clock that ran back counts as 0.
+    fn inter_arrival(&mut self, last_ns: i64, now_ns: i64, packets: u64) {
+        const SECOND: i64 = 1_000_000_000;
+        let seconds = if now_ns > last_ns {
+            let mut whole = now_ns.div_euclid(SECOND) - last_ns.div_euclid(SECOND);
+            let mut fraction = (now_ns.rem_euclid(SECOND) - last_ns.rem_euclid(SECOND)) as f32;
+            if fraction < 0.0 {
+                whole -= 1;
+                fraction += SECOND as f32;
+            }
+            whole as f32 + fraction / SECOND as f32
+        } else {
+            0.0
+        };
+        self.max_iat = self.max_iat.max(seconds);
         self.avg_iat += (seconds - self.avg_iat) / packets as f32;
     }
 
@@ -63,13 +82,27 @@ impl TextState {
         }
     }
 
+    /// A fragmented datagram begins.
+    pub(super) fn datagram(&mut self, waiting: Waiting, fragments: &Fragments) {
+        if self.waits(fragments) {
+            self.status |= status::FRAGMENTS_INTERLEAVED | status::FRAGMENTS_UNFINISHED;
+        }
+        self.waiting = Some(waiting);
+    }
+
+    /// Whether its last fragmented datagram is not complete.
+    pub(super) fn waits(&self, fragments: &Fragments) -> bool {
+        self.waiting
+            .is_some_and(|waiting| fragments.waits(&waiting))
+    }
+
     /// What is printed at the end.
     pub(super) fn features(&mut self) -> TextFeatures {
         TextFeatures {
             vlans: self.vlans,
             mac_pairs: std::mem::take(&mut self.macs),
             pad_octets: self.pad_octets,
-            max_iat_ns: self.max_iat_ns,
+            max_iat: self.max_iat,
             avg_iat: self.avg_iat,
             tcp_anomaly: self.tcp_anomaly,
         }

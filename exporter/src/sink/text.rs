@@ -136,7 +136,7 @@ static COLUMNS: [Column; 38] = [
         w.write_all(b"0")
     }),
     column("F", "maxIAT", "Longest inter-arrival time", |r, w| {
-        float(w, to_seconds(r.text.max_iat_ns))
+        float(w, r.text.max_iat)
     }),
     column("F", "avgIAT", "Average inter-arrival time", |r, w| {
         float(w, r.text.avg_iat)
@@ -297,7 +297,7 @@ fn mac(out: &mut dyn Write, mac: [u8; 6]) -> io::Result<()> {
     write!(out, "{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{f:02x}")
 }
 
-/// The different MACs of one end.
+/// The different MACs of one end, the first three of them as in Tranalyzer's basicFlow.
 fn distinct(
     out: &mut dyn Write,
     text: &TextFeatures,
@@ -305,7 +305,7 @@ fn distinct(
 ) -> io::Result<()> {
     let mut seen: Vec<[u8; 6]> = Vec::new();
     for pair in &text.mac_pairs {
-        if !seen.contains(&end(pair)) {
+        if seen.len() < 3 && !seen.contains(&end(pair)) {
             seen.push(end(pair));
         }
     }
