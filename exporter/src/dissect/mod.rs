@@ -104,7 +104,10 @@ impl Dissector {
     /// Whether frames of this link type can be read.
     #[must_use]
     pub fn knows(link: LinkType) -> bool {
-        link == LinkType::ETHERNET
+        matches!(
+            link,
+            LinkType::ETHERNET | LinkType::RAW | LinkType::IPV4 | LinkType::IPV6
+        )
     }
 
     /// Reads one frame into `packet`; `false` if it belongs to no flow (counted by cause).
@@ -122,11 +125,10 @@ impl Dissector {
             data: frame.captured,
             wire: frame_octets,
         };
-        if !Self::knows(frame.link) {
+        let Some(mut layer) = first_layer(frame, packet) else {
             self.counters.unknown_link += 1;
             return false;
-        }
-        let mut layer = Layer::Ethernet;
+        };
         for _ in 0..MAX_LAYERS {
             layer = match layer {
                 Layer::Ethernet => match link::ethernet(&mut rest, packet) {
@@ -151,6 +153,24 @@ impl Dissector {
         packet.status |= status::STOPPED;
         link::link_flow(rest, packet, 0);
         true
+    }
+}
+
+/// What a frame starts with; `None` if its link type is not known.
+fn first_layer(frame: &Frame<'_>, packet: &mut Packet) -> Option<Layer> {
+    if frame.link == LinkType::ETHERNET {
+        return Some(Layer::Ethernet);
+    }
+    packet.status |= status::NO_ETHERNET;
+    match frame.link {
+        LinkType::IPV4 => Some(Layer::Ipv4),
+        LinkType::IPV6 => Some(Layer::Ipv6),
+        // The first four bits are the version.
+        LinkType::RAW if frame.captured.first().is_some_and(|first| first >> 4 == 6) => {
+            Some(Layer::Ipv6)
+        }
+        LinkType::RAW => Some(Layer::Ipv4),
+        _ => None,
     }
 }
 

@@ -11,7 +11,7 @@ mod fragments;
 mod key;
 pub mod status;
 mod table;
-mod tcp_flags;
+pub mod tcp_flags;
 pub mod tcp_states;
 mod text;
 mod timeouts;
@@ -29,6 +29,7 @@ use fragments::{Found, Fragments};
 use key::Key;
 use table::{Cold, ColdDirection, Pair, Table};
 use tcp_states::State;
+use text::TextState;
 use timeouts::{Entry, Wheel};
 
 /// Makes flows of packets.
@@ -278,6 +279,9 @@ impl Meter {
             .and_then(|text| text.get_mut(direction))
         {
             text.packet(packet, hot.packets, before_ns);
+            if pair.connection.repeats_syn(direction, &packet.tcp) {
+                text.syn_retry();
+            }
         }
         if packet.tcp.present {
             hot.tcp_flags |= tcp_flags::marked(packet.tcp.flags);
@@ -379,6 +383,7 @@ impl Meter {
             return 0;
         };
         let b = usize::from(pair.inverted);
+        self.mark_scan(id, &pair);
         let first = self.flow(id, &pair, 1 - b, reason);
         let second = self.flow(id, &pair, b, reason);
         self.table.remove(id);
@@ -397,6 +402,17 @@ impl Meter {
             (None, None) => {}
         }
         count
+    }
+
+    fn mark_scan(&mut self, id: u32, pair: &Pair) {
+        if let Some([zero, one]) = self.table.text.get_mut(id as usize) {
+            let [zero_flags, one_flags] = pair.directions.map(|direction| direction.tcp_flags);
+            if pair.inverted == 1 {
+                TextState::mark_scan(zero, one, [zero_flags, one_flags]);
+            } else {
+                TextState::mark_scan(one, zero, [one_flags, zero_flags]);
+            }
+        }
     }
 
     /// One direction of a pair as the sinks see it; `None` if it had no packet.

@@ -51,9 +51,38 @@ pub(super) fn marked(flags: u8) -> u16 {
         .unwrap_or(u16::from(flags))
 }
 
+/// The bits of tcpAnomaly that are found so far (sequence and acknowledgment analysis has those between).
+pub mod anomaly {
+    /// A SYN was sent again before any answer.
+    pub const SYN_RETRY: u16 = 0x0001;
+    /// Few packets with flags that a scan has.
+    pub const SCAN: u16 = 0x1000;
+    /// The scan was answered.
+    pub const SCAN_ANSWERED: u16 = 0x2000;
+    /// The TCP header is longer than what is there.
+    pub const HEADER_CUT: u16 = 0x4000;
+}
+
+/// From this number of packets on, a flow is no scan.
+const SCAN_PACKETS: u64 = 4;
+
+/// Whether a flow of `packets` with these flags (marks included) looks like a scan.
+pub(super) fn is_scan(packets: u64, flags: u16) -> bool {
+    const OPENS_OR_CLOSES: u16 = (bit::SYN | bit::FIN) as u16;
+    const NULL_OR_XMAS: u16 = 0x8800;
+    (1..SCAN_PACKETS).contains(&packets) && flags & (OPENS_OR_CLOSES | NULL_OR_XMAS) != 0
+}
+
 #[cfg(test)]
 mod tests {
-    use super::marked;
+    use super::{is_scan, marked};
+
+    #[test]
+    fn scans_are_short_and_open_or_close() {
+        assert!(is_scan(1, 0x0002) && is_scan(3, 0x0111) && is_scan(1, 0x0800));
+        assert!(!is_scan(4, 0x0002) && !is_scan(1, 0x0414) && !is_scan(2, 0x0018));
+        assert!(!is_scan(0, 0x0800));
+    }
 
     #[test]
     fn combinations_have_their_marks() {

@@ -84,6 +84,13 @@ pub(super) struct Side {
 }
 
 impl Connection {
+    /// Whether a packet of direction `from` repeats the SYN before any answer to it.
+    pub(super) fn repeats_syn(&self, from: usize, tcp: &TcpFields) -> bool {
+        self.progress == Progress::Syn(from as u8)
+            && tcp.flags & (SYN | ACK | RST | FIN) == SYN
+            && self.awaited.get(from).copied() == Some(tcp.sequence.wrapping_add(1))
+    }
+
     /// Takes a packet of direction `from` (0 or 1) into account.
     pub(super) fn packet(&mut self, from: usize, tcp: &TcpFields, sides: [&mut Side; 2]) {
         let [zero, one] = sides;

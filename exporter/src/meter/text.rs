@@ -3,7 +3,8 @@
 use super::flow::{MAX_MAC_PAIRS, MacPair, TextFeatures};
 use super::fragments::{Fragments, Waiting};
 use super::status;
-use crate::dissect::{Family, Fragment, Packet, Vlans};
+use super::tcp_flags::{anomaly, is_scan};
+use crate::dissect::{Family, Fragment, Packet, Vlans, protocol};
 
 /// One direction.
 #[derive(Clone, Debug, Default)]
@@ -13,7 +14,8 @@ pub(super) struct TextState {
     pad_octets: u64,
     max_iat: f32,
     avg_iat: f32,
-    pub tcp_anomaly: u16,
+    tcp_anomaly: u16,
+    tcp_packets: u64,
     pub status: u64,
     last_ip_id: u32,
     /// The last fragmented datagram that began in this flow.
@@ -43,6 +45,11 @@ impl TextState {
             self.status |= status::SAME_IP_ID;
         }
         self.last_ip_id = packet.ip_id;
+        self.tcp_packets += u64::from(packet.tcp.present);
+        let cut = packet.status & (status::L4_SNAPPED | status::L3_SNAPPED) == status::L4_SNAPPED;
+        if packet.protocol == protocol::TCP && cut {
+            self.tcp_anomaly |= anomaly::HEADER_CUT;
+        }
         if packet.has_macs {
             self.count_macs(packet);
         }
@@ -94,6 +101,27 @@ impl TextState {
     pub(super) fn waits(&self, fragments: &Fragments) -> bool {
         self.waiting
             .is_some_and(|waiting| fragments.waits(&waiting))
+    }
+
+    /// A SYN was sent again.
+    pub(super) fn syn_retry(&mut self) {
+        self.tcp_anomaly |= anomaly::SYN_RETRY;
+    }
+
+    /// Marks a pair that looks like a scan: `first` is printed first and decides, `flags` are those of both.
+    pub(super) fn mark_scan(first: &mut TextState, second: &mut TextState, flags: [u16; 2]) {
+        let [first_flags, second_flags] = flags;
+        let answered = first.tcp_packets > 0 && second.tcp_packets > 0;
+        let success = if answered { anomaly::SCAN_ANSWERED } else { 0 };
+        let retry = (first.tcp_anomaly | second.tcp_anomaly) & anomaly::SYN_RETRY != 0;
+        if retry {
+            // Somebody who waits for an answer.
+        } else if is_scan(first.tcp_packets, first_flags) {
+            first.tcp_anomaly |= anomaly::SCAN | success;
+            second.tcp_anomaly |= success;
+        } else if is_scan(second.tcp_packets, second_flags) {
+            second.tcp_anomaly |= anomaly::SCAN | success;
+        }
     }
 
     /// What is printed at the end.
