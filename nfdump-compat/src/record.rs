@@ -48,6 +48,14 @@ pub enum RecordError {
         /// Its length field.
         length: u16,
     },
+    /// Bytes behind the last extension.
+    #[error("flow record of {said} bytes, its extensions end after {found}")]
+    Trailing {
+        /// Size in the header.
+        said: usize,
+        /// Header and extensions together.
+        found: usize,
+    },
     /// Fewer extensions than the header says.
     #[error("flow record says {said} extensions, it ends after {found}")]
     ExtensionCount {
@@ -105,7 +113,7 @@ impl<'a> RecordView<'a> {
     /// Checks the record's lengths and notes its extensions.
     ///
     /// Unknown extensions are stepped over; an extension longer than in nfdump 1.7.1 is taken (later versions append to
-    /// some); of a repeated extension the last counts; bytes behind the last extension are ignored, all as in nfdump.
+    /// some); of a repeated extension the last counts, all as in nfdump.
     ///
     /// # Errors
     /// [`RecordError`] when the type is not 11 or any length leads outside.
@@ -152,6 +160,12 @@ impl<'a> RecordView<'a> {
                 *slot = start;
             }
             offset = end;
+        }
+        if offset != bytes.len() {
+            return Err(RecordError::Trailing {
+                said,
+                found: offset,
+            });
         }
         Ok(Self { bytes, data })
     }
@@ -725,6 +739,13 @@ mod tests {
         assert_eq!(
             with(&|b| b[4] = 5),
             Some(RecordError::ExtensionCount { said: 5, found: 4 })
+        );
+        assert_eq!(
+            with(&|b| b[4] = 3),
+            Some(RecordError::Trailing {
+                said: 104,
+                found: 96
+            })
         );
         for length in [0, 3, 11, 255] {
             assert_eq!(
