@@ -22,7 +22,126 @@ struct Excuse {
     cause: &'static str,
 }
 
-const EXCUSES: &[Excuse] = &[];
+const TUNNEL: &str = "encapsulation that is not taken off yet (issue 4)";
+const CLOCK: &str = "T2's times wrap when the clock runs back (fault 17)";
+const LIST: &str = "T2 releases nothing behind the first flow of its list that is not due: with a clock that \
+                    runs back, or a datagram whose fragments come in a wrong order, flows wait there";
+
+const fn whole(case: &'static str, cause: &'static str) -> Excuse {
+    Excuse {
+        case,
+        flows: &[],
+        columns: &[],
+        cause,
+    }
+}
+
+const EXCUSES: &[Excuse] = &[
+    whole("edge/4in4", TUNNEL),
+    whole("edge/4in6", TUNNEL),
+    whole("edge/6in4", TUNNEL),
+    whole("edge/6in6", TUNNEL),
+    whole("edge/Teredo", TUNNEL),
+    whole("edge/geneve", TUNNEL),
+    whole("edge/gre-sample", TUNNEL),
+    whole("edge/gtp1_gn_normal_incl_fragmentation", TUNNEL),
+    whole("edge/mixed-vlan-mpls", TUNNEL),
+    whole("edge/pppoe", TUNNEL),
+    whole("edge/vxlan", TUNNEL),
+    whole("edge/vxlan-triple-v2", TUNNEL),
+    whole("edge/linuxsll-arp", "link type (issue 4)"),
+    whole(
+        "edge/ipv6-fragmented-dns",
+        "T2 leaves later IPv6 fragments on a flow without ports; ours go to the flow of the first one",
+    ),
+    whole(
+        "edge/ipv6-mobility-dst-opts",
+        "T2 reads a transport header behind the end of the datagram, and its length wraps to 65524",
+    ),
+    Excuse {
+        case: "medium/ftp-crack",
+        flows: &[],
+        columns: &["flowStat", "minIAT", "maxIAT", "avgIAT"],
+        cause: CLOCK,
+    },
+    Excuse {
+        case: "medium/ftp-crack",
+        flows: &["824A", "824B", "1157A", "1157B", "1242A", "1242B"],
+        columns: &["order"],
+        cause: LIST,
+    },
+    Excuse {
+        case: "medium/ftp-crack",
+        flows: &[
+            "709A", "709B", "710A", "710B", "711A", "711B", "712A", "713A", "714A",
+        ],
+        columns: &["tcpAnomaly"],
+        cause: SEQUENCE_CAUSE,
+    },
+    Excuse {
+        case: "medium/ssh",
+        flows: &["21A", "21B"],
+        columns: &["tcpAnomaly"],
+        cause: SEQUENCE_CAUSE,
+    },
+    Excuse {
+        case: "synth",
+        flows: &["43A"],
+        columns: &[
+            "timeFirst",
+            "timeLast",
+            "duration",
+            "pktps",
+            "bytps",
+            "flowStat",
+            "maxIAT",
+            "avgIAT",
+        ],
+        cause: CLOCK,
+    },
+    Excuse {
+        case: "synth",
+        flows: &["18A", "34A"],
+        columns: &["order"],
+        cause: LIST,
+    },
+];
+
+/// The bits of tcpAnomaly that come from sequence and acknowledgment numbers, in every capture.
+const SEQUENCE_BITS: u16 = 0x03fe;
+const SEQUENCE_CAUSE: &str = "tcpAnomaly bits 0x0002 to 0x0200: no sequence analysis yet (issue 4)";
+
+/// What has to be the same before anything else: key, times, packets, octets, flags, ToS, TTL, TCP states, pairing
+/// (the rows are found by flow index and direction), order of export.
+const CORE: &[&str] = &[
+    "",
+    "order",
+    "flowInd",
+    "dir",
+    "timeFirst",
+    "timeLast",
+    "duration",
+    "ethType",
+    "vlanID",
+    "srcIP",
+    "srcPort",
+    "dstIP",
+    "dstPort",
+    "l4Proto",
+    "srcMac",
+    "dstMac",
+    "pktsSnt",
+    "pktsRcvd",
+    "l7BytesSnt",
+    "l7BytesRcvd",
+    "minL7PktSz",
+    "maxL7PktSz",
+    "ipMinTTL",
+    "ipMaxTTL",
+    "ipToS",
+    "tcpFlags",
+    "tcpStatesAFlags",
+];
 
 /// Flows of a file: (flow index, direction) and the columns by name, in order of export.
 struct Flows {
@@ -103,7 +222,7 @@ fn compare(case: &str, theirs: &Flows, ours: &Flows) -> Vec<Difference> {
         };
         for (column, value) in row {
             let our_value = our_row.get(column).map_or("(no column)", String::as_str);
-            if value != our_value {
+            if value != our_value && !same_float(value, our_value) {
                 add(flow, column, value, our_value);
             }
         }
@@ -195,60 +314,89 @@ fn capture_of(case: &Path) -> PathBuf {
         .unwrap()
 }
 
-#[test]
-fn tmp() {
-    let Some(corpus) = corpus() else { return };
-    let only = std::env::var("ONLY").unwrap_or_default();
-    for folder in ["edge", "medium", "synth"] {
-        let mut total = 0;
-        let mut bad_total = 0;
-        for case in cases(&corpus, folder) {
-            let name = case
-                .strip_prefix(&corpus)
-                .unwrap()
-                .to_str()
-                .unwrap()
-                .to_owned();
-            if !name.contains(&only) {
-                continue;
-            }
-            let _x = 0;
-            let theirs = parse(&std::fs::read_to_string(case.join("flows.tsv")).unwrap());
-            let Ok(f) = CaptureFile::open(capture_of(&case)) else {
-                continue;
-            };
-            if !f.info().link.is_some_and(Dissector::knows) {
-                println!("{name}: link type {:?}", f.info().link);
-                continue;
-            }
-            let ours = ours(&capture_of(&case));
-            if !only.is_empty() {
-                println!("theirs {:?}\nours {:?}", theirs.order, ours.order);
-            }
-            let d = compare(&name, &theirs, &ours);
-            let bad: std::collections::BTreeSet<_> = d.iter().map(|d| d.flow.clone()).collect();
-            total += theirs.rows.len();
-            bad_total += bad.len();
-            if d.is_empty() {
-                continue;
-            }
-            let mut by: BTreeMap<String, Vec<&Difference>> = BTreeMap::new();
-            for x in &d {
-                by.entry(x.column.clone()).or_default().push(x);
-            }
-            println!(
-                "== {name}: {}/{} flows differ",
-                bad.len(),
-                theirs.rows.len()
-            );
-            for (c, v) in by {
-                print!("   {c} {}:", v.len());
-                for x in v.iter().take(4000) {
-                    print!(" [{} t2 {} ours {}]", x.flow, x.theirs, x.ours);
-                }
-                println!();
-            }
-        }
-        println!("#### {folder}: {bad_total} of {total} differ");
+/// The same number up to the last digit of single precision: T2 and ours round running means alike, but not
+/// always at the same operation.
+fn same_float(theirs: &str, ours: &str) -> bool {
+    match (theirs.parse::<f64>(), ours.parse::<f64>()) {
+        (Ok(theirs), Ok(ours)) => (theirs - ours).abs() <= 1e-6 * theirs.abs(),
+        _ => false,
     }
+}
+
+/// The cause of a difference; the entry of [`EXCUSES`] is marked as used.
+fn cause_of(difference: &Difference, used: &mut [bool]) -> Option<&'static str> {
+    let known = EXCUSES.iter().position(|excuse| {
+        let listed = |list: &[&str], value: &str| list.is_empty() || list.contains(&value);
+        excuse.case == difference.case
+            && listed(excuse.flows, &difference.flow)
+            && listed(excuse.columns, &difference.column)
+    });
+    if let Some(known) = known {
+        used[known] = true;
+        return Some(EXCUSES[known].cause);
+    }
+    let bits = |value: &str| u16::from_str_radix(value.trim_start_matches("0x"), 16).ok();
+    if difference.column == "tcpAnomaly"
+        && let (Some(theirs), Some(ours)) = (bits(&difference.theirs), bits(&difference.ours))
+        && (theirs ^ ours) & !SEQUENCE_BITS == 0
+    {
+        return Some(SEQUENCE_CAUSE);
+    }
+    None
+}
+
+#[test]
+fn flows_are_those_of_tranalyzer() {
+    let Some(corpus) = corpus() else { return };
+    let mut used = vec![false; EXCUSES.len()];
+    let mut unexplained = Vec::new();
+    for folder in ["edge", "medium", "synth"] {
+        // Flows; the same in all that matters; the same in every column; different by cause.
+        let (mut total, mut core, mut all) = (0, 0, 0);
+        let mut by_cause: BTreeMap<&str, usize> = BTreeMap::new();
+        for case in cases(&corpus, folder) {
+            let name = case.strip_prefix(&corpus).unwrap().to_str().unwrap();
+            let theirs = parse(&std::fs::read_to_string(case.join("flows.tsv")).unwrap());
+            let differences = compare(name, &theirs, &ours(&capture_of(&case)));
+            let mut flows: BTreeMap<&str, (bool, &str)> = BTreeMap::new();
+            for difference in &differences {
+                let is_core = CORE.contains(&difference.column.as_str());
+                let cause = cause_of(difference, &mut used).unwrap_or_else(|| {
+                    unexplained.push(format!(
+                        "{name} flow {} column {:?}: Tranalyzer {:?}, ours {:?}",
+                        difference.flow, difference.column, difference.theirs, difference.ours
+                    ));
+                    "not explained"
+                });
+                if theirs.rows.contains_key(&difference.flow) {
+                    let flow = flows.entry(&difference.flow).or_insert((false, cause));
+                    if is_core && !flow.0 {
+                        *flow = (true, cause);
+                    }
+                }
+            }
+            for (_, cause) in flows.values() {
+                *by_cause.entry(*cause).or_default() += 1;
+            }
+            total += theirs.rows.len();
+            core += theirs.rows.len() - flows.values().filter(|(is_core, _)| *is_core).count();
+            all += theirs.rows.len() - flows.len();
+        }
+        println!("{folder}: of {total} flows {core} identical, {all} in all 38 columns");
+        for (cause, count) in by_cause {
+            println!("    {count:5} {cause}");
+        }
+    }
+    let stale: Vec<String> = EXCUSES
+        .iter()
+        .zip(&used)
+        .filter(|(_, used)| !**used)
+        .map(|(excuse, _)| format!("{}: {}", excuse.case, excuse.cause))
+        .collect();
+    assert!(
+        unexplained.is_empty(),
+        "not explained:\n{}",
+        unexplained.join("\n")
+    );
+    assert!(stale.is_empty(), "no longer needed:\n{}", stale.join("\n"));
 }
