@@ -11,6 +11,7 @@ mod read;
 mod recover;
 #[cfg(test)]
 mod tests;
+mod totals;
 mod write;
 
 use std::io;
