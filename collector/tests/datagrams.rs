@@ -6,6 +6,8 @@ mod support;
 use std::net::UdpSocket;
 use std::time::Duration;
 
+use nix::sys::signal::Signal;
+
 use support::wire::{self, FIELDS, IPFIX_FIELDS};
 use support::{Collector, flows, nfdump, the_file};
 
@@ -250,6 +252,36 @@ fn sequence_gaps_are_counted_per_exporter() {
         ended
             .log
             .contains("exporter 127.0.0.1 version 5 domain 772: 1 gaps, 10 flows missing"),
+        "{}",
+        ended.log
+    );
+}
+
+#[test]
+fn what_the_kernel_drops_is_counted() {
+    let directory = tempfile::tempdir().unwrap();
+    let collector = Collector::udp(&["-B", "65536", "-w", directory.path().to_str().unwrap()]);
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    // It sleeps while its receive buffer overflows.
+    collector.signal(Signal::SIGSTOP);
+    let flood: Vec<_> = (0..500).map(|n| wire::v5(n, &[(1, 1, 100)])).collect();
+    collector.send_from(&socket, &flood);
+    collector.signal(Signal::SIGCONT);
+    std::thread::sleep(Duration::from_millis(500));
+    // The count comes with the next datagram.
+    collector.send_from(&socket, &[wire::v5(500, &[(1, 1, 100)])]);
+    let ended = collector.stop();
+    let number = |before: &str, after: &str| -> u64 {
+        let (_, rest) = ended.log.split_once(before).unwrap();
+        rest.split_once(after).unwrap().0.parse().unwrap()
+    };
+    let stored = number("Flows: ", ",");
+    let dropped = number("Lost: ", " datagrams dropped by the kernel");
+    assert!(dropped > 0);
+    assert_eq!(stored + dropped, 501, "{}", ended.log);
+    // v5 counts flows, so the exporter's sequence says the same.
+    assert!(
+        ended.log.contains(&format!("{dropped} flows missing")),
         "{}",
         ended.log
     );

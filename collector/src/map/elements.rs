@@ -19,6 +19,8 @@ const CERT_PEN: u32 = 6871;
 pub enum Target {
     /// An unsigned number; a wider one loses its upper part, as in nfcapd.
     Number(Location),
+    /// The same, unless it is zero.
+    NumberIfSet(Location),
     /// A 16-octet address whose first half goes to this field, the second to the one behind it.
     Address(Location),
     /// The name of a user, as it is.
@@ -99,6 +101,7 @@ impl Target {
     pub fn extension(self) -> Option<u16> {
         match self {
             Self::Number(to)
+            | Self::NumberIfSet(to)
             | Self::Address(to)
             | Self::Triple(to)
             | Self::Seconds(to)
@@ -144,9 +147,11 @@ fn iana(version: u16, id: u16) -> Option<Target> {
         5 => Number(field::SRC_TOS),
         55 => Number(field::DST_TOS),
         6 => Number(field::TCP_FLAGS),
-        // Ports of any transport, and those of UDP or TCP alone.
-        7 | 180 | 182 => Number(field::SRC_PORT),
-        11 | 181 | 183 => Number(field::DST_PORT),
+        7 => Number(field::SRC_PORT),
+        11 => Number(field::DST_PORT),
+        // Ports of UDP or TCP alone: exporters send both and leave zero what is not the flow's protocol.
+        180 | 182 => Target::NumberIfSet(field::SRC_PORT),
+        181 | 183 => Target::NumberIfSet(field::DST_PORT),
         8 => Number(field::SRC_IPV4),
         12 => Number(field::DST_IPV4),
         27 => Address(field::SRC_IPV6),

@@ -51,6 +51,7 @@ struct Op {
 #[derive(Clone, Copy, Debug)]
 enum Action {
     Number { at: usize, width: u8 },
+    NumberIfSet { at: usize, width: u8 },
     Address { at: usize },
     Octets { at: usize, width: u8 },
     Triple { at: usize },
@@ -183,6 +184,10 @@ impl Plan {
     fn action(&self, target: Target) -> Option<Action> {
         Some(match target {
             Target::Number(to) => Action::Number {
+                at: self.position(to),
+                width: to.width,
+            },
+            Target::NumberIfSet(to) => Action::NumberIfSet {
                 at: self.position(to),
                 width: to.width,
             },
@@ -437,6 +442,11 @@ fn run(action: Action, value: &[u8], clock: &Clock, notes: &mut Notes, out: &mut
     }
     match action {
         Action::Number { .. } => {}
+        Action::NumberIfSet { at, width } => {
+            if let Some(number) = number(value).filter(|&n| n != 0) {
+                write(out, at, width, number);
+            }
+        }
         Action::Address { at } => {
             if let Ok(octets) = <[u8; 16]>::try_from(value) {
                 let (high, low) = halves(u128::from_be_bytes(octets));

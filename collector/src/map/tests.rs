@@ -300,6 +300,19 @@ fn icmp_stands_in_the_destination_port() {
 }
 
 #[test]
+fn ports_of_the_other_transport_change_nothing() {
+    let values: [Value<'_>; 4] = [
+        (0, 4, &[17]),
+        (0, 7, &[0, 77]),
+        (0, 182, &[0, 0]),
+        (0, 180, &[0, 77]),
+    ];
+    assert_eq!(get(9, &values, field::SRC_PORT), Some(77));
+    let values: [Value<'_>; 3] = [(0, 4, &[17]), (0, 181, &[0, 53]), (0, 183, &[0, 0])];
+    assert_eq!(get(10, &values, field::DST_PORT), Some(53));
+}
+
+#[test]
 fn a_record_that_does_not_count_flows_is_one() {
     assert_eq!(get(10, &[SRC, (0, 23, &[9])], field::FLOWS), Some(1));
     assert_eq!(

@@ -58,24 +58,43 @@ impl Times {
         }
     }
 
-    /// First and last millisecond of the flow. A record that says nothing gets the time of the event it reports, else
-    /// the export time: it was seen then at the latest (nfcapd 1.7.1 leaves 1970).
+    /// First and last millisecond of the flow. A flow whose end is not told ends with the event that its record reports.
+    /// A record that says nothing gets the time of the event, else the export time: it was seen then at the latest
+    /// (nfcapd 1.7.1 leaves 1970).
     #[must_use]
     pub fn flow(&self, clock: &Clock) -> (u64, u64) {
         let (mut first, mut last) = self.by_uptime(clock);
         first = self.first_ms.or(first);
         last = self.last_ms.or(last);
-        let duration = self.duration_ms.unwrap_or(0);
         let (first, last) = match (first, last) {
             (Some(first), Some(last)) => (first, last),
-            (Some(first), None) => (first, first.saturating_add(duration)),
-            (None, Some(last)) => (last.saturating_sub(duration), last),
+            (Some(first), None) => (first, self.end_of(first)),
+            (None, Some(last)) => (last.saturating_sub(self.duration()), last),
             (None, None) => {
                 let seen = self.event_ms.unwrap_or(clock.export_ms);
-                (seen.saturating_sub(duration), seen)
+                (seen.saturating_sub(self.duration()), seen)
             }
         };
         (to_unsigned(first), to_unsigned(last))
+    }
+
+    fn end_of(&self, first: i64) -> i64 {
+        match (self.duration_ms, self.event_ms) {
+            (Some(duration), _) => first.saturating_add(duration),
+            (None, Some(event)) => event.max(first),
+            (None, None) => first,
+        }
+    }
+
+    /// How long the flow lasted: as told, or as the difference of two uptimes that nothing else is known about.
+    fn duration(&self) -> i64 {
+        match (self.duration_ms, self.first_uptime, self.last_uptime) {
+            (Some(duration), _, _) => duration,
+            (None, Some(first), Some(last)) => {
+                i64::from(last.wrapping_sub(first).cast_signed()).max(0)
+            }
+            _ => 0,
+        }
     }
 
     /// When the event that a record reports happened.
@@ -203,7 +222,8 @@ mod tests {
     #[test]
     fn ipfix_uptime_needs_the_system_init_time() {
         let values = [(Time::FirstUptime, 10), (Time::LastUptime, 20)];
-        assert_eq!(flow(&IPFIX, &values), (EXPORT as u64, EXPORT as u64));
+        // Without it the length at least is known.
+        assert_eq!(flow(&IPFIX, &values), (EXPORT as u64 - 10, EXPORT as u64));
         assert_eq!(
             flow(
                 &IPFIX,
@@ -279,6 +299,11 @@ mod tests {
                 ]
             ),
             (1, 2)
+        );
+        // A firewall's record: begin of the connection and what happens now.
+        assert_eq!(
+            flow(&IPFIX, &[(Time::FirstMillis, 9), (Time::EventMillis, 99)]),
+            (9, 99)
         );
         assert_eq!(flow(&IPFIX, &[]), (EXPORT as u64, EXPORT as u64));
     }
