@@ -173,7 +173,9 @@ pub struct Encoder {
     template_records: u16,
     /// The latest time in the message in the making.
     latest_ms: i64,
-    record: Vec<u8>,
+    /// Where records are written before it is known whether they fit the message in the making.
+    record: Box<[u8]>,
+    record_length: usize,
 }
 
 /// A template to write records by.
@@ -226,7 +228,8 @@ impl Encoder {
             data_records: 0,
             template_records: 0,
             latest_ms: i64::MIN,
-            record: Vec::with_capacity(config.max_message),
+            record: vec![0; config.max_message].into_boxed_slice(),
+            record_length: 0,
         })
     }
 
@@ -250,10 +253,10 @@ impl Encoder {
         if self.config.version == ExportVersion::V9 {
             self.place_base(first_ms.min(last_ms), first_ms.max(last_ms), now_ms, out);
         }
-        self.record.clear();
         let mut writer = RecordWriter::new(&mut self.record, self.base_ms);
         fill(&mut writer);
         self.counters.clamped_times += writer.clamped();
+        self.record_length = writer.length();
         self.check_record(template)?;
         if !self.fits(template) {
             self.close(now_ms, out);
@@ -316,20 +319,21 @@ impl Encoder {
             return Err(EncodeError::NoTemplate(template));
         };
         let id = plan.template.id();
-        let found = self.record.len();
-        if plan.template.record_length(&self.record) != Some(found) {
-            return Err(EncodeError::RecordLength {
-                id,
-                expected: plan.template.min_length(),
-                found,
-            });
-        }
+        let found = self.record_length;
         let room = room(&self.config)? - SET_HEADER;
         if padded(found) > room {
             return Err(EncodeError::RecordTooLong {
                 id,
                 length: found,
                 room,
+            });
+        }
+        let record = self.record.get(..found).unwrap_or_default();
+        if plan.template.record_length(record) != Some(found) {
+            return Err(EncodeError::RecordLength {
+                id,
+                expected: plan.template.min_length(),
+                found,
             });
         }
         Ok(())
@@ -344,7 +348,7 @@ impl Encoder {
             Some(open) if open.template == template => self.message.len(),
             _ => padded(self.message.len()) + SET_HEADER,
         };
-        padded(length + self.record.len()) <= self.config.max_message
+        padded(length + self.record_length) <= self.config.max_message
     }
 
     fn append(&mut self, template: usize) {
@@ -356,7 +360,8 @@ impl Encoder {
             let begin = begin_set(&mut self.message, plan.template.id());
             self.open_set = Some(OpenSet { template, begin });
         }
-        self.message.extend_from_slice(&self.record);
+        let record = self.record.get(..self.record_length);
+        self.message.extend_from_slice(record.unwrap_or_default());
         self.data_records += 1;
         if let Some(plan) = self.plans.get_mut(template) {
             plan.records += 1;

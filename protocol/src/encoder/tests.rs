@@ -154,6 +154,15 @@ fn an_ipfix_message_octet_by_octet() {
     assert_eq!(out, [first, second]);
 }
 
+/// What a record writer with room for 300 octets writes.
+fn written(fill: impl Fn(&mut RecordWriter<'_>)) -> Vec<u8> {
+    let mut buffer = vec![0; 300];
+    let mut record = RecordWriter::new(&mut buffer, 0);
+    fill(&mut record);
+    let length = record.length();
+    buffer[..length].to_vec()
+}
+
 #[test]
 fn long_values_have_three_octets_of_length() {
     for (length, prefix) in [
@@ -161,8 +170,7 @@ fn long_values_have_three_octets_of_length() {
         (255, vec![255, 0, 255]),
         (256, vec![255, 1, 0]),
     ] {
-        let mut octets = Vec::new();
-        RecordWriter::new(&mut octets, 0).variable(&vec![7; length]);
+        let octets = written(|record| record.variable(&vec![7; length]));
         assert_eq!(octets[..prefix.len()], prefix);
         assert_eq!(octets.len(), prefix.len() + length);
     }
@@ -170,13 +178,44 @@ fn long_values_have_three_octets_of_length() {
 
 #[test]
 fn reduced_sizes_hold_what_they_can() {
-    let mut octets = Vec::new();
-    let mut record = RecordWriter::new(&mut octets, 0);
-    record.uint(0x1234, 1);
-    record.uint(0x1234, 2);
-    record.uint(u64::MAX, 8);
-    record.uint(5, 3);
+    let octets = written(|record| {
+        record.uint(0x1234, 1);
+        record.uint(0x1234, 2);
+        record.uint(u64::MAX, 8);
+        record.uint(5, 3);
+    });
     assert_eq!(octets, hex("ff 1234 ffffffffffffffff 000005"));
+}
+
+#[test]
+fn a_record_longer_than_a_message_is_refused() {
+    let fields = vec![FieldSpecifier::new(ie::INTERFACE_NAME, VARIABLE_LENGTH)];
+    let spec = TemplateSpec {
+        id: 256,
+        kind: TemplateKind::Data,
+        fields,
+        max_records: 0,
+    };
+    let mut encoder = encoder(config(ExportVersion::Ipfix), &[spec]);
+    let mut out = Vec::new();
+    for (length, fits) in [(1377, true), (1378, false), (5000, false), (0, true)] {
+        let fill = |record: &mut RecordWriter<'_>| record.variable(&vec![b'n'; length]);
+        let result = encoder.record(0, FIRST_MS, FIRST_MS, FIRST_MS, fill, &mut keep(&mut out));
+        assert_eq!(result.is_ok(), fits, "{length}");
+        if let Err(error) = result {
+            assert_eq!(
+                error,
+                EncodeError::RecordTooLong {
+                    id: 256,
+                    length: length + 3,
+                    room: 1380
+                }
+            );
+        }
+    }
+    flush(&mut encoder, FIRST_MS, &mut out);
+    assert_eq!(decode(&out).records.len(), 2);
+    assert!(out.iter().all(|message| message.len() <= 1400));
 }
 
 #[test]
