@@ -5,11 +5,10 @@
 
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::net::IpAddr;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 
 use super::compress::Encoder;
 use super::layout2::{
@@ -48,7 +47,7 @@ pub struct FileWriter {
     stat: StatRecord,
     exporters: HashMap<ExporterInfo, u16, foldhash::fast::RandomState>,
     /// Numbers given to exporters.
-    numbers: HashMap<u16, ExporterInfo, foldhash::fast::RandomState>,
+    numbers: HashSet<u16, foldhash::fast::RandomState>,
 }
 
 impl std::fmt::Debug for FileWriter {
@@ -99,7 +98,7 @@ impl FileWriter {
             end: FILE_HEADER as u64,
             stat: StatRecord::default(),
             exporters: HashMap::default(),
-            numbers: HashMap::default(),
+            numbers: HashSet::default(),
         };
         writer.write_header()?;
         Ok(writer)
@@ -165,7 +164,7 @@ impl FileWriter {
         if let Some(&number) = self.exporters.get(info) {
             return Ok(number);
         }
-        let free = |n: &u16| *n != 0 && !self.numbers.contains_key(n);
+        let free = |n: &u16| *n != 0 && !self.numbers.contains(n);
         let Some(number) = [wanted].into_iter().chain(1..=u16::MAX).find(free) else {
             return Err(FileError::new(
                 &self.path,
@@ -175,16 +174,8 @@ impl FileWriter {
         };
         self.push(&info.encode(number))?;
         self.exporters.insert(*info, number);
-        self.numbers.insert(number, *info);
+        self.numbers.insert(number);
         Ok(number)
-    }
-
-    /// Number of an exporter that is in the file already.
-    #[must_use]
-    pub fn exporter_number(&self, version: u32, ip: IpAddr, id: u32) -> Option<u16> {
-        self.exporters
-            .get(&ExporterInfo { version, ip, id })
-            .copied()
     }
 
     /// Adds a sampler record.
