@@ -11,3 +11,4 @@ pub mod row;
 pub mod style;
 pub mod summary;
 pub mod time;
+pub mod values;

@@ -4,9 +4,9 @@ use crate::{
     field::{self, Location},
     output::{
         address::{push_hex, push_mac},
-        fields::{push_microseconds, push_mpls, push_statistic_address},
         number::push_u64,
         row::{xlate_dst_ip, xlate_src_ip},
+        values::{push_microseconds, push_mpls, push_statistic_address},
     },
     record::RecordView,
 };

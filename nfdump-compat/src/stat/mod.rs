@@ -9,11 +9,11 @@ pub mod request;
 
 use crate::{
     output::{
-        fields::{push_bytes_per_packet, push_duration, push_protocol},
         number::{align_right, bits_per_second, per_second, push_scaled_right, push_u64},
         row::Counters,
         style::{Compat, Style},
         time::{LocalTime, push_duration_seconds},
+        values::{push_bytes_per_packet, push_duration, push_protocol},
     },
     record::RecordView,
 };

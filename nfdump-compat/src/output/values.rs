@@ -1,0 +1,285 @@
+//! How the values of the listing's fields are printed.
+
+use super::{
+    address::{self, FULL, SHORT, push_hex, push_ip},
+    number::{align_left, align_right, bytes_per_packet, push_u64, push_uint, push_zero_padded},
+    protocols,
+    row::{Row, or_unspecified},
+    style::{Compat, Style},
+    time::{LocalTime, push_duration_clock, push_duration_seconds},
+};
+use crate::{field, record::FLAG_EVENT};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// Appends a duration in the style's form: 16 columns, in the older style seconds in 9.
+pub fn push_duration(out: &mut Vec<u8>, ms: u64, style: &Style) {
+    match (style.compat, style.plain_numbers) {
+        (Compat::Tutorial, _) => push_duration_seconds(out, ms, 9),
+        (Compat::V1_7_1, true) => push_duration_seconds(out, ms, 16),
+        (Compat::V1_7_1, false) => push_duration_clock(out, ms),
+    }
+}
+
+/// Appends the protocol's short name (with plain numbers its number) left-aligned in five columns.
+pub fn push_protocol(out: &mut Vec<u8>, protocol: u8, style: &Style) {
+    let start = out.len();
+    match protocols::name(protocol) {
+        Some(name) if !style.plain_numbers => out.extend_from_slice(name.as_bytes()),
+        _ => push_u64(out, u64::from(protocol)),
+    }
+    align_left(out, start, 5);
+}
+
+/// Appends bytes per packet; nfdump keeps 32 bits of it.
+pub fn push_bytes_per_packet(out: &mut Vec<u8>, bytes: u64, packets: u64, width: usize) {
+    push_uint(
+        out,
+        bytes_per_packet(bytes, packets) & u64::from(u32::MAX),
+        width,
+    );
+}
+
+/// Appends microseconds as milliseconds with three decimals.
+pub fn push_microseconds(out: &mut Vec<u8>, microseconds: u64) {
+    push_u64(out, microseconds / 1000);
+    out.push(b'.');
+    push_zero_padded(out, microseconds % 1000, 3);
+}
+
+/// Appends an MPLS label stack entry (24 bits) as label, experimental bits and bottom-of-stack bit.
+pub fn push_mpls(out: &mut Vec<u8>, entry: u64) {
+    push_u64(out, entry >> 4);
+    out.push(b'-');
+    push_u64(out, (entry >> 1) & 7);
+    out.push(b'-');
+    push_u64(out, entry & 1);
+}
+
+pub(super) fn push_mpls_column(out: &mut Vec<u8>, row: &Row<'_>, index: u16) {
+    let start = out.len();
+    push_mpls(out, row.get(field::mpls_label(index)));
+    align_right(out, start, 12);
+}
+
+pub(super) fn push_raw_time(out: &mut Vec<u8>, ms: u64) {
+    push_u64(out, ms / 1000);
+    out.push(b'.');
+    push_zero_padded(out, ms % 1000, 3);
+}
+
+pub(super) fn push_address(out: &mut Vec<u8>, address: Option<IpAddr>, style: &Style) {
+    push_ip(out, or_unspecified(address), style.full_ipv6);
+}
+
+pub(super) fn push_source(out: &mut Vec<u8>, row: &Row<'_>, style: &Style, country: &str) {
+    let start = push_endpoint(out, row.record.src_ip(), country, style);
+    push_u64(out, row.get(field::SRC_PORT));
+    align_left(out, start, 5);
+}
+
+pub(super) fn push_destination(out: &mut Vec<u8>, row: &Row<'_>, style: &Style, country: &str) {
+    let start = push_endpoint(out, row.record.dst_ip(), country, style);
+    push_destination_port(out, row);
+    align_left(out, start, 5);
+}
+
+pub(super) fn push_xlate_source(out: &mut Vec<u8>, row: &Row<'_>, style: &Style) {
+    let start = push_endpoint(out, row.xlate_src_ip(), "", style);
+    push_u64(out, row.get(field::XLATE_SRC_PORT));
+    align_left(out, start, 5);
+}
+
+pub(super) fn push_xlate_destination(out: &mut Vec<u8>, row: &Row<'_>, style: &Style) {
+    let start = push_endpoint(out, row.xlate_dst_ip(), "", style);
+    push_u64(out, row.get(field::XLATE_DST_PORT));
+    align_left(out, start, 5);
+}
+
+/// Appends the address, the country and the separator of the port (`:`, after IPv6 `.`); returns where the port begins.
+fn push_endpoint(
+    out: &mut Vec<u8>,
+    address: Option<IpAddr>,
+    country: &str,
+    style: &Style,
+) -> usize {
+    let address = or_unspecified(address);
+    push_ip(out, address, style.full_ipv6);
+    out.extend_from_slice(country.as_bytes());
+    out.push(if address.is_ipv4() { b':' } else { b'.' });
+    out.len()
+}
+
+/// The destination port, for ICMP `type.code`.
+pub(super) fn push_destination_port(out: &mut Vec<u8>, row: &Row<'_>) {
+    let port = row.get(field::DST_PORT);
+    if row.is_icmp() {
+        push_u64(out, port >> 8);
+        out.push(b'.');
+        push_u64(out, port & 0xff);
+    } else {
+        push_u64(out, port);
+    }
+}
+
+pub(super) fn icmp(row: &Row<'_>) -> u64 {
+    if row.is_icmp() {
+        row.get(field::DST_PORT)
+    } else {
+        0
+    }
+}
+
+pub(super) fn push_adjacent_as(out: &mut Vec<u8>, number: u64) {
+    out.push(b' ');
+    push_uint(out, number, 6);
+}
+
+/// Where the record comes from: event, nothing known, sFlow, packets, NetFlow; and the version.
+pub(super) fn push_version(out: &mut Vec<u8>, row: &Row<'_>, _: &Style, _: &mut LocalTime) {
+    let header = row.record.header();
+    let (name, version): (&[u8], u8) = match header.nfversion {
+        version if header.flags & FLAG_EVENT != 0 => (b"EVT", version),
+        0 => {
+            out.extend_from_slice(b"FLO");
+            return;
+        }
+        version if version & 0x80 != 0 => (b"Sv", version & 15),
+        version if version & 0x40 != 0 => (b"Pv", version & 15),
+        version => (b"Nv", version & 15),
+    };
+    out.extend_from_slice(name);
+    push_u64(out, u64::from(version));
+}
+
+pub(super) fn push_engine(out: &mut Vec<u8>, row: &Row<'_>, _: &Style, _: &mut LocalTime) {
+    let header = row.record.header();
+    push_uint(out, u64::from(header.engine_type), 3);
+    out.push(b'/');
+    let start = out.len();
+    push_u64(out, u64::from(header.engine_id));
+    align_left(out, start, 3);
+}
+
+pub(super) fn push_label(out: &mut Vec<u8>, row: &Row<'_>, _: &Style, _: &mut LocalTime) {
+    let start = out.len();
+    match row.record.extension(field::ext::LABEL) {
+        Some(label) => out.extend(
+            label
+                .iter()
+                .take_while(|byte| **byte != 0)
+                .map(|byte| if byte.is_ascii_control() { b'?' } else { *byte }),
+        ),
+        None => out.extend_from_slice(b"<none>"),
+    }
+    align_right(out, start, 16);
+}
+
+pub(super) fn push_flags(out: &mut Vec<u8>, row: &Row<'_>, style: &Style, _: &mut LocalTime) {
+    const LETTERS: &[u8; 8] = b"CEUAPRSF";
+    let flags = if row.protocol() == 6 {
+        row.tcp_flags
+    } else {
+        0
+    };
+    let letters = match style.compat {
+        Compat::Tutorial if flags > 63 => {
+            out.extend_from_slice(b"  0x");
+            push_hex(out, u64::from(flags));
+            return;
+        }
+        Compat::Tutorial => 2..8,
+        Compat::V1_7_1 => 0..8,
+    };
+    for place in letters {
+        let set = flags & (0x80 >> place) != 0;
+        out.push(if set {
+            LETTERS.get(place).copied().unwrap_or(b'?')
+        } else {
+            b'.'
+        });
+    }
+}
+
+pub(super) fn push_prefixed_hex(out: &mut Vec<u8>, value: u64, digits: usize) {
+    out.extend_from_slice(b"0x");
+    let start = out.len();
+    push_hex(out, value);
+    let missing = digits.saturating_sub(out.len() - start);
+    out.splice(start..start, std::iter::repeat_n(b'0', missing));
+}
+
+pub(super) fn push_network(out: &mut Vec<u8>, address: Option<IpAddr>, mask: u64, style: &Style) {
+    push_ip(
+        out,
+        network(or_unspecified(address), mask as u32),
+        style.full_ipv6,
+    );
+    out.push(b'/');
+    let start = out.len();
+    push_u64(out, mask);
+    align_left(out, start, 2);
+}
+
+/// The network of an address. A prefix length of 0 or beyond the address' width masks as nfdump's shifts do (modulo the
+/// word's width): 0 keeps the address.
+fn network(address: IpAddr, mask: u32) -> IpAddr {
+    match address {
+        IpAddr::V4(v4) => IpAddr::V4(Ipv4Addr::from(
+            u32::from(v4) & u32::MAX.wrapping_shl(32_u32.wrapping_sub(mask)),
+        )),
+        IpAddr::V6(v6) => {
+            let bits = u128::from(v6);
+            let (high, low) = ((bits >> 64) as u64, bits as u64);
+            let (high, low) = if mask > 64 {
+                (
+                    high,
+                    low & u64::MAX.wrapping_shl(128_u32.wrapping_sub(mask)),
+                )
+            } else {
+                (high & u64::MAX.wrapping_shl(64_u32.wrapping_sub(mask)), 0)
+            };
+            IpAddr::V6(Ipv6Addr::from(u128::from(high) << 64 | u128::from(low)))
+        }
+    }
+}
+
+/// Appends the value of an address statistic: an address whose upper half is zero is shown as IPv4, as in nfdump.
+pub fn push_statistic_address(out: &mut Vec<u8>, high: u64, low: u64, full: bool) {
+    if high == 0 {
+        let start = out.len();
+        address::push_ipv4(out, Ipv4Addr::from(low as u32));
+        align_right(out, start, if full { FULL } else { SHORT });
+    } else {
+        push_ip(
+            out,
+            IpAddr::V6(Ipv6Addr::from(u128::from(high) << 64 | u128::from(low))),
+            full,
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Printed by nfdump 1.7.1 for these addresses and masks.
+    #[test]
+    fn networks_as_nfdump() {
+        for (address, mask, expected) in [
+            ("10.0.0.1", 0, "10.0.0.1"),
+            ("10.0.0.1", 5, "8.0.0.0"),
+            ("10.0.0.1", 32, "10.0.0.1"),
+            ("10.0.0.2", 39, "10.0.0.0"),
+            ("10.0.0.2", 33, "0.0.0.0"),
+            ("2001:620:0:ff::fed5", 0, "2001:620:0:ff::"),
+            ("2001:db8::3", 18, "2001::"),
+            ("1:2:3:4:5:6:7:8", 64, "1:2:3:4::"),
+            ("1:2:3:4:5:6:7:8", 128, "1:2:3:4:5:6:7:8"),
+        ] {
+            assert_eq!(
+                network(address.parse().expect("an address"), mask).to_string(),
+                expected
+            );
+        }
+    }
+}
