@@ -1,0 +1,253 @@
+//! Files to report on, the two programs, and the comparison of their output.
+
+mod records;
+
+use nfdump_compat::file::{Compression, FileWriter, WriterOptions};
+use std::{
+    env,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+/// Captures from which the real nfpcapd makes files (below the corpus).
+const CAPTURES: &[&str] = &[
+    "edge/icmp-ping/icmp-ping",
+    "edge/icmp6-ping/icmp6-ping",
+    "edge/icmp_dot1q/icmp_dot1q",
+    "medium/dns/dns",
+];
+
+/// nfcapd files in a folder of their own.
+pub struct Files {
+    pub paths: Vec<PathBuf>,
+    _folder: tempfile::TempDir,
+}
+
+impl Files {
+    /// Makes the files; `None` (said, and a failure with CI=true) without nfdump 1.7.1.
+    pub fn make() -> Option<Self> {
+        if !is_nfdump_there() {
+            eprintln!("SKIPPED: no nfdump 1.7.1");
+            assert!(
+                env::var("CI").map_or(true, |value| value != "true"),
+                "nfdump 1.7.1 is not installed (ci/setup.sh)"
+            );
+            return None;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let mut paths = Vec::new();
+        for (name, compression, count) in [
+            ("all", Compression::None, 300),
+            ("lz4", Compression::Lz4, 60),
+            ("bz2", Compression::Bz2, 20),
+            ("none", Compression::None, 0),
+        ] {
+            let path = folder.path().join(name);
+            write(&path, compression, count);
+            paths.push(path);
+        }
+        paths.extend(
+            CAPTURES
+                .iter()
+                .filter_map(|capture| meter(capture, folder.path())),
+        );
+        Some(Self {
+            paths,
+            _folder: folder,
+        })
+    }
+}
+
+fn is_nfdump_there() -> bool {
+    let output = Command::new("nfdump").arg("-V").output();
+    output.is_ok_and(|output| {
+        String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).contains("1.7.1")
+    })
+}
+
+fn write(path: &Path, compression: Compression, count: u64) {
+    let options = WriterOptions {
+        ident: "tests".to_owned(),
+        compression,
+        created_s: 1_795_414_248,
+    };
+    let mut writer = FileWriter::create(path, &options).unwrap();
+    let mut written = 0;
+    records::make(count, |record| {
+        writer.record(record).unwrap();
+        written += 1;
+        if written % 100 == 0 {
+            writer.flush().unwrap();
+        }
+    });
+    writer
+        .finish((1_795_414_200_000, 1_795_414_500_000), &[])
+        .unwrap();
+}
+
+/// Lets nfpcapd meter a capture of the corpus, if that is there.
+fn meter(capture: &str, folder: &Path) -> Option<PathBuf> {
+    let default = Path::new(env!("CARGO_MANIFEST_DIR")).join("../golden/corpus");
+    let corpus = env::var_os("T2_CORPUS").map_or(default, PathBuf::from);
+    let capture = corpus.join("tranalyzer").join(format!("{capture}.pcap"));
+    if !capture.is_file() {
+        eprintln!("SKIPPED: no {}", capture.display());
+        return None;
+    }
+    let directory = folder.join(capture.file_stem()?);
+    std::fs::create_dir(&directory).unwrap();
+    // One slot of 63 years, so that there is one file.
+    let arguments = ["-o", "fat", "-t", "2000000000", "-r"];
+    let run = Command::new("nfpcapd")
+        .args(arguments)
+        .arg(&capture)
+        .arg("-w")
+        .arg(&directory)
+        .output();
+    assert!(
+        run.unwrap().status.success(),
+        "nfpcapd -r {}",
+        capture.display()
+    );
+    let file = std::fs::read_dir(&directory).unwrap().next();
+    Some(file.expect("nfpcapd wrote a file").unwrap().path())
+}
+
+/// What a program printed.
+#[derive(Debug)]
+pub struct Outcome {
+    pub code: i32,
+    /// Lines on standard output without that of the run times.
+    pub lines: Vec<String>,
+    pub errors: String,
+}
+
+pub fn nfdump(arguments: &[String]) -> Outcome {
+    run("nfdump", arguments)
+}
+
+pub fn t2report(arguments: &[String]) -> Outcome {
+    run(env!("CARGO_BIN_EXE_t2report"), arguments)
+}
+
+fn run(program: &str, arguments: &[String]) -> Outcome {
+    let output = Command::new(program)
+        .args(arguments)
+        .env("TZ", "Europe/Zurich")
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    Outcome {
+        code: output.status.code().unwrap_or(-1),
+        lines: text
+            .lines()
+            .filter(|line| !line.starts_with("Sys: "))
+            .map(str::to_owned)
+            .collect(),
+        errors: String::from_utf8_lossy(&output.stderr).into_owned(),
+    }
+}
+
+/// Runs both programs; a description of the difference if there is one.
+pub fn compare(arguments: &[String]) -> Option<String> {
+    let (theirs, ours) = (nfdump(arguments), t2report(arguments));
+    let given = |option: &str| arguments.iter().any(|argument| argument == option);
+    // A quiet statistic has no titles that would say by what its rows are sorted.
+    let any_order = given("-q") && given("-s");
+    let same = theirs.code == ours.code
+        && theirs.lines.len() == ours.lines.len()
+        && tables(&theirs.lines, any_order) == tables(&ours.lines, any_order);
+    if same {
+        return None;
+    }
+    let differing = theirs
+        .lines
+        .iter()
+        .zip(&ours.lines)
+        .find(|(theirs, ours)| theirs != ours);
+    Some(format!(
+        "{}\n  exit {} and {}, {} and {} lines, first difference:\n  nfdump   {:?}\n  t2report {:?}\n  {}",
+        arguments.join(" "),
+        theirs.code,
+        ours.code,
+        theirs.lines.len(),
+        ours.lines.len(),
+        differing.map(|(theirs, _)| theirs),
+        differing.map(|(_, ours)| ours),
+        ours.errors.trim_end()
+    ))
+}
+
+/// The output with rows in comparable order: of a statistic each row becomes its order value (as printed) at its place, and
+/// the rows themselves are sorted, those that tie with the last one left out (which of them made it into the table is
+/// arbitrary). Everything else stays as it is.
+fn tables(lines: &[String], any_order: bool) -> Vec<String> {
+    if any_order {
+        let mut lines = lines.to_vec();
+        lines.sort();
+        return lines;
+    }
+    let mut result = Vec::new();
+    let mut rows: Vec<&String> = Vec::new();
+    let mut order: Option<&str> = None;
+    for line in lines {
+        if line.starts_with("Top ") || line.starts_with("Summary") || line.is_empty() {
+            settle(&mut result, &mut rows, order);
+            order = line
+                .strip_suffix(':')
+                .and_then(|title| title.rsplit_once(" ordered by "))
+                .map(|(_, order)| order);
+            result.push(line.clone());
+        } else {
+            rows.push(line);
+        }
+    }
+    settle(&mut result, &mut rows, order);
+    result
+}
+
+fn settle(result: &mut Vec<String>, rows: &mut Vec<&String>, order: Option<&str>) {
+    let Some(order) = order else {
+        result.extend(rows.drain(..).cloned());
+        return;
+    };
+    let keys: Vec<String> = rows.iter().map(|row| order_value(row, order)).collect();
+    let last = keys.last().cloned().unwrap_or_default();
+    let mut certain: Vec<String> = rows
+        .drain(..)
+        .zip(&keys)
+        .filter(|(_, key)| key.is_empty() || **key != last)
+        .map(|(row, _)| row.clone())
+        .collect();
+    certain.sort();
+    result.extend(keys);
+    result.extend(certain);
+}
+
+/// The column by which an element's table is sorted; empty for other lines (headings, aggregated flows).
+fn order_value(row: &str, order: &str) -> String {
+    let percentages = row.matches('(').count() == 3 && row.contains('.') && !row.contains("(.");
+    if !percentages {
+        return String::new();
+    }
+    let packed = row
+        .replace("( ", "(")
+        .replace(" M", "M")
+        .replace(" G", "G")
+        .replace(" T", "T");
+    let from_right = match order.trim_start_matches(['i', 'o']) {
+        "bpp" => 0,
+        "bps" => 1,
+        "pps" => 2,
+        "byte" | "bytes" => 3,
+        "pkg" | "packets" | "pkt" => 4,
+        _ => 5,
+    };
+    packed
+        .split_whitespace()
+        .rev()
+        .nth(from_right)
+        .map_or_else(String::new, |column| {
+            column.split('(').next().unwrap_or_default().to_owned()
+        })
+}
