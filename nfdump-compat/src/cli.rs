@@ -4,11 +4,12 @@ use anyhow::Context;
 use clap::Parser;
 use nfdump_compat::{
     output::{
-        format::Mode,
+        fields::FIELDS,
+        format::{Mode, PRESETS},
         style::{Compat, Style},
     },
     query::Query,
-    stat::request::Request,
+    stat::{element::ELEMENTS, order::ORDERS, request::Request},
 };
 use std::path::PathBuf;
 
@@ -19,7 +20,7 @@ const MAX_STATISTICS: usize = 8;
 
 /// Reports on flow records in nfcapd files, with nfdump's options and nfdump's output.
 #[derive(Debug, Parser)]
-#[command(name = "t2report", version, args_override_self = true)]
+#[command(name = "t2report", version, args_override_self = true, after_long_help = lists())]
 pub struct Arguments {
     /// Read this file, all files below this directory, or standard input (-); without -r and -R all finished slots
     /// (nfcapd.<digits>) of $T2_FLOWS, else of the current directory
@@ -67,6 +68,10 @@ pub struct Arguments {
     /// Print the files' own statistics
     #[arg(short = 'I')]
     pub information: bool,
+
+    /// Check this file block by block
+    #[arg(short = 'v', value_name = "FILE")]
+    pub verify: Option<PathBuf>,
 
     /// Whose output to imitate
     #[arg(long, value_name = "STYLE", default_value = "1.7.1")]
@@ -118,4 +123,26 @@ impl Arguments {
             style,
         })
     }
+}
+
+/// What can be named in `-s` and `-o`, for the long help: read from the tables that decide it.
+fn lists() -> String {
+    let elements: Vec<&str> = ELEMENTS.iter().map(|element| element.name).collect();
+    let orders: Vec<&str> = ORDERS.iter().map(|order| order.name).collect();
+    let tokens: Vec<String> = FIELDS
+        .iter()
+        .map(|field| format!("%{}", field.token))
+        .collect();
+    let presets: Vec<String> = PRESETS
+        .iter()
+        .map(|(name, format)| format!("  {name:<9} {format}"))
+        .collect();
+    format!(
+        "Elements: record {}\n\nOrders: {}\n\nTokens: {}\n\nFormats:\n{}\n\n\
+        Exit codes: 0 done, 1 failed, 2 wrong usage, 254 unusable filter",
+        elements.join(" "),
+        orders.join(" "),
+        tokens.join(" "),
+        presets.join("\n")
+    )
 }

@@ -3,6 +3,7 @@
 mod cli;
 mod inputs;
 mod run;
+mod verify;
 
 use clap::Parser;
 use std::{io, process::ExitCode};
@@ -16,10 +17,13 @@ fn main() -> ExitCode {
         eprintln!("t2report: filters are not supported yet, but one is given: '{word}' …");
         return ExitCode::from(BAD_FILTER);
     }
-    match arguments
-        .query()
-        .and_then(|query| run::run(&arguments, &query))
-    {
+    let result = match &arguments.verify {
+        Some(path) => verify::verify(path),
+        None => arguments
+            .query()
+            .and_then(|query| run::run(&arguments, &query)),
+    };
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {

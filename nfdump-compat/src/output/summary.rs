@@ -5,6 +5,7 @@ use super::{
     row::Counters,
     style::{Compat, Style},
     time::LocalTime,
+    values::push_printable,
 };
 use crate::file::StatRecord;
 use std::time::Duration;
@@ -144,7 +145,7 @@ fn timing_line(processed: u64, timing: &Timing, compat: Compat) -> String {
 /// Appends a file's (or the sum of several files') own statistics, `-I`.
 pub fn push_information(out: &mut Vec<u8>, ident: &str, stat: &StatRecord) {
     out.extend_from_slice(b"Ident: ");
-    out.extend_from_slice(ident.as_bytes());
+    push_printable(out, ident);
     out.push(b'\n');
     let groups = [
         ("Flows", stat.flows, &stat.flows_by),

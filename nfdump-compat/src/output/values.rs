@@ -39,6 +39,16 @@ pub fn push_bytes_per_packet(out: &mut Vec<u8>, bytes: u64, packets: u64, width:
     );
 }
 
+/// Appends a text that came from outside: control characters, which a terminal would obey, become `?`.
+pub fn push_printable(out: &mut Vec<u8>, text: &str) {
+    out.extend(
+        text.chars()
+            .map(|c| if c.is_control() { '?' } else { c })
+            .collect::<String>()
+            .into_bytes(),
+    );
+}
+
 /// Appends microseconds as milliseconds with three decimals.
 pub fn push_microseconds(out: &mut Vec<u8>, microseconds: u64) {
     push_u64(out, microseconds / 1000);
@@ -163,12 +173,10 @@ pub(super) fn push_engine(out: &mut Vec<u8>, row: &Row<'_>, _: &Style, _: &mut L
 pub(super) fn push_label(out: &mut Vec<u8>, row: &Row<'_>, _: &Style, _: &mut LocalTime) {
     let start = out.len();
     match row.record.extension(field::ext::LABEL) {
-        Some(label) => out.extend(
-            label
-                .iter()
-                .take_while(|byte| **byte != 0)
-                .map(|byte| if byte.is_ascii_control() { b'?' } else { *byte }),
-        ),
+        Some(label) => {
+            let text = label.split(|byte| *byte == 0).next().unwrap_or_default();
+            push_printable(out, &String::from_utf8_lossy(text));
+        }
         None => out.extend_from_slice(b"<none>"),
     }
     align_right(out, start, 16);

@@ -142,7 +142,8 @@ fn run(program: &str, arguments: &[String]) -> Outcome {
         lines: text
             .lines()
             .filter(|line| !line.starts_with("Sys: "))
-            .map(str::to_owned)
+            // What a carriage return overwrites: the wheel that nfdump -v turns.
+            .map(|line| line.rsplit('\r').next().unwrap_or(line).to_owned())
             .collect(),
         errors: String::from_utf8_lossy(&output.stderr).into_owned(),
     }

@@ -1,0 +1,87 @@
+//! `-v`: checks a file block by block.
+
+use jiff::tz::TimeZone;
+use nfdump_compat::{
+    file::{Compression, FileReader},
+    output::time::LocalTime,
+    record::RecordView,
+    record::V3_RECORD,
+};
+use std::{
+    io::{self, Write},
+    path::Path,
+};
+
+/// Records in the appendix: source name and totals.
+const APPENDIX_RECORDS: u64 = 2;
+
+/// Reads the whole file, prints what it is and what is in it.
+///
+/// # Errors
+/// The file cannot be read, or something in it is damaged.
+pub fn verify(path: &Path) -> anyhow::Result<()> {
+    let mut reader = FileReader::open(path)?;
+    let mut out = Vec::new();
+    describe(&reader, path, &mut out);
+    io::stdout().write_all(&out)?;
+    let (mut records, mut damage) = (0_u64, 0_u64);
+    loop {
+        match reader.next_block() {
+            Ok(Some(block)) => {
+                for raw in block.records() {
+                    records += 1;
+                    if raw.record_type == V3_RECORD
+                        && let Err(error) = RecordView::parse(raw.bytes)
+                    {
+                        damage += 1;
+                        eprintln!(
+                            "t2report: {}: block {}: {error}",
+                            path.display(),
+                            block.number()
+                        );
+                    }
+                }
+            }
+            Ok(None) => break,
+            Err(error) => {
+                damage += 1;
+                eprintln!("t2report: {error}");
+            }
+        }
+    }
+    let appendix = u64::from(reader.stat().is_some());
+    let blocks = u64::from(reader.blocks()) + appendix;
+    records += appendix * APPENDIX_RECORDS;
+    writeln!(
+        io::stdout(),
+        "\nTotal\nType 3 blocks : {blocks}\nRecords       : {records}"
+    )?;
+    anyhow::ensure!(
+        damage == 0,
+        "{} is damaged in {damage} places",
+        path.display()
+    );
+    Ok(())
+}
+
+fn describe(reader: &FileReader, path: &Path, out: &mut Vec<u8>) {
+    let header = reader.header();
+    let compression = match header.compression {
+        Compression::None => "not".to_owned(),
+        compression => compression.to_string().to_lowercase(),
+    };
+    out.extend_from_slice(
+        format!(
+            "File       : {}\nVersion    : 2 - {compression} compressed\nCreated    : ",
+            path.display()
+        )
+        .as_bytes(),
+    );
+    LocalTime::new(TimeZone::system())
+        .push_seconds(out, u64::try_from(header.created_s).unwrap_or(0));
+    let rest = format!(
+        "\nnfdump     : {:x}\nencryption : no\nAppdx blks : {}\nData blks  : {}\nChecking data blocks\nChecking appendix blocks\n",
+        header.nfd_version, header.appendix_blocks, header.blocks
+    );
+    out.extend_from_slice(rest.as_bytes());
+}
