@@ -6,7 +6,7 @@ use super::*;
 use crate::limits::Limits;
 use crate::registry::ie;
 use crate::session::Session;
-use crate::template::{REVERSE_PEN, VARIABLE_LENGTH};
+use crate::template::{FieldSpecifier, REVERSE_PEN, TemplateError, TemplateKind, VARIABLE_LENGTH};
 use crate::testing::{Seen, hex};
 use crate::value::unsigned;
 

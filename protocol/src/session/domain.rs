@@ -5,6 +5,7 @@ use std::sync::Arc;
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
+use super::context::{Context, Totals};
 use super::events::{Counters, DiscardCause, Events, LossUnit, MessageInfo};
 use super::pending::{Pending, Waiting};
 use super::sequence::{Sequence, Step};
@@ -16,50 +17,6 @@ use crate::{ipfix, v5, v9};
 
 /// Clocks in headers have whole seconds: a boot time that differs by less is the same.
 const SAME_BOOT_MS: i64 = 2000;
-
-/// What all domains of a session share, and the message at hand.
-pub(super) struct Context<'a, E> {
-    pub message: MessageInfo,
-    /// Templates obey the rules of streams (RFC 7011 section 8) rather than of UDP (section 8.4).
-    pub stream: bool,
-    pub limits: &'a Limits,
-    pub totals: &'a mut Totals,
-    pub counters: &'a mut Counters,
-    pub events: &'a mut E,
-}
-
-/// What all domains together hold.
-#[derive(Debug, Default)]
-pub(super) struct Totals {
-    pub pending: usize,
-    pub fields: usize,
-}
-
-impl<E: Events> Context<'_, E> {
-    /// A fault that costs nothing but what it is about.
-    pub(super) fn violation(&mut self, offset: usize, kind: DecodeErrorKind) {
-        self.counters.violations += 1;
-        self.tell(&DecodeError { offset, kind });
-    }
-
-    fn tell(&mut self, error: &DecodeError) {
-        self.events
-            .violation(self.message.exporter, self.message.received_ms, error);
-    }
-
-    fn record(
-        &mut self,
-        message: &MessageInfo,
-        template: &Arc<Template>,
-        octets: &[u8],
-        late: bool,
-    ) {
-        self.counters.records += 1;
-        self.counters.late_records += u64::from(late);
-        self.counters.options_records += u64::from(template.kind() != TemplateKind::Data);
-        self.events.record(message, template, octets, late);
-    }
-}
 
 /// See the module.
 #[derive(Debug, Default)]

@@ -4,6 +4,7 @@
 //! The key of all state is the transport session (kind of transport, address and port of the sender), the
 //! version and the observation domain (RFC 7011 section 3.1, RFC 3954 section 5.1).
 
+mod context;
 mod domain;
 mod events;
 mod pending;
@@ -20,7 +21,8 @@ use crate::error::{DecodeError, DecodeErrorKind, short_header};
 use crate::limits::Limits;
 use crate::reader::Reader;
 use crate::{ipfix, v5, v9};
-use domain::{Context, Domain, Totals};
+use context::{Context, Totals};
+use domain::Domain;
 
 pub use events::{Counters, DiscardCause, Events, LossUnit, MessageInfo};
 

@@ -1,0 +1,261 @@
+//! What outlives a message: waiting data, streams, sequence numbers, restarts, limits.
+
+use super::*;
+
+#[test]
+fn data_before_its_template_is_decoded_when_it_comes() {
+    let mut collector = Collector::new();
+    collector.udp(&v9(
+        0,
+        &[set(256, "00000001 00000002 0000"), set(999, "00")],
+    ));
+    collector.now_ms += 30_000;
+    collector.udp(&v9(1, &[set(0, TEMPLATE), set(256, "00000003")]));
+    let late: Vec<(u8, bool)> = collector
+        .seen
+        .records
+        .iter()
+        .map(|record| (record.octets[3], record.late))
+        .collect();
+    assert_eq!(late, [(1, true), (2, true), (3, false)]);
+    assert_eq!(collector.seen.records[0].message.sequence, 0);
+    assert_eq!(collector.counters().late_records, 2);
+    // The other set has waited long enough.
+    collector.session.tick(NOW_MS + 30_000, &mut collector.seen);
+    assert!(collector.seen.discarded.is_empty());
+    collector.session.tick(NOW_MS + 30_001, &mut collector.seen);
+    assert_eq!(collector.seen.discarded, [(DiscardCause::NoTemplate, 1)]);
+    assert_eq!(collector.session.totals.pending, 0);
+}
+
+#[test]
+fn waiting_data_is_not_decoded_too_late_after_a_restart_or_by_a_template_that_does_not_fit() {
+    let template = v9(1, &[set(0, TEMPLATE)]);
+
+    let mut late = Collector::new();
+    late.udp(&v9(0, &[set(256, "00000001")]));
+    late.now_ms += 30_001;
+    late.udp(&template);
+    assert_eq!(late.seen.discarded, [(DiscardCause::NoTemplate, 4)]);
+
+    let mut restarted = Collector::new();
+    restarted.udp(&v9(70, &[set(256, "00000001")]));
+    restarted.udp(&v9_at(1_700_000_100, 5, 0, &[set(0, TEMPLATE)]));
+    assert_eq!(restarted.seen.discarded, [(DiscardCause::Restart, 4)]);
+
+    let mut unfit = Collector::new();
+    unfit.udp(&v9(
+        0,
+        &[set(256, "00000001 00000002 01020304 05"), set(256, "0102")],
+    ));
+    unfit.udp(&v9(1, &[set(0, "0100 0001 0001 0009")]));
+    assert_eq!(
+        unfit.seen.discarded,
+        [(DiscardCause::Unfit, 13), (DiscardCause::Unfit, 2)]
+    );
+    for collector in [&late, &restarted, &unfit] {
+        assert_eq!(
+            (
+                collector.seen.records.len(),
+                collector.session.totals.pending
+            ),
+            (0, 0)
+        );
+    }
+}
+
+#[test]
+fn waiting_data_is_bounded_and_the_oldest_goes_first() {
+    let limits = Limits {
+        pending_domain: 1000,
+        pending_total: 1500,
+        ..Limits::default()
+    };
+    let mut collector = Collector::with(limits);
+    let body = "00".repeat(172);
+    for sequence in 0..5 {
+        // 172 octets and what a set costs: 300.
+        collector.udp(&v9(sequence, &[set(256, &body)]));
+    }
+    assert_eq!(collector.seen.discarded, [(DiscardCause::Overflow, 172); 2]);
+    collector.udp_from(
+        1,
+        &v9(0, &[set(256, &body), set(256, &body), set(256, &body)]),
+    );
+    assert_eq!(collector.seen.discarded.len(), 3);
+    assert_eq!(collector.session.totals.pending, 1500);
+    collector.udp(&v9(5, &[set(0, TEMPLATE)]));
+    assert_eq!(collector.seen.records.first().unwrap().message.sequence, 2);
+    assert_eq!(
+        (
+            collector.seen.records.len(),
+            collector.session.totals.pending
+        ),
+        (3 * 43, 600)
+    );
+}
+
+#[test]
+fn the_end_of_a_stream_forgets_its_state() {
+    let mut collector = Collector::new();
+    collector.tcp(&ipfix(
+        0,
+        &[set(2, TEMPLATE), set(256, "00000001"), set(300, "00")],
+    ));
+    collector.session.close(peer(4739), &mut collector.seen);
+    assert_eq!(collector.seen.discarded, [(DiscardCause::Closed, 1)]);
+    assert_eq!(
+        (
+            collector.session.exporters(),
+            collector.session.totals.fields
+        ),
+        (0, 0)
+    );
+    collector.tcp(&ipfix(0, &[set(256, "00000001")]));
+    assert_eq!(collector.seen.records.len(), 1);
+}
+
+#[test]
+fn exporters_ports_domains_versions_and_transports_are_apart() {
+    let mut collector = Collector::new();
+    collector.udp(&v9(0, &[set(0, TEMPLATE)]));
+    let mut other_domain = v9(0, &[set(0, SHORTER)]);
+    other_domain[19] = 4;
+    collector.udp(&other_domain);
+    collector.udp(&ipfix(0, &[set(2, "0100 0001 0001 0003")]));
+    collector.tcp(&ipfix(0, &[set(2, "0100 0001 0001 0001")]));
+    collector.udp(&v9(1, &[set(256, "00000001")]));
+    collector.udp(&ipfix(0, &[set(256, "000001")]));
+    collector.tcp(&ipfix(0, &[set(256, "01")]));
+    collector.udp_from(9, &v9(1, &[set(256, "00000001")]));
+    assert_eq!(
+        collector.octets(),
+        [vec![0, 0, 0, 1], vec![0, 0, 1], vec![1]]
+    );
+    assert_eq!(collector.counters().pending_sets, 1);
+}
+
+#[test]
+fn ipfix_loss_is_counted_in_records_and_templates_do_not_count() {
+    let mut collector = Collector::new();
+    let options = set(3, "0101 0002 0001 0095 0004 0022 0004 0000");
+    collector.udp(&ipfix(
+        10,
+        &[
+            set(2, TEMPLATE),
+            options,
+            set(257, "00000007 00000064"),
+            set(256, "00000001 00000002"),
+        ],
+    ));
+    collector.udp(&ipfix(13, &[set(2, TEMPLATE)]));
+    collector.udp(&ipfix(18, &[set(256, "00000001")]));
+    collector.udp(&ipfix(19, &[set(300, "00000001")]));
+    collector.udp(&ipfix(25, &[set(256, "00000001")]));
+    assert_eq!(collector.seen.losses, [(5, LossUnit::Records)]);
+    // What was missing comes late.
+    collector.udp(&ipfix(14, &[set(256, "00000001 00000002")]));
+    assert_eq!(
+        (
+            collector.seen.recovered.clone(),
+            collector.counters().out_of_order
+        ),
+        (vec![2], 1)
+    );
+}
+
+#[test]
+fn a_restart_is_seen_by_uptime_and_boot_time() {
+    let mut collector = Collector::new();
+    collector.udp(&v9_at(
+        1_700_000_000,
+        4_000_000_000,
+        500,
+        &[set(0, TEMPLATE)],
+    ));
+    // 32 bits of uptime wrap, the numbering goes on: no restart.
+    collector.udp(&v9_at(
+        1_700_300_000,
+        5_032_704,
+        501,
+        &[set(256, "00000001")],
+    ));
+    // An older message comes late: no restart.
+    collector.udp(&v9_at(
+        1_700_000_000,
+        4_000_000_000,
+        499,
+        &[set(256, "00000001")],
+    ));
+    assert_eq!(
+        (collector.seen.restarts, collector.seen.records.len()),
+        (0, 2)
+    );
+    collector.udp(&v9_at(1_700_300_060, 1000, 0, &[set(256, "00000002")]));
+    assert_eq!(
+        (collector.seen.restarts, collector.seen.losses.len()),
+        (1, 0)
+    );
+    // Templates do not outlive it, data waits for the new ones.
+    assert_eq!(
+        (
+            collector.seen.records.len(),
+            collector.counters().pending_sets
+        ),
+        (2, 1)
+    );
+    collector.udp(&v9_at(1_700_300_061, 2000, 1, &[set(0, TEMPLATE)]));
+    assert_eq!(collector.seen.records.len(), 3);
+}
+
+#[test]
+fn limits_refuse_and_count() {
+    let limits = Limits {
+        exporters: 2,
+        domains: 2,
+        templates: 2,
+        fields: 3,
+        ..Limits::default()
+    };
+    let mut collector = Collector::with(limits);
+    let template = |id: u16| set(0, &format!("{id:04x} 0001 0001 0004"));
+    collector.udp(&v9(0, &[template(256), template(257), template(258)]));
+    let many = set(0, "0100 0004 0001 0004 0002 0004 0003 0004 0004 0004");
+    collector.udp(&v9(1, &[many, set(257, "00000001")]));
+    assert_eq!(
+        (
+            collector.counters().refused_templates,
+            collector.seen.records.len()
+        ),
+        (2, 1)
+    );
+    for domain in [4, 5] {
+        let mut message = v9(0, &[template(256)]);
+        message[19] = domain;
+        collector.udp(&message);
+    }
+    assert_eq!(collector.counters().refused_domains, 1);
+    collector
+        .udp_from(1, &v9(0, &[template(256)]))
+        .udp_from(2, &v9(0, &[template(256)]));
+    assert_eq!(
+        (
+            collector.counters().refused_exporters,
+            collector.session.exporters()
+        ),
+        (1, 2)
+    );
+    // The first one goes on, the other falls silent and makes room.
+    collector.now_ms += limits.idle_ms + 1;
+    collector.udp(&v9(2, &[set(257, "00000001")]));
+    collector.udp_from(2, &v9(0, &[template(256)]));
+    assert_eq!(
+        (
+            collector.counters().forgotten_exporters,
+            collector.session.exporters()
+        ),
+        (1, 2)
+    );
+    collector.udp(&v9(3, &[set(257, "00000001")]));
+    assert_eq!(collector.seen.records.len(), 3);
+}
