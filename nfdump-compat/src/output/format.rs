@@ -256,4 +256,12 @@ mod tests {
         ));
         assert!(matches!(Mode::parse("fmt:"), Err(FormatError::Empty)));
     }
+
+    proptest::proptest! {
+        #[test]
+        fn any_text_is_a_format_or_an_error(text in ".{0,40}", tokens in "(%[a-zé]{0,6}[0-9 ]{0,2}){0,6}") {
+            let _ = Mode::parse(&text);
+            let _ = Format::compile(&tokens);
+        }
+    }
 }

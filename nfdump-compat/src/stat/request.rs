@@ -177,4 +177,12 @@ mod tests {
             );
         }
     }
+
+    proptest::proptest! {
+        #[test]
+        fn any_text_is_a_request_or_an_error(text in ".{0,40}", tail in "(srcip|record)(:p)?(/[a-z:]{0,8}){0,3}") {
+            let _ = Request::parse(&text);
+            let _ = Request::parse(&tail);
+        }
+    }
 }
