@@ -28,9 +28,9 @@ pub struct Rule {
 pub static RULES: &[Rule] = &[
     rule(
         "H-01",
-        "RFC 3954 5.1",
+        "RFC 3954 5.1, RFC 7011 3.1",
         Level::Must,
-        "A NetFlow v9 packet begins with a complete 20-octet header.",
+        "A message begins with a complete header.",
     ),
     rule(
         "H-16",
@@ -159,4 +159,22 @@ const fn rule(
 /// The rule of this identifier.
 pub fn find(id: &str) -> Option<&'static Rule> {
     RULES.iter().find(|rule| rule.id == id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn identifiers_are_unique_and_sentences_whole() {
+        for (index, rule) in RULES.iter().enumerate() {
+            assert_eq!(
+                RULES.iter().position(|other| other.id == rule.id),
+                Some(index)
+            );
+            assert!(rule.sentence.ends_with('.'), "{}", rule.id);
+        }
+        assert_eq!(find("S-10").map(|rule| rule.section), Some("RFC 7011 9.1"));
+        assert_eq!(find("no rule"), None);
+    }
 }

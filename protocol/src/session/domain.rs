@@ -12,7 +12,7 @@ use super::sequence::{Sequence, Step};
 use crate::error::{DecodeError, DecodeErrorKind};
 use crate::limits::Limits;
 use crate::reader::Reader;
-use crate::template::{Definition, Template, TemplateKind};
+use crate::template::{Definition, FieldSpecifier, Template, TemplateKind};
 use crate::{ipfix, v5, v9};
 
 /// Clocks in headers have whole seconds: a boot time that differs by less is the same.
@@ -276,29 +276,47 @@ impl Domain {
             return;
         }
         // The old definition is gone in any case: its ID means something else now.
-        self.remove(id, context);
+        let old = self.forget(id, context.totals);
+        let message = context.message;
+        if let Some(template) = self.learn(offset, id, kind, fields, context) {
+            context.events.template(&message, &template);
+            self.decode_waiting(&template, context);
+        } else if let Some(old) = old {
+            context.events.withdrawn(&message, &old);
+        }
+    }
+
+    /// Takes a new template in, if it can be used and there is room for it.
+    fn learn<E: Events>(
+        &mut self,
+        offset: usize,
+        id: u16,
+        kind: TemplateKind,
+        fields: Vec<FieldSpecifier>,
+        context: &mut Context<'_, E>,
+    ) -> Option<Arc<Template>> {
         let limits = context.limits;
         if fields.len() > limits.fields
             || self.templates.len() >= limits.templates
             || context.totals.fields + fields.len() > limits.fields_total
         {
             context.counters.refused_templates += 1;
-            return;
+            return None;
         }
-        let template = match Template::new(context.message.version, id, kind, fields) {
-            Ok(template) => Arc::new(template),
+        match Template::new(context.message.version, id, kind, fields) {
+            Ok(template) => {
+                let template = Arc::new(template);
+                context.totals.fields += template.fields().len();
+                context.counters.templates += 1;
+                self.templates.insert(id, Arc::clone(&template));
+                Some(template)
+            }
             Err(error) => {
                 context.counters.bad_templates += 1;
                 context.violation(offset, error.into());
-                return;
+                None
             }
-        };
-        context.totals.fields += template.fields().len();
-        context.counters.templates += 1;
-        self.templates.insert(id, Arc::clone(&template));
-        let message = context.message;
-        context.events.template(&message, &template);
-        self.decode_waiting(&template, context);
+        }
     }
 
     /// RFC 7011 section 8.1; over UDP withdrawals are ignored (section 8.4).
@@ -334,17 +352,19 @@ impl Domain {
     }
 
     fn remove<E: Events>(&mut self, id: u16, context: &mut Context<'_, E>) -> bool {
-        let Some(template) = self.templates.remove(&id) else {
+        let Some(template) = self.forget(id, context.totals) else {
             return false;
         };
-        context.totals.fields = context
-            .totals
-            .fields
-            .saturating_sub(template.fields().len());
         context.counters.withdrawals += 1;
         let message = context.message;
         context.events.withdrawn(&message, &template);
         true
+    }
+
+    fn forget(&mut self, id: u16, totals: &mut Totals) -> Option<Arc<Template>> {
+        let template = self.templates.remove(&id)?;
+        totals.fields = totals.fields.saturating_sub(template.fields().len());
+        Some(template)
     }
 
     fn data_set<E: Events>(

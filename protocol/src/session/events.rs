@@ -76,7 +76,7 @@ pub trait Events {
         let _ = (message, template);
     }
 
-    /// A template was withdrawn (streams only) or replaced by an unusable definition.
+    /// A template was withdrawn (streams only) or replaced by a definition that was refused.
     fn withdrawn(&mut self, message: &MessageInfo, template: &Arc<Template>) {
         let _ = (message, template);
     }

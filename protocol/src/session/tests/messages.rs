@@ -177,6 +177,8 @@ fn another_definition_replaces_at_once_and_the_same_changes_nothing() {
         [vec![0, 1, 0, 2], vec![0, 1], vec![0, 2]]
     );
     assert_eq!(collector.seen.templates, [256, 256]);
+    assert_eq!(collector.counters().withdrawals, 0);
+    assert!(collector.seen.withdrawn.is_empty());
     // An unusable definition takes the old one away: its ID means something else now.
     collector.udp(&v9(
         2,
