@@ -382,6 +382,29 @@ fn templates_of_more_than_one_message_come_in_several() {
 }
 
 #[test]
+fn buffers_do_not_grow() {
+    let mut encoder = encoder(config(ExportVersion::V9), &[timed(256), timed(257)]);
+    let mut octets = 0;
+    for number in 0..10_000 {
+        let fill = |record: &mut RecordWriter<'_>| record.bytes(&[0; 12]);
+        let mut count = |message: &[u8]| octets += message.len() as u64;
+        let at_ms = FIRST_MS + number * 100;
+        encoder
+            .record(
+                usize::from(number % 7 == 0),
+                at_ms,
+                at_ms,
+                at_ms,
+                fill,
+                &mut count,
+            )
+            .unwrap();
+    }
+    assert_eq!(encoder.message.capacity(), 1400);
+    assert_eq!(octets, encoder.counters().octets);
+}
+
+#[test]
 fn sequence_numbers_count_messages_or_records() {
     for (version, offset, expected) in [
         (ExportVersion::V9, 12, [0, 1, 2]),
