@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::capture::CaptureInfo;
 use crate::cli::Metric;
+use crate::dissect::DissectCounters;
 use crate::export::ExportCounters;
 use crate::meter::MeterStats;
 use crate::meter::flow::{Endpoints, Flow, FlowSink};
@@ -116,6 +117,8 @@ pub struct Report {
     pub read: u64,
     /// Packets.
     pub packets: PacketCounters,
+    /// What could not be dissected.
+    pub dissect: DissectCounters,
     /// Packets in flows, and flows.
     pub meter: MeterStats,
     /// Sums over the flows.
@@ -189,6 +192,7 @@ impl Report {
             all.saturating_sub(meter.packets),
             all,
         )?;
+        self.undissected(f)?;
         share(f, "Packets out of order", meter.backward_packets, all)?;
         share(f, "A packets", meter.a_packets, all)?;
         share(f, "B packets", meter.b_packets, all)?;
@@ -197,6 +201,31 @@ impl Report {
         share(f, "B octets", meter.b_octets, octets)?;
         mean(f, "Octets per A packet", meter.a_octets, meter.a_packets)?;
         mean(f, "Octets per B packet", meter.b_octets, meter.b_packets)
+    }
+
+    fn undissected(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let (dissect, all) = (self.dissect, self.packets.packets);
+        share(f, "Frames of unknown link type", dissect.unknown_link, all)?;
+        share(
+            f,
+            "Frames that end in their link header",
+            dissect.short_frames,
+            all,
+        )?;
+        share(f, "IP headers not complete", dissect.short_ip_headers, all)?;
+        share(
+            f,
+            "IP headers with a wrong version or length",
+            dissect.bad_ip_headers,
+            all,
+        )?;
+        share(
+            f,
+            "Transport headers not complete",
+            dissect.short_transport_headers,
+            all,
+        )?;
+        share(f, "Packets with too many headers", dissect.too_deep, all)
     }
 
     fn extremes(&self, f: &mut Formatter<'_>) -> fmt::Result {

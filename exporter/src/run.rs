@@ -83,6 +83,7 @@ pub fn run(config: &Config, stop: &AtomicBool) -> anyhow::Result<Outcome> {
         size: capture.size(),
         read: capture.offset(),
         packets: pass.packets,
+        dissect: *pass.dissector.counters(),
         meter: *pass.meter.stats(),
         flows,
         netflow,

@@ -22,6 +22,16 @@ impl LinkType {
     /// Linux "cooked" capture, version 2.
     pub const LINUX_SLL2: LinkType = LinkType(276);
 
+    /// The link type that a file means by `number`: 12 and 14 were written for raw IP by systems that numbered
+    /// it so.
+    #[must_use]
+    pub fn in_file(number: u16) -> Self {
+        match number {
+            12 | 14 => LinkType::RAW,
+            number => LinkType(number),
+        }
+    }
+
     /// The registry's name without its prefix, or `unknown`.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -48,8 +58,6 @@ const NAMES: &[(u16, &str)] = &[
     (8, "SLIP"),
     (9, "PPP"),
     (10, "FDDI"),
-    (12, "RAW"),
-    (14, "RAW"),
     (50, "PPP_HDLC"),
     (51, "PPP_ETHER"),
     (99, "SYMANTEC_FIREWALL"),
@@ -135,6 +143,7 @@ mod tests {
     #[test]
     fn names() {
         assert_eq!(LinkType::ETHERNET.to_string(), "ETHERNET (1)");
+        assert_eq!(LinkType::in_file(12), LinkType::RAW);
         assert_eq!(LinkType(4711).to_string(), "unknown (4711)");
     }
 }

@@ -47,7 +47,7 @@ impl Pcap {
         }
         // The upper half holds the length of the frame check sequence, which no flow needs.
         let network = order.u32(header, 20);
-        let link = LinkType((network & 0xffff) as u16);
+        let link = LinkType::in_file((network & 0xffff) as u16);
         Ok(Pcap {
             order,
             fraction_ns: if format == Format::PcapNano { 1 } else { 1000 },

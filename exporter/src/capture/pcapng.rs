@@ -174,7 +174,7 @@ impl Pcapng {
             ));
         }
         let interface = Interface {
-            link: LinkType(self.order.u16(head, 0)),
+            link: LinkType::in_file(self.order.u16(head, 0)),
             snaplen: self.order.u32(head, 4),
             clock: self.clock(options).map_err(Malformed::What)?,
         };

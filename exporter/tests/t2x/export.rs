@@ -161,6 +161,9 @@ fn the_header_time_is_the_packet_clock_unless_told_otherwise() {
     let year_2024_ms = 1_704_067_200_000;
     assert!(now[0].message.export_ms > year_2024_ms);
     assert_eq!(now[0].number(152), START_US / 1000);
+    // In v9 flow times count from the header's: they stay right although the capture is older than 49.7 days.
+    let now = records(&conversation(), &["--export-time", "now"]);
+    assert_eq!(times(&now[0]), [START_US / 1000; 2]);
 }
 
 #[test]
