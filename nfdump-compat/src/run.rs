@@ -25,6 +25,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+const NO_OUTPUT: &str = "cannot write to standard output";
 /// Output is written in pieces of about this size.
 const PIECE: usize = 1 << 16;
 /// Reading less than this shows no progress.
@@ -44,13 +45,15 @@ pub fn run(arguments: &Arguments, query: &Query) -> anyhow::Result<()> {
     let mut answer = Answer::new(query, LocalTime::new(TimeZone::system()));
     answer.begin(&mut out.buffer);
     let reading = Instant::now();
-    let progress = Progress::new(&inputs);
+    let scrolls = query.statistics.is_empty() && io::stdout().is_terminal();
+    let progress = Progress::new(&inputs, scrolls);
     let mut readable = 0_usize;
     for input in &inputs {
         if answer.is_complete() {
             break;
         }
-        readable += usize::from(read_input(input, &mut answer, &mut out, &progress)?);
+        readable +=
+            usize::from(read_input(input, &mut answer, &mut out, &progress).context(NO_OUTPUT)?);
     }
     progress.finish();
     let wall = reading.elapsed();
@@ -60,7 +63,7 @@ pub fn run(arguments: &Arguments, query: &Query) -> anyhow::Result<()> {
     } else {
         out.buffer.clear();
     }
-    out.flush()?;
+    out.flush().context(NO_OUTPUT)?;
     anyhow::ensure!(readable > 0, "no flow file could be read");
     Ok(())
 }
@@ -79,11 +82,10 @@ fn read_input(
             return Ok(false);
         }
     };
-    let mut counted = false;
+    let (mut counted, mut seen) = (false, 0);
     while !answer.is_complete() {
         match reader.next_block() {
             Ok(Some(block)) => {
-                progress.advance(block.data().len() as u64);
                 answer.totals().bytes_read += block.data().len() as u64;
                 if !read_block(&block, answer, out)? {
                     progress.report(&format!(
@@ -95,6 +97,8 @@ fn read_input(
             Ok(None) => break,
             Err(error) => progress.report(&error),
         }
+        progress.advance(reader.offset().saturating_sub(seen));
+        seen = reader.offset();
         counted = counted || widen(&reader, answer);
     }
     if !counted {
@@ -168,7 +172,7 @@ fn information(inputs: &[Input]) -> anyhow::Result<()> {
     let (ident, stat) = sum.context("no file with totals could be read")?;
     let mut out = Output::new();
     push_information(&mut out.buffer, &ident, &stat);
-    Ok(out.flush()?)
+    out.flush().context(NO_OUTPUT)
 }
 
 /// Source name and totals of a file; of a stream they are known at its end.
@@ -232,17 +236,18 @@ impl Output {
     }
 }
 
-/// A bar on standard error for long reads, if that is a terminal and the answer does not scroll over it.
+/// A bar on standard error for long reads, if that is a terminal.
 struct Progress(Option<ProgressBar>);
 
 impl Progress {
-    fn new(inputs: &[Input]) -> Self {
+    /// A bar for these files; none if the answer `scrolls` over it.
+    fn new(inputs: &[Input], scrolls: bool) -> Self {
         let size = |input: &Input| match input {
             Input::File(path) => fs::metadata(path).map_or(0, |metadata| metadata.len()),
             Input::Stdin => 0,
         };
         let total = inputs.iter().map(size).sum();
-        if total < LONG_READ || !io::stderr().is_terminal() {
+        if scrolls || total < LONG_READ || !io::stderr().is_terminal() {
             return Self(None);
         }
         let bar = ProgressBar::new(total);
