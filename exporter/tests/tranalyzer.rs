@@ -183,13 +183,15 @@ fn ours(capture: &Path) -> Flows {
     });
     let mut sink = TextSink::new(Vec::new()).unwrap();
     let mut file = CaptureFile::open(capture).unwrap();
-    let mut packet = Packet::default();
     while let Some(batch) = file.next_batch().unwrap() {
+        let mut packets = Vec::new();
         for frame in batch {
+            let mut packet = Packet::default();
             if dissector.dissect(&frame, &mut packet) {
-                meter.packet(&packet, &mut sink);
+                packets.push(packet);
             }
         }
+        meter.packets(&packets, &mut sink);
     }
     meter.finish(&mut sink);
     parse(&String::from_utf8(sink.finish().unwrap()).unwrap())

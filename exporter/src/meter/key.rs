@@ -79,10 +79,6 @@ impl Key {
         self.low == self.high && self.low_port == self.high_port
     }
 
-    pub(super) fn family(&self) -> Family {
-        self.family
-    }
-
     /// Protocol of an IP flow; 0 of link flows.
     pub(super) fn protocol(&self) -> u8 {
         match self.family {

@@ -27,10 +27,22 @@ use std::time::Duration;
 use crate::dissect::{Family, Fragment, Packet, protocol};
 use fragments::{Found, Fragments};
 use key::Key;
-use table::{Cold, ColdDirection, Pair, Table};
+use table::{ColdDirection, Pair, Table};
 use tcp_states::State;
 use text::TextState;
 use timeouts::{Entry, Wheel};
+
+/// Packets whose places in the table are looked up together.
+const BLOCK: usize = 32;
+
+/// Where to look for a packet's pair, and where it was.
+#[derive(Clone, Copy, Debug, Default)]
+struct Lookup {
+    key: Key,
+    direction: usize,
+    hash: u64,
+    place: Option<u32>,
+}
 
 /// Makes flows of packets.
 #[derive(Debug)]
@@ -97,15 +109,37 @@ impl Meter {
         self.flows
     }
 
-    /// Takes packets in order.
+    /// Takes packets in order: for each, releases what its time ends, then counts it.
+    ///
+    /// The table is looked at for a whole block of packets before any of them is counted: these look-ups do not
+    /// depend on each other, so the processor waits for memory once and not once a packet.
     pub fn packets(&mut self, packets: &[Packet], sink: &mut impl FlowSink) {
-        for packet in packets {
-            self.packet(packet, sink);
+        let mut lookups = [Lookup::default(); BLOCK];
+        for block in packets.chunks(BLOCK) {
+            for (packet, lookup) in block.iter().zip(&mut lookups) {
+                *lookup = self.lookup(packet);
+            }
+            for lookup in lookups.iter_mut().take(block.len()) {
+                lookup.place = self.table.find(lookup.hash, &lookup.key);
+            }
+            for (packet, lookup) in block.iter().zip(&lookups) {
+                self.packet(packet, lookup, sink);
+            }
         }
     }
 
-    /// Takes one packet: first releases what its time ends, then counts it.
-    pub fn packet(&mut self, packet: &Packet, sink: &mut impl FlowSink) {
+    /// Where a packet's pair is to be looked for.
+    fn lookup(&self, packet: &Packet) -> Lookup {
+        let (key, direction) = Key::new(packet);
+        Lookup {
+            key,
+            direction,
+            hash: self.table.hash(&key),
+            place: None,
+        }
+    }
+
+    fn packet(&mut self, packet: &Packet, lookup: &Lookup, sink: &mut impl FlowSink) {
         if self.serial > 0 && packet.ts_ns < self.now_ns {
             self.stats.backward_packets += 1;
         }
@@ -115,7 +149,7 @@ impl Meter {
             self.expire(before_ns, packet.ts_ns, sink);
         }
         if packet.fragment == Fragment::Whole {
-            self.count(packet, sink);
+            self.count(packet, lookup, sink);
         } else {
             self.fragment(*packet, sink);
         }
@@ -142,8 +176,9 @@ impl Meter {
             packet.status |= status::FRAGMENT_HEAD_MISSING;
             self.stats.fragments_without_head += 1;
         }
-        let place = self.count(&packet, sink);
-        if let (Found::Begins { waiting, .. }, Some((id, direction))) = (found, place)
+        let lookup = self.lookup(&packet);
+        let (id, direction) = self.count(&packet, &lookup, sink);
+        if let Found::Begins { waiting, .. } = found
             && let Some(text) = self.table.text_of(id, direction)
         {
             text.datagram(waiting, &self.fragments);
@@ -151,77 +186,68 @@ impl Meter {
     }
 
     /// Counts a packet. Returns the place of its flow.
-    fn count(&mut self, packet: &Packet, sink: &mut impl FlowSink) -> Option<(u32, usize)> {
-        let (key, direction) = Key::new(packet);
-        let hash = self.table.hash(&key);
-        let known = self.table.find(hash, &key);
-        let begins = known.is_none_or(|id| {
-            self.table
-                .pairs
-                .get(id as usize)
-                .and_then(|pair| pair.directions.get(direction))
-                .is_some_and(|direction| direction.packets == 0)
-        });
-        let id = if begins {
-            self.begin(known, hash, key, direction, packet, sink)
-        } else {
-            known
+    #[inline]
+    fn count(
+        &mut self,
+        packet: &Packet,
+        lookup: &Lookup,
+        sink: &mut impl FlowSink,
+    ) -> (u32, usize) {
+        // Packets before this one may have moved what was found.
+        let known = lookup
+            .place
+            .filter(|id| self.table.is_at(*id, &lookup.key))
+            .or_else(|| self.table.find(lookup.hash, &lookup.key));
+        let id = match known {
+            Some(id) if !self.begins(id, lookup.direction) => id,
+            _ => self.begin(known, lookup, packet, sink),
         };
-        let id = id?;
-        let inverted = self.update(id, direction, packet);
+        let inverted = self.update(id, lookup.direction, packet);
         self.stats.count_packet(packet, inverted);
-        Some((id, direction))
+        (id, lookup.direction)
+    }
+
+    /// Whether a packet in `direction` would be the first one of it.
+    fn begins(&self, id: u32, direction: usize) -> bool {
+        self.table
+            .pairs
+            .get(id as usize)
+            .and_then(|pair| pair.directions.get(direction))
+            .is_some_and(|direction| direction.packets == 0)
     }
 
     /// Begins a flow: a new pair, or the other direction of one.
     fn begin(
         &mut self,
         known: Option<u32>,
-        hash: u64,
-        key: Key,
-        direction: usize,
+        lookup: &Lookup,
         packet: &Packet,
         sink: &mut impl FlowSink,
-    ) -> Option<u32> {
+    ) -> u32 {
         if self.flows >= self.config.max_flows.max(2) {
             self.release_least_recent(known, sink);
         }
-        let cold_direction = ColdDirection {
-            first_ns: packet.ts_ns,
-            icmp_type_code: packet.icmp_type_code,
-            vlan_tci: packet.vlans.innermost(),
-            ether_type: packet.ether_type,
-            ..ColdDirection::default()
-        };
-        let inverted;
-        let id = match known {
+        let direction = lookup.direction;
+        let (id, inverted) = match known {
             Some(id) => {
-                inverted = self
-                    .table
-                    .pairs
-                    .get(id as usize)
-                    .is_some_and(|pair| usize::from(pair.inverted) == direction);
                 self.stats.b_flows += 1;
-                id
+                let pair = self.table.pairs.get(id as usize);
+                (
+                    id,
+                    pair.is_some_and(|pair| usize::from(pair.inverted) == direction),
+                )
             }
             None => {
-                inverted = is_reply(packet);
+                let inverted = is_reply(packet);
                 self.index += 1;
+                self.stats.a_flows += 1;
                 let pair = Pair {
-                    key,
+                    key: lookup.key,
                     index: self.index,
                     inverted: if inverted { direction } else { 1 - direction } as u8,
                     ..Pair::default()
                 };
-                self.stats.a_flows += 1;
-                self.table.insert(
-                    hash,
-                    pair,
-                    Cold {
-                        filed_ns: i64::MAX,
-                        ..Cold::default()
-                    },
-                )
+                (self.table.insert(lookup.hash, pair), inverted)
             }
         };
         if let Some(cold) = self
@@ -230,11 +256,17 @@ impl Meter {
             .get_mut(id as usize)
             .and_then(|cold| cold.directions.get_mut(direction))
         {
-            *cold = cold_direction;
+            *cold = ColdDirection {
+                first_ns: packet.ts_ns,
+                icmp_type_code: packet.icmp_type_code,
+                vlan_tci: packet.vlans.innermost(),
+                ether_type: packet.ether_type,
+                ..ColdDirection::default()
+            };
         }
         self.flows += 1;
-        self.count_flow(key.family(), inverted);
-        Some(id)
+        self.count_flow(packet.family, inverted);
+        id
     }
 
     /// Counts a packet in its direction. Returns whether that is the inverted one.
@@ -290,7 +322,7 @@ impl Meter {
                 .packet(direction, &packet.tcp, [&mut zero.side, &mut one.side]);
         }
         let inverted = usize::from(pair.inverted) == direction;
-        let due_ns = due(pair, &self.timeouts_ns);
+        let due_ns = pair.due(&self.timeouts_ns);
         if due_ns < cold.filed_ns {
             cold.filed_ns = due_ns;
             pair.ticket = pair.ticket.wrapping_add(1);
@@ -316,9 +348,9 @@ impl Meter {
             else {
                 continue;
             };
-            let due_ns = due(pair, &self.timeouts_ns);
+            let due_ns = pair.due(&self.timeouts_ns);
             if due_ns <= now_ns {
-                let (timeout, serial) = rank(pair, &self.timeouts_ns, before_ns);
+                let (timeout, serial) = pair.rank(&self.timeouts_ns, before_ns);
                 batch.push((timeout, serial, entry.id));
                 continue;
             }
@@ -334,14 +366,9 @@ impl Meter {
         self.due = batch;
     }
 
-    /// When the pair at `id` was used last, by the direction that was used less recently.
+    /// When the pair at `id` was used last.
     fn last_use(&self, id: u32) -> Option<u64> {
-        let pair = self.table.pairs.get(id as usize)?;
-        pair.directions
-            .iter()
-            .filter(|direction| direction.packets > 0)
-            .map(|direction| direction.last_serial)
-            .min()
+        Some(self.table.pairs.get(id as usize)?.last_use())
     }
 
     /// Makes room: releases the least recently used pair, but not `keep`.
@@ -500,45 +527,6 @@ impl Meter {
             false => &mut stats.request_flows,
         } += 1;
     }
-}
-
-/// The directions with packets: time-out, when it is over, last use.
-fn dues(pair: &Pair, timeouts_ns: &[i64; 6]) -> impl Iterator<Item = (i64, i64, u64)> {
-    pair.directions
-        .iter()
-        .filter(|direction| direction.packets > 0)
-        .map(|direction| {
-            let timeout_ns = timeouts_ns
-                .get(direction.side.state as usize)
-                .copied()
-                .unwrap_or(0);
-            (
-                timeout_ns,
-                direction.last_ns.saturating_add(timeout_ns),
-                direction.last_serial,
-            )
-        })
-}
-
-/// When both directions of a pair are past their time-outs.
-fn due(pair: &Pair, timeouts_ns: &[i64; 6]) -> i64 {
-    dues(pair, timeouts_ns)
-        .map(|(_, due_ns, _)| due_ns)
-        .max()
-        .unwrap_or(i64::MIN)
-}
-
-/// The place of a pair among those released at one packet: by the direction that Tranalyzer comes across first.
-/// It looks at the longest time-out first and in it at the least recently used flow first, once at each; a
-/// direction that was due at the packet before has been looked at already.
-fn rank(pair: &Pair, timeouts_ns: &[i64; 6], before_ns: i64) -> (Reverse<i64>, u64) {
-    let rank = |(timeout_ns, _, serial)| (Reverse(timeout_ns), serial);
-    dues(pair, timeouts_ns)
-        .filter(|(_, due_ns, _)| *due_ns > before_ns)
-        .map(rank)
-        .min()
-        .or_else(|| dues(pair, timeouts_ns).map(rank).max())
-        .unwrap_or_default()
 }
 
 /// Whether the first packet of a pair looks like an answer (Tranalyzer's direction rule).

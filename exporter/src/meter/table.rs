@@ -1,5 +1,7 @@
 //! The pairs in memory: an index by key over a slab, and what is kept of each pair.
 
+use std::cmp::Reverse;
+
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 
@@ -8,7 +10,10 @@ use super::tcp_states::{Connection, Side};
 use super::text::TextState;
 use super::{MacPair, Octets};
 
-/// One direction, as every packet of it needs it: 64 octets, a cache line.
+/// Time-outs in nanoseconds, by [`State`](super::tcp_states::State).
+pub(super) type Timeouts = [i64; 6];
+
+/// One direction, as every packet of it needs it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Direction {
     pub last_ns: i64,
@@ -71,6 +76,7 @@ impl Direction {
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Pair {
     pub key: Key,
+    /// T2's flowInd; 0 = no pair is here.
     pub index: u64,
     pub connection: Connection,
     /// The ticket of its latest entry in the wheel.
@@ -78,6 +84,57 @@ pub(super) struct Pair {
     /// The direction that is inverted (B) once there are two, or now.
     pub inverted: u8,
     pub directions: [Direction; 2],
+}
+
+impl Pair {
+    /// The directions with packets: time-out, when it is over, last use.
+    fn dues(&self, timeouts_ns: &Timeouts) -> impl Iterator<Item = (i64, i64, u64)> {
+        self.directions
+            .iter()
+            .filter(|direction| direction.packets > 0)
+            .map(|direction| {
+                let timeout_ns = timeouts_ns
+                    .get(direction.side.state as usize)
+                    .copied()
+                    .unwrap_or(0);
+                (
+                    timeout_ns,
+                    direction.last_ns.saturating_add(timeout_ns),
+                    direction.last_serial,
+                )
+            })
+    }
+
+    /// When both directions are past their time-outs.
+    pub(super) fn due(&self, timeouts_ns: &Timeouts) -> i64 {
+        self.dues(timeouts_ns)
+            .map(|(_, due_ns, _)| due_ns)
+            .max()
+            .unwrap_or(i64::MIN)
+    }
+
+    /// The place among the pairs released at one packet: that of the direction that Tranalyzer comes across
+    /// first. It looks at the longest time-out first and in it at the least recently used flow first, once at
+    /// each; a direction that was due at the packet before, at `before_ns`, has been looked at already.
+    pub(super) fn rank(&self, timeouts_ns: &Timeouts, before_ns: i64) -> (Reverse<i64>, u64) {
+        let rank = |(timeout_ns, _, serial)| (Reverse(timeout_ns), serial);
+        self.dues(timeouts_ns)
+            .filter(|(_, due_ns, _)| *due_ns > before_ns)
+            .map(rank)
+            .min()
+            .or_else(|| self.dues(timeouts_ns).map(rank).max())
+            .unwrap_or_default()
+    }
+
+    /// When it was used last, by the direction that was used less recently.
+    pub(super) fn last_use(&self) -> u64 {
+        self.directions
+            .iter()
+            .filter(|direction| direction.packets > 0)
+            .map(|direction| direction.last_serial)
+            .min()
+            .unwrap_or(0)
+    }
 }
 
 /// One direction, as few packets need it.
@@ -156,8 +213,15 @@ impl Table {
             .copied()
     }
 
+    /// Whether the pair with this key is at that place.
+    pub(super) fn is_at(&self, id: u32, key: &Key) -> bool {
+        self.pairs
+            .get(id as usize)
+            .is_some_and(|pair| pair.key == *key && pair.index != 0)
+    }
+
     /// Adds a pair; its key must not be there.
-    pub(super) fn insert(&mut self, hash: u64, pair: Pair, cold: Cold) -> u32 {
+    pub(super) fn insert(&mut self, hash: u64, pair: Pair) -> u32 {
         let id = match self.free.pop() {
             Some(id) => id,
             None => {
@@ -177,7 +241,10 @@ impl Table {
                 ticket: slot.ticket.wrapping_add(1),
                 ..pair
             };
-            *cold_slot = cold;
+            *cold_slot = Cold {
+                filed_ns: i64::MAX,
+                ..Cold::default()
+            };
         }
         if let Some(text) = self.text.get_mut(at) {
             *text = Default::default();
@@ -203,6 +270,7 @@ impl Table {
         };
         let hash = pair.key.hash(&self.state);
         pair.ticket = pair.ticket.wrapping_add(1);
+        pair.index = 0;
         if let Ok(entry) = self.index.find_entry(hash, |other| *other == id) {
             entry.remove();
             self.free.push(id);
