@@ -1,6 +1,7 @@
 //! From decoded records to nfcapd records, by plans compiled once a template.
 
 mod elements;
+mod image;
 mod plan;
 mod time;
 

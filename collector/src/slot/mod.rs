@@ -14,8 +14,8 @@ use std::path::{Path, PathBuf};
 
 use jiff::tz::TimeZone;
 use nfdump_compat::file::{
-    Compression, ExporterInfo, ExporterStat, FileError, FileWriter, StatRecord, WriterOptions,
-    merge,
+    Compression, ExporterInfo, ExporterStat, FileError, FileReader, FileWriter, StatRecord,
+    WriterOptions, merge,
 };
 use tracing::{error, info, warn};
 
@@ -88,7 +88,7 @@ impl SlotWriter {
             }
         }
         let start_s = slot_start(seconds(now_ms), options.interval_s);
-        let file = create(&options, &working, start_s)?;
+        let file = create(&options, &working, seconds(now_ms))?;
         Ok(Self {
             options,
             zone,
@@ -178,7 +178,7 @@ impl SlotWriter {
         self.start_s = slot_start(seconds(now_ms), self.options.interval_s);
         self.last_flush_ms = now_ms;
         self.stalled = false;
-        match create(&self.options, &self.working, self.start_s) {
+        match create(&self.options, &self.working, seconds(now_ms)) {
             Ok(file) => self.file = Some(file),
             Err(error) => error!("flow records are dropped until the next slot: {error}"),
         }
@@ -197,23 +197,21 @@ impl SlotWriter {
         }
     }
 
-    fn close(&mut self, mut file: FileWriter, statistics: &[ExporterStat]) -> Option<StatRecord> {
-        // What the disk does not take is lost now; the blocks before it stay readable.
-        let pending = u64::from(file.pending_records());
+    fn close(&mut self, file: FileWriter, statistics: &[ExporterStat]) -> Option<StatRecord> {
+        let (pending, blocks) = (u64::from(file.pending_records()), file.blocks());
         let start_ms = u64::try_from(self.start_s)
             .unwrap_or(0)
             .saturating_mul(1000);
-        let outcome = match file.flush() {
-            Ok(()) => file.finish((start_ms, self.end_ms()), statistics),
-            Err(error) => {
-                self.lost += pending;
-                Err(error)
-            }
-        };
-        let totals = match outcome {
+        let totals = match file.finish((start_ms, self.end_ms()), statistics) {
             Ok(totals) => Some(totals),
             Err(error) => {
                 error!("the file of this slot stays without its totals: {error}");
+                // The blocks before stay readable; was the last one still taken?
+                if FileReader::open(&self.working)
+                    .is_ok_and(|reader| reader.header().blocks <= blocks)
+                {
+                    self.lost += pending;
+                }
                 None
             }
         };
@@ -232,13 +230,13 @@ impl SlotWriter {
     }
 }
 
-fn create(options: &SlotOptions, path: &Path, start_s: i64) -> Result<FileWriter, FileError> {
+fn create(options: &SlotOptions, path: &Path, created_s: i64) -> Result<FileWriter, FileError> {
     FileWriter::create(
         path,
         &WriterOptions {
             ident: options.ident.clone(),
             compression: options.compression,
-            created_s: start_s,
+            created_s,
         },
     )
 }
