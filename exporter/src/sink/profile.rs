@@ -26,7 +26,8 @@ enum Value {
     Source,
     Destination,
     SourcePort,
-    /// For ICMP and ICMPv6 type * 256 + code, by which collectors show them.
+    /// For ICMP and ICMPv6 type * 256 + code, as routers send it. (nfcapd shows it with IPFIX; with v9 it
+    /// wants field 32, which only the standard profile has.)
     DestinationPort,
     IcmpTypeCode,
     Vlan,
@@ -283,7 +284,11 @@ fn element(value: Value, version: Version, family: Family) -> u16 {
         Value::Destination => by_family(ie::DESTINATION_IPV4_ADDRESS, ie::DESTINATION_IPV6_ADDRESS),
         Value::SourcePort => ie::SOURCE_TRANSPORT_PORT,
         Value::DestinationPort => ie::DESTINATION_TRANSPORT_PORT,
-        Value::IcmpTypeCode => by_family(ie::ICMP_TYPE_CODE_IPV4, ie::ICMP_TYPE_CODE_IPV6),
+        // RFC 3954 has one for both families, and collectors of v9 know no other.
+        Value::IcmpTypeCode => by_version(
+            ie::ICMP_TYPE_CODE_IPV4,
+            by_family(ie::ICMP_TYPE_CODE_IPV4, ie::ICMP_TYPE_CODE_IPV6),
+        ),
         Value::Vlan => ie::VLAN_ID,
         Value::TcpFlags => ie::TCP_CONTROL_BITS,
         Value::IpVersion => ie::IP_VERSION,
