@@ -6,8 +6,12 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use crate::dissect::{Family, Packet};
 use crate::meter::Endpoints;
 
-/// VLAN identifiers have 12 bits; this stands for "no tag", which is another flow than tag 0.
-const NO_VLAN: u16 = 0xffff;
+/// The bits above the VLAN identifier. No tag is another flow than tag 0.
+mod bit {
+    pub const TAGGED: u16 = 1 << 12;
+    pub const LINK: u16 = 1 << 14;
+    pub const V6: u16 = 1 << 15;
+}
 
 /// One end of a conversation: address and port of IP flows, MAC of link flows.
 type End = ([u8; 16], u16);
@@ -19,10 +23,10 @@ pub(super) struct Key {
     high: [u8; 16],
     low_port: u16,
     high_port: u16,
+    /// The VLAN identifier with the family, see [`bit`].
     vlan: u16,
     /// The protocol of IP flows, the EtherType of link flows.
     kind: u16,
-    family: Family,
 }
 
 impl Key {
@@ -45,12 +49,19 @@ impl Key {
             high: high.0,
             low_port: low.1,
             high_port: high.1,
-            vlan: packet.vlans.innermost().map_or(NO_VLAN, |tci| tci & 0x0fff),
+            vlan: packet
+                .vlans
+                .innermost()
+                .map_or(0, |tci| tci & 0x0fff | bit::TAGGED)
+                | match packet.family {
+                    Family::Link => bit::LINK,
+                    Family::V4 => 0,
+                    Family::V6 => bit::V6,
+                },
             kind: match packet.family {
                 Family::Link => packet.ether_type,
                 Family::V4 | Family::V6 => u16::from(packet.protocol),
             },
-            family: packet.family,
         };
         (key, usize::from(back))
     }
@@ -61,7 +72,7 @@ impl Key {
             | u64::from(self.high_port) << 16
             | u64::from(self.vlan) << 32
             | u64::from(self.kind) << 48;
-        match self.family {
+        match self.family() {
             Family::V4 => {
                 hasher.write_u64(u64::from(self.low_v4()) << 32 | u64::from(self.high_v4()));
             }
@@ -79,9 +90,19 @@ impl Key {
         self.low == self.high && self.low_port == self.high_port
     }
 
+    fn family(&self) -> Family {
+        if self.vlan & bit::LINK != 0 {
+            Family::Link
+        } else if self.vlan & bit::V6 != 0 {
+            Family::V6
+        } else {
+            Family::V4
+        }
+    }
+
     /// Protocol of an IP flow; 0 of link flows.
     pub(super) fn protocol(&self) -> u8 {
-        match self.family {
+        match self.family() {
             Family::Link => 0,
             Family::V4 | Family::V6 => self.kind as u8,
         }
@@ -89,7 +110,7 @@ impl Key {
 
     /// What a flow in `direction` is keyed by.
     pub(super) fn endpoints(&self, direction: usize) -> Endpoints {
-        if self.family == Family::Link {
+        if self.family() == Family::Link {
             return Endpoints::Link;
         }
         let low = (self.address(&self.low, self.low_v4()), self.low_port);
@@ -109,7 +130,7 @@ impl Key {
     }
 
     fn address(&self, wide: &[u8; 16], v4: u32) -> IpAddr {
-        match self.family {
+        match self.family() {
             Family::V4 => Ipv4Addr::from(v4).into(),
             Family::Link | Family::V6 => Ipv6Addr::from(*wide).into(),
         }

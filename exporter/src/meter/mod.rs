@@ -28,7 +28,7 @@ use crate::dissect::{Family, Fragment, Packet, protocol};
 use fragments::{Found, Fragments};
 use key::Key;
 use table::{ColdDirection, Pair, Table};
-use tcp_states::State;
+use tcp_states::{Connection, State};
 use text::TextState;
 use timeouts::{Entry, Wheel};
 
@@ -232,10 +232,7 @@ impl Meter {
             Some(id) => {
                 self.stats.b_flows += 1;
                 let pair = self.table.pairs.get(id as usize);
-                (
-                    id,
-                    pair.is_some_and(|pair| usize::from(pair.inverted) == direction),
-                )
+                (id, pair.is_some_and(|pair| pair.inverted(direction)))
             }
             None => {
                 let inverted = is_reply(packet);
@@ -244,7 +241,7 @@ impl Meter {
                 let pair = Pair {
                     key: lookup.key,
                     index: self.index,
-                    inverted: if inverted { direction } else { 1 - direction } as u8,
+                    connection: Connection::new(if inverted { direction } else { 1 - direction }),
                     ..Pair::default()
                 };
                 (self.table.insert(lookup.hash, pair), inverted)
@@ -283,26 +280,16 @@ impl Meter {
             return false;
         };
         let before_ns = hot.last_ns;
-        hot.packets += 1;
+        hot.count(packet);
         if !matches!(packet.fragment, Fragment::Middle | Fragment::Last) || hot.packets == 1 {
             // Later fragments are no use of a flow in Tranalyzer's order.
             hot.last_serial = self.serial;
         }
-        hot.last_ns = hot.last_ns.max(packet.ts_ns);
-        hot.l7_total += u64::from(packet.l7_octets);
-        hot.ip_total += u64::from(packet.ip_octets);
-        hot.l7_min = hot.l7_min.min(packet.l7_octets);
-        hot.l7_max = hot.l7_max.max(packet.l7_octets);
-        hot.ip_min = hot.ip_min.min(packet.ip_octets);
-        hot.ip_max = hot.ip_max.max(packet.ip_octets);
-        hot.tos |= packet.tos;
-        hot.min_ttl = hot.min_ttl.min(packet.ttl);
-        hot.max_ttl = hot.max_ttl.max(packet.ttl);
-        if packet.ts_ns < cold_direction.first_ns {
-            cold_direction.first_ns = packet.ts_ns;
+        if packet.ts_ns < before_ns {
+            cold_direction.first_ns = cold_direction.first_ns.min(packet.ts_ns);
         }
         if packet.has_macs {
-            count_macs(cold_direction, packet);
+            cold_direction.count_macs(packet);
         }
         if let Some(text) = self
             .table
@@ -315,22 +302,31 @@ impl Meter {
                 text.syn_retry();
             }
         }
+        let mut sooner = hot.packets == 1;
         if packet.tcp.present {
             hot.tcp_flags |= tcp_flags::marked(packet.tcp.flags);
+            let begins = hot.packets == 1;
             let [zero, one] = &mut pair.directions;
-            pair.connection
-                .packet(direction, &packet.tcp, [&mut zero.side, &mut one.side]);
+            sooner |= pair.connection.packet(
+                direction,
+                begins,
+                &packet.tcp,
+                [&mut zero.side, &mut one.side],
+            );
         }
-        let inverted = usize::from(pair.inverted) == direction;
-        let due_ns = pair.due(&self.timeouts_ns);
-        if due_ns < cold.filed_ns {
-            cold.filed_ns = due_ns;
-            pair.ticket = pair.ticket.wrapping_add(1);
-            self.wheel.file(Entry {
-                due_ns,
-                id,
-                ticket: pair.ticket,
-            });
+        let inverted = pair.inverted(direction);
+        // Only a new state can make a pair due earlier than when it is looked at anyway.
+        if sooner {
+            let due_ns = pair.due(&self.timeouts_ns);
+            if due_ns < cold.filed_ns {
+                cold.filed_ns = due_ns;
+                pair.ticket = pair.ticket.wrapping_add(1);
+                self.wheel.file(Entry {
+                    due_ns,
+                    id,
+                    ticket: pair.ticket,
+                });
+            }
         }
         inverted
     }
@@ -366,9 +362,10 @@ impl Meter {
         self.due = batch;
     }
 
-    /// When the pair at `id` was used last.
+    /// When the pair at `id` was used last; `None` if there is no pair any more.
     fn last_use(&self, id: u32) -> Option<u64> {
-        Some(self.table.pairs.get(id as usize)?.last_use())
+        let pair = self.table.pairs.get(id as usize)?;
+        (pair.index != 0).then(|| pair.last_use())
     }
 
     /// Makes room: releases the least recently used pair, but not `keep`.
@@ -409,7 +406,7 @@ impl Meter {
         let Some(pair) = self.table.pairs.get(id as usize).copied() else {
             return 0;
         };
-        let b = usize::from(pair.inverted);
+        let b = usize::from(pair.connection.responder);
         self.mark_scan(id, &pair);
         let first = self.flow(id, &pair, 1 - b, reason);
         let second = self.flow(id, &pair, b, reason);
@@ -434,7 +431,7 @@ impl Meter {
     fn mark_scan(&mut self, id: u32, pair: &Pair) {
         if let Some([zero, one]) = self.table.text.get_mut(id as usize) {
             let [zero_flags, one_flags] = pair.directions.map(|direction| direction.tcp_flags);
-            if pair.inverted == 1 {
+            if pair.inverted(1) {
                 TextState::mark_scan(zero, one, [zero_flags, one_flags]);
             } else {
                 TextState::mark_scan(one, zero, [one_flags, zero_flags]);
@@ -462,7 +459,7 @@ impl Meter {
         let unfinished = text
             .as_ref()
             .is_some_and(|text| text.waits(&self.fragments));
-        let inverted = usize::from(pair.inverted) == direction;
+        let inverted = pair.inverted(direction);
         let is_tcp = pair.key.protocol() == protocol::TCP;
         let both = pair
             .directions
@@ -540,19 +537,9 @@ fn is_reply(packet: &Packet) -> bool {
         || packet.tcp.present && packet.tcp.flags & SYN_ACK == SYN_ACK
 }
 
-fn count_macs(cold: &mut ColdDirection, packet: &Packet) {
-    for macs in &mut cold.macs {
-        if macs.packets == 0 {
-            macs.src = packet.src_mac;
-            macs.dst = packet.dst_mac;
-        }
-        if macs.src == packet.src_mac && macs.dst == packet.dst_mac {
-            macs.packets = macs.packets.saturating_add(1);
-            return;
-        }
-    }
-}
-
 fn nanoseconds(duration: Duration) -> i64 {
     i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
 }
+
+#[cfg(test)]
+mod tests;

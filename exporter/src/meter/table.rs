@@ -9,12 +9,14 @@ use super::key::Key;
 use super::tcp_states::{Connection, Side};
 use super::text::TextState;
 use super::{MacPair, Octets};
+use crate::dissect::Packet;
 
 /// Time-outs in nanoseconds, by [`State`](super::tcp_states::State).
 pub(super) type Timeouts = [i64; 6];
 
-/// One direction, as every packet of it needs it.
+/// One direction, as every packet of it needs it: a cache line.
 #[derive(Clone, Copy, Debug)]
+#[repr(align(64))]
 pub(super) struct Direction {
     pub last_ns: i64,
     /// The meter's count of packets at the last one: the order of use.
@@ -55,6 +57,22 @@ impl Default for Direction {
 }
 
 impl Direction {
+    /// Counts a packet; its use and its TCP flags are the meter's.
+    #[inline]
+    pub(super) fn count(&mut self, packet: &Packet) {
+        self.packets += 1;
+        self.last_ns = self.last_ns.max(packet.ts_ns);
+        self.l7_total += u64::from(packet.l7_octets);
+        self.ip_total += u64::from(packet.ip_octets);
+        self.l7_min = self.l7_min.min(packet.l7_octets);
+        self.l7_max = self.l7_max.max(packet.l7_octets);
+        self.ip_min = self.ip_min.min(packet.ip_octets);
+        self.ip_max = self.ip_max.max(packet.ip_octets);
+        self.tos |= packet.tos;
+        self.min_ttl = self.min_ttl.min(packet.ttl);
+        self.max_ttl = self.max_ttl.max(packet.ttl);
+    }
+
     pub(super) fn l7(&self) -> Octets {
         Octets {
             total: self.l7_total,
@@ -72,21 +90,25 @@ impl Direction {
     }
 }
 
-/// Both directions of a conversation.
+/// Both directions of a conversation: what they share is one cache line, each direction another.
 #[derive(Clone, Copy, Debug, Default)]
+#[repr(C)]
 pub(super) struct Pair {
     pub key: Key,
     /// T2's flowInd; 0 = no pair is here.
     pub index: u64,
-    pub connection: Connection,
     /// The ticket of its latest entry in the wheel.
     pub ticket: u32,
-    /// The direction that is inverted (B) once there are two, or now.
-    pub inverted: u8,
+    pub connection: Connection,
     pub directions: [Direction; 2],
 }
 
 impl Pair {
+    /// Whether this direction is the inverted one (B), or would be.
+    pub(super) fn inverted(&self, direction: usize) -> bool {
+        usize::from(self.connection.responder) == direction
+    }
+
     /// The directions with packets: time-out, when it is over, last use.
     fn dues(&self, timeouts_ns: &Timeouts) -> impl Iterator<Item = (i64, i64, u64)> {
         self.directions
@@ -137,14 +159,32 @@ impl Pair {
     }
 }
 
-/// One direction, as few packets need it.
+/// One direction, as the sinks need it beside the counts: another cache line.
 #[derive(Clone, Copy, Debug, Default)]
+#[repr(align(64))]
 pub(super) struct ColdDirection {
     pub first_ns: i64,
     pub macs: [CountedMacs; 2],
     pub icmp_type_code: u16,
     pub vlan_tci: Option<u16>,
     pub ether_type: u16,
+}
+
+impl ColdDirection {
+    /// Counts the MAC pair of a packet, if it is one of the first two.
+    #[inline]
+    pub(super) fn count_macs(&mut self, packet: &Packet) {
+        for macs in &mut self.macs {
+            if macs.packets == 0 {
+                macs.src = packet.src_mac;
+                macs.dst = packet.dst_mac;
+            }
+            if macs.src == packet.src_mac && macs.dst == packet.dst_mac {
+                macs.packets = macs.packets.saturating_add(1);
+                return;
+            }
+        }
+    }
 }
 
 /// A MAC pair; none while `packets` is 0.
@@ -285,5 +325,16 @@ impl Table {
     /// The places of all pairs, in no order that means anything.
     pub(super) fn ids(&self) -> impl Iterator<Item = u32> + '_ {
         self.index.iter().copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Cold, Pair};
+
+    #[test]
+    fn a_pair_has_three_cache_lines() {
+        assert_eq!(size_of::<Pair>(), 3 * 64);
+        assert_eq!(size_of::<Cold>(), 3 * 64);
     }
 }

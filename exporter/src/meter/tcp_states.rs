@@ -42,14 +42,15 @@ pub(super) enum State {
 
 /// How far a connection has come.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[repr(u8)]
 enum Progress {
     /// No packet yet.
     #[default]
     Begin,
-    /// A SYN, by direction 0 or 1.
-    Syn(u8),
-    /// The answer to the SYN of this direction.
-    SynAck(u8),
+    /// A SYN.
+    Syn,
+    /// The answer to the SYN.
+    SynAck,
     /// Open.
     Open,
     /// Both FINs are acknowledged.
@@ -58,22 +59,32 @@ enum Progress {
     Reset,
 }
 
+/// What is remembered of a connection.
+mod mark {
+    /// Direction 1 sent the SYN.
+    pub const OPENED_BY_1: u8 = 1 << 0;
+    /// Opened by a proper handshake.
+    pub const ESTABLISHED: u8 = 1 << 1;
+    /// A direction began with a SYN when the other one had already answered it (captured out of order).
+    pub const LATE_SYN: u8 = 1 << 2;
+    /// Direction 0 sent a FIN; direction 1 has the next bit.
+    pub const FIN: u8 = 1 << 4;
+    /// The FIN of direction 0 was acknowledged; direction 1 has the next bit.
+    pub const FIN_ACKED: u8 = 1 << 6;
+    /// Both.
+    pub const BOTH_ACKED: u8 = FIN_ACKED | FIN_ACKED << 1;
+}
+
 /// The connection as both directions see it.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Connection {
     /// The acknowledgment awaited from the other side for this direction's SYN or FIN.
     awaited: [u32; 2],
     progress: Progress,
-    /// Opened by a proper handshake.
-    established: bool,
-    /// Closed by both sides.
-    torn_down: bool,
-    fin: [bool; 2],
-    fin_acked: [bool; 2],
-    /// Directions with packets.
-    seen: [bool; 2],
-    /// A direction began with a SYN when the other one had already answered it (captured out of order).
-    late_syn: bool,
+    /// See [`mark`].
+    marks: u8,
+    /// The direction that answers (B), also of pairs without TCP.
+    pub responder: u8,
 }
 
 /// What the machine writes of a direction.
@@ -83,141 +94,190 @@ pub(super) struct Side {
     pub flags: u8,
 }
 
+/// The direction of a packet and the other one.
+struct Sides<'a> {
+    own: &'a mut Side,
+    other: &'a mut Side,
+}
+
+impl Sides<'_> {
+    fn set_both(&mut self, state: State) {
+        self.own.state = state;
+        self.other.state = state;
+    }
+
+    fn mark_both(&mut self, flags: u8) {
+        self.own.flags |= flags;
+        self.other.flags |= flags;
+    }
+}
+
 impl Connection {
+    /// A connection without packets whose B direction is `responder`.
+    pub(super) fn new(responder: usize) -> Self {
+        Connection {
+            responder: responder as u8,
+            ..Connection::default()
+        }
+    }
+
     /// Whether a packet of direction `from` repeats the SYN before any answer to it.
     pub(super) fn repeats_syn(&self, from: usize, tcp: &TcpFields) -> bool {
-        self.progress == Progress::Syn(from as u8)
+        self.progress == Progress::Syn
+            && self.opened_by(from)
             && tcp.flags & (SYN | ACK | RST | FIN) == SYN
             && self.awaited.get(from).copied() == Some(tcp.sequence.wrapping_add(1))
     }
 
-    /// Takes a packet of direction `from` (0 or 1) into account.
-    pub(super) fn packet(&mut self, from: usize, tcp: &TcpFields, sides: [&mut Side; 2]) {
+    /// Takes a packet of direction `from` (0 or 1) into account; `begins`: it is the first one of it. Returns
+    /// whether a state may have changed.
+    #[inline]
+    pub(super) fn packet(
+        &mut self,
+        from: usize,
+        begins: bool,
+        tcp: &TcpFields,
+        sides: [&mut Side; 2],
+    ) -> bool {
         let [zero, one] = sides;
-        let (own, other) = if from == 0 { (zero, one) } else { (one, zero) };
+        let mut sides = if from == 0 {
+            Sides {
+                own: zero,
+                other: one,
+            }
+        } else {
+            Sides {
+                own: one,
+                other: zero,
+            }
+        };
         match self.progress {
-            Progress::Reset => own.flags |= anomaly::AFTER_RESET,
-            _ if tcp.flags & RST != 0 => self.reset(tcp, own, other),
-            Progress::Closed => own.flags |= anomaly::AFTER_CLOSE,
-            Progress::Open => self.open(from, tcp, own, other),
-            Progress::Begin | Progress::Syn(_) | Progress::SynAck(_) => {
-                self.opening(from, tcp, own, other);
+            Progress::Reset => sides.own.flags |= anomaly::AFTER_RESET,
+            _ if tcp.flags & RST != 0 => self.reset(tcp, &mut sides),
+            Progress::Closed => sides.own.flags |= anomaly::AFTER_CLOSE,
+            // Nearly all packets: data and acknowledgments of an open connection without a FIN.
+            Progress::Open
+                if tcp.flags & (SYN | FIN | ACK) == ACK
+                    && self.marks & (mark::FIN | mark::FIN << 1) == 0 => {}
+            Progress::Open => {
+                self.open(from, begins, tcp, &mut sides);
+                return true;
+            }
+            Progress::Begin | Progress::Syn | Progress::SynAck => {
+                self.opening(from, begins, tcp, &mut sides);
+                return true;
             }
         }
-        if let Some(seen) = self.seen.get_mut(from) {
-            *seen = true;
-        }
+        tcp.flags & RST != 0
     }
 
-    fn reset(&mut self, tcp: &TcpFields, own: &mut Side, other: &mut Side) {
-        own.flags |= anomaly::RESET_SENT;
-        own.state = State::Reset;
-        other.state = State::Reset;
+    fn reset(&mut self, tcp: &TcpFields, sides: &mut Sides<'_>) {
+        sides.own.flags |= anomaly::RESET_SENT;
         match self.progress {
-            Progress::Begin => own.flags |= anomaly::EVIL,
-            Progress::Open if tcp.flags & ACK == 0 => {
-                own.flags |= anomaly::FLAGS;
-                other.flags |= anomaly::FLAGS;
-            }
+            Progress::Begin => sides.own.flags |= anomaly::EVIL,
+            Progress::Open if tcp.flags & ACK == 0 => sides.mark_both(anomaly::FLAGS),
             _ => {}
         }
-        self.torn_down = false;
+        sides.set_both(State::Reset);
         self.progress = Progress::Reset;
     }
 
-    fn opening(&mut self, from: usize, tcp: &TcpFields, own: &mut Side, other: &mut Side) {
-        let acknowledges = |awaited: &[u32; 2]| {
-            awaited
-                .get(1 - from)
-                .is_some_and(|awaited| *awaited == tcp.acknowledgment)
-        };
+    fn opening(&mut self, from: usize, begins: bool, tcp: &TcpFields, sides: &mut Sides<'_>) {
+        let acknowledged = self.acknowledges(from, tcp);
         match tcp.flags & (SYN | ACK | FIN) {
             SYN => {
-                self.progress = Progress::Syn(from as u8);
-                self.await_ack(from, tcp.sequence.wrapping_add(1));
-                own.state = State::New;
+                self.progress = Progress::Syn;
+                self.marks &= !mark::OPENED_BY_1;
+                if from == 1 {
+                    self.marks |= mark::OPENED_BY_1;
+                }
+                self.await_ack(from, tcp);
+                sides.own.state = State::New;
             }
-            f if f == SYN | ACK => {
-                let answers =
-                    self.progress == Progress::Syn(1 - from as u8) && acknowledges(&self.awaited);
-                self.await_ack(from, tcp.sequence.wrapping_add(1));
-                if answers || self.progress == Progress::SynAck(1 - from as u8) {
-                    self.progress = Progress::SynAck(1 - from as u8);
-                    own.state = State::New;
+            flags if flags == SYN | ACK => {
+                let answers = !self.opened_by(from)
+                    && (self.progress == Progress::SynAck
+                        || self.progress == Progress::Syn && acknowledged);
+                self.await_ack(from, tcp);
+                if answers {
+                    self.progress = Progress::SynAck;
+                    sides.own.state = State::New;
                 } else {
                     self.progress = Progress::Open;
-                    own.state = State::Established;
-                    other.state = State::Established;
+                    sides.set_both(State::Established);
                 }
             }
             ACK => {
-                self.established =
-                    self.progress == Progress::SynAck(from as u8) && acknowledges(&self.awaited);
-                self.progress = Progress::Open;
-                own.state = State::Established;
-                other.state = State::Established;
-            }
-            f if f == FIN | ACK => {
-                if self.progress == Progress::Begin {
-                    own.flags |= anomaly::EVIL;
+                if self.progress == Progress::SynAck && self.opened_by(from) && acknowledged {
+                    self.marks |= mark::ESTABLISHED;
                 }
                 self.progress = Progress::Open;
-                self.open(from, tcp, own, other);
+                sides.set_both(State::Established);
+            }
+            flags if flags == FIN | ACK => {
+                if self.progress == Progress::Begin {
+                    sides.own.flags |= anomaly::EVIL;
+                }
+                self.progress = Progress::Open;
+                self.open(from, begins, tcp, sides);
             }
             0 => {
-                own.flags |= anomaly::EVIL;
+                sides.own.flags |= anomaly::EVIL;
                 self.progress = Progress::Open;
-                own.state = State::Established;
-                other.state = State::Established;
+                sides.set_both(State::Established);
             }
-            _ => own.flags |= anomaly::EVIL,
+            _ => sides.own.flags |= anomaly::EVIL,
         }
     }
 
-    fn open(&mut self, from: usize, tcp: &TcpFields, own: &mut Side, other: &mut Side) {
-        if tcp.flags & (SYN | ACK) == SYN && !self.seen.get(from).copied().unwrap_or(true) {
-            self.late_syn = true;
+    fn open(&mut self, from: usize, begins: bool, tcp: &TcpFields, sides: &mut Sides<'_>) {
+        if tcp.flags & (SYN | ACK) == SYN && begins {
+            self.marks |= mark::LATE_SYN;
         } else if tcp.flags & SYN != 0 || tcp.flags & ACK == 0 {
-            own.flags |= anomaly::FLAGS;
-            other.flags |= anomaly::FLAGS;
+            sides.mark_both(anomaly::FLAGS);
         }
         let to = 1 - from;
         if tcp.flags & ACK != 0
-            && self.fin.get(to).copied().unwrap_or(false)
-            && self.awaited.get(to).copied() == Some(tcp.acknowledgment)
-            && let Some(acked) = self.fin_acked.get_mut(to)
+            && self.marks & (mark::FIN << to) != 0
+            && self.acknowledges(from, tcp)
         {
-            *acked = true;
+            self.marks |= mark::FIN_ACKED << to;
         }
         if tcp.flags & FIN != 0 {
-            if let Some(fin) = self.fin.get_mut(from) {
-                *fin = true;
-            }
+            self.marks |= mark::FIN << from;
             // As Tranalyzer does: only a FIN without data can be properly acknowledged.
-            self.await_ack(from, tcp.sequence.wrapping_add(1));
-            own.state = State::Closing;
+            self.await_ack(from, tcp);
+            sides.own.state = State::Closing;
         }
-        if self.fin_acked == [true; 2] && !self.late_syn {
-            self.torn_down = true;
+        if self.marks & (mark::BOTH_ACKED | mark::LATE_SYN) == mark::BOTH_ACKED {
             self.progress = Progress::Closed;
-            own.state = State::Closed;
-            other.state = State::Closed;
+            sides.set_both(State::Closed);
         }
     }
 
-    fn await_ack(&mut self, from: usize, acknowledgment: u32) {
+    /// Whether a packet of direction `from` acknowledges what the other side awaits.
+    fn acknowledges(&self, from: usize, tcp: &TcpFields) -> bool {
+        self.awaited.get(1 - from).copied() == Some(tcp.acknowledgment)
+    }
+
+    /// The SYN or FIN of this packet is to be acknowledged.
+    fn await_ack(&mut self, from: usize, tcp: &TcpFields) {
         if let Some(awaited) = self.awaited.get_mut(from) {
-            *awaited = acknowledgment;
+            *awaited = tcp.sequence.wrapping_add(1);
         }
+    }
+
+    fn opened_by(&self, direction: usize) -> bool {
+        usize::from(self.marks & mark::OPENED_BY_1 != 0) == direction
     }
 
     /// The bits that only the end of the pair decides.
     pub(super) fn final_flags(&self, both_directions: bool) -> u8 {
         let mut flags = 0;
-        if !self.established || !both_directions {
+        if self.marks & mark::ESTABLISHED == 0 || !both_directions {
             flags |= anomaly::ESTABLISHMENT;
         }
-        if !self.torn_down || !both_directions {
+        if self.progress != Progress::Closed || !both_directions {
             flags |= anomaly::TEARDOWN;
         }
         flags
