@@ -185,13 +185,15 @@ fn fragments_of_both_families() {
     );
 
     let v6 = |offset: u16, more: bool| {
-        let mut extensions = etherparse::Ipv6Extensions::default();
-        extensions.fragment = Some(etherparse::Ipv6FragmentHeader::new(
-            IpNumber::UDP,
-            IpFragOffset::try_new(offset).unwrap(),
-            more,
-            99,
-        ));
+        let extensions = etherparse::Ipv6Extensions {
+            fragment: Some(etherparse::Ipv6FragmentHeader::new(
+                IpNumber::UDP,
+                IpFragOffset::try_new(offset).unwrap(),
+                more,
+                99,
+            )),
+            ..etherparse::Ipv6Extensions::default()
+        };
         let header = etherparse::Ipv6Header {
             hop_limit: 3,
             traffic_class: 0xb8,
