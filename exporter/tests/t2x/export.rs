@@ -167,6 +167,29 @@ fn the_header_time_is_the_packet_clock_unless_told_otherwise() {
 }
 
 #[test]
+fn times_stay_right_beyond_what_32_bits_hold() {
+    const DAY_US: u64 = 86_400_000_000;
+    let days = [0, 40, 80, 1000];
+    let capture = days.iter().fold(Capture::new(), |capture, day| {
+        capture.udp(day * DAY_US, (1, 2), (5000, 6000), 10)
+    });
+    let expect = days.map(|day| (START_US + day * DAY_US) / 1000);
+    let v9 = records(&capture, &[]);
+    assert_eq!(
+        v9.iter().map(|record| times(record)[0]).collect::<Vec<_>>(),
+        expect
+    );
+    let ipfix = records(&capture, &["--nf-version", "10"]);
+    assert_eq!(
+        ipfix
+            .iter()
+            .map(|record| record.number(153))
+            .collect::<Vec<_>>(),
+        expect
+    );
+}
+
+#[test]
 fn profile_standard_counts_ip_octets() {
     let records = records(&conversation(), &["--nf-version", "10"]);
     let [a, b] = &records[..] else {
