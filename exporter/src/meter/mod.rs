@@ -35,7 +35,7 @@ use timeouts::{Entry, Wheel};
 /// Packets whose places in the table are looked up together.
 const BLOCK: usize = 32;
 
-/// Where to look for a packet's pair, and where it was.
+/// Where to look for a packet's pair, and where it probably is.
 #[derive(Clone, Copy, Debug, Default)]
 struct Lookup {
     key: Key,
@@ -111,7 +111,7 @@ impl Meter {
 
     /// Takes packets in order: for each, releases what its time ends, then counts it.
     ///
-    /// The table is looked at for a whole block of packets before any of them is counted: these look-ups do not
+    /// The table is looked at for a whole block of packets before any of them is counted: these looks do not
     /// depend on each other, so the processor waits for memory once and not once a packet.
     pub fn packets(&mut self, packets: &[Packet], sink: &mut impl FlowSink) {
         let mut lookups = [Lookup::default(); BLOCK];
@@ -120,8 +120,14 @@ impl Meter {
                 *lookup = self.lookup(packet);
             }
             for lookup in lookups.iter_mut().take(block.len()) {
-                lookup.place = self.table.find(lookup.hash, &lookup.key);
+                lookup.place = self.table.candidate(lookup.hash);
             }
+            let warm = lookups
+                .iter()
+                .take(block.len())
+                .filter_map(|lookup| self.table.touch(lookup.place?, lookup.direction))
+                .fold(0, |all, one| all ^ one);
+            std::hint::black_box(warm);
             for (packet, lookup) in block.iter().zip(&lookups) {
                 self.packet(packet, lookup, sink);
             }
@@ -193,7 +199,7 @@ impl Meter {
         lookup: &Lookup,
         sink: &mut impl FlowSink,
     ) -> (u32, usize) {
-        // Packets before this one may have moved what was found.
+        // The candidate may be another pair, or packets before this one have changed the table.
         let known = lookup
             .place
             .filter(|id| self.table.is_at(*id, &lookup.key))

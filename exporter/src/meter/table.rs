@@ -253,11 +253,27 @@ impl Table {
             .copied()
     }
 
+    /// The place of a pair with probably this hash, without looking at the pair.
+    #[inline]
+    pub(super) fn candidate(&self, hash: u64) -> Option<u32> {
+        self.index.find(hash, |_| true).copied()
+    }
+
     /// Whether the pair with this key is at that place.
     pub(super) fn is_at(&self, id: u32, key: &Key) -> bool {
         self.pairs
             .get(id as usize)
             .is_some_and(|pair| pair.key == *key && pair.index != 0)
+    }
+
+    /// Reads something of each cache line that a packet in this direction will need. The value means nothing.
+    #[inline]
+    pub(super) fn touch(&self, id: u32, direction: usize) -> Option<u64> {
+        let at = id as usize;
+        let pair = self.pairs.get(at)?;
+        let hot = pair.directions.get(direction)?;
+        let cold = self.cold.get(at)?.directions.get(direction)?;
+        Some(pair.index ^ hot.packets ^ u64::from(cold.ether_type))
     }
 
     /// Adds a pair; its key must not be there.
