@@ -9,6 +9,7 @@ mod config;
 pub mod flow;
 mod fragments;
 mod key;
+mod release;
 pub mod status;
 mod table;
 pub mod tcp_flags;
@@ -24,12 +25,11 @@ pub use flow::{
 use std::cmp::Reverse;
 use std::time::Duration;
 
-use crate::dissect::{Family, Fragment, Packet, protocol};
+use crate::dissect::{Family, Fragment, Packet};
 use fragments::{Found, Fragments};
 use key::Key;
 use table::{ColdDirection, Pair, Table};
-use tcp_states::{Connection, State};
-use text::TextState;
+use tcp_states::Connection;
 use timeouts::{Entry, Wheel};
 
 /// Packets whose places in the table are looked up together.
@@ -233,6 +233,7 @@ impl Meter {
         if self.flows >= self.config.max_flows.max(2) {
             self.release_least_recent(known, sink);
         }
+        self.forget_stale();
         let direction = lookup.direction;
         let (id, inverted) = match known {
             Some(id) => {
@@ -270,6 +271,20 @@ impl Meter {
         self.flows += 1;
         self.count_flow(packet.family, inverted);
         id
+    }
+
+    /// Drops the wheel's entries of pairs that are gone or filed anew, once they are the most of it: many short
+    /// connections would leave one each until its time.
+    fn forget_stale(&mut self) {
+        const FEW: usize = 4096;
+        if self.wheel.len() > FEW + 4 * self.flows {
+            let pairs = &self.table.pairs;
+            self.wheel.retain(|entry| {
+                pairs
+                    .get(entry.id as usize)
+                    .is_some_and(|pair| pair.ticket == entry.ticket)
+            });
+        }
     }
 
     /// Counts a packet in its direction. Returns whether that is the inverted one.
@@ -405,115 +420,6 @@ impl Meter {
         }
         all.sort_unstable_by(|a, b| b.cmp(a));
         self.victims = all;
-    }
-
-    /// Hands a pair to the sink and forgets it. Returns how many flows it had.
-    fn release(&mut self, id: u32, reason: EndReason, sink: &mut impl FlowSink) -> u64 {
-        let Some(pair) = self.table.pairs.get(id as usize).copied() else {
-            return 0;
-        };
-        let b = usize::from(pair.connection.responder);
-        self.mark_scan(id, &pair);
-        let first = self.flow(id, &pair, 1 - b, reason);
-        let second = self.flow(id, &pair, b, reason);
-        self.table.remove(id);
-        let count = u64::from(first.is_some()) + u64::from(second.is_some());
-        self.flows = self.flows.saturating_sub(count as usize);
-        for flow in [&first, &second].into_iter().flatten() {
-            self.stats.status |= flow.status;
-            self.stats.tcp_flags |= flow.tcp_flags;
-            self.stats.tcp_states |= flow.tcp_states;
-            self.stats.tos |= flow.tos;
-            self.stats.tcp_anomaly |= flow.text.as_ref().map_or(0, |text| text.tcp_anomaly);
-        }
-        match (first, second) {
-            (Some(first), second) => sink.pair(self.now_ns, &first, second.as_ref()),
-            (None, Some(only)) => sink.pair(self.now_ns, &only, None),
-            (None, None) => {}
-        }
-        count
-    }
-
-    fn mark_scan(&mut self, id: u32, pair: &Pair) {
-        if let Some([zero, one]) = self.table.text.get_mut(id as usize) {
-            let [zero_flags, one_flags] = pair.directions.map(|direction| direction.tcp_flags);
-            if pair.inverted(1) {
-                TextState::mark_scan(zero, one, [zero_flags, one_flags]);
-            } else {
-                TextState::mark_scan(one, zero, [one_flags, zero_flags]);
-            }
-        }
-    }
-
-    /// One direction of a pair as the sinks see it; `None` if it had no packet.
-    fn flow(&mut self, id: u32, pair: &Pair, direction: usize, reason: EndReason) -> Option<Flow> {
-        let hot = pair.directions.get(direction)?;
-        if hot.packets == 0 {
-            return None;
-        }
-        let cold = *self
-            .table
-            .cold
-            .get(id as usize)?
-            .directions
-            .get(direction)?;
-        let text = self
-            .table
-            .text
-            .get_mut(id as usize)
-            .and_then(|text| text.get_mut(direction));
-        let unfinished = text
-            .as_ref()
-            .is_some_and(|text| text.waits(&self.fragments));
-        let inverted = pair.inverted(direction);
-        let is_tcp = pair.key.protocol() == protocol::TCP;
-        let both = pair
-            .directions
-            .iter()
-            .all(|direction| direction.packets > 0);
-        let status = text.as_ref().map_or(0, |text| text.status)
-            | if unfinished {
-                status::FRAGMENTS_UNFINISHED
-            } else {
-                0
-            }
-            | if inverted { status::INVERTED } else { 0 }
-            | if is_tcp && pair.key.is_self() {
-                status::LAND
-            } else {
-                0
-            };
-        Some(Flow {
-            index: pair.index,
-            inverted,
-            status,
-            ether_type: cold.ether_type,
-            vlan_tci: cold.vlan_tci,
-            endpoints: pair.key.endpoints(direction),
-            first_ns: cold.first_ns,
-            last_ns: hot.last_ns,
-            packets: hot.packets,
-            l7: hot.l7(),
-            ip: hot.ip(),
-            tcp_flags: hot.tcp_flags,
-            tos: hot.tos,
-            min_ttl: hot.min_ttl,
-            max_ttl: hot.max_ttl,
-            icmp_type_code: cold.icmp_type_code,
-            mac_pairs: cold.macs.map(MacPair::from),
-            tcp_states: if is_tcp {
-                hot.side.flags | pair.connection.final_flags(both)
-            } else {
-                0
-            },
-            end_reason: match (reason, hot.side.state) {
-                (EndReason::IdleTimeout | EndReason::ForcedEnd, State::Closed | State::Reset) => {
-                    EndReason::EndOfFlow
-                }
-                (reason, _) => reason,
-            },
-            text: text.map(|text| Box::new(text.features())),
-        })
     }
 
     fn count_flow(&mut self, family: Family, inverted: bool) {

@@ -3,8 +3,9 @@
 
 use proptest::prelude::*;
 
+use super::tcp_states::anomaly;
 use super::*;
-use crate::dissect::TcpFields;
+use crate::dissect::{TcpFields, protocol};
 
 const SECOND: i64 = 1_000_000_000;
 
@@ -264,6 +265,31 @@ fn a_full_table_releases_the_least_recently_used() {
         .collect();
     // The first one was used again.
     assert_eq!(early, (2..=11).collect::<Vec<u64>>());
+}
+
+#[test]
+fn short_connections_leave_nothing_behind() {
+    let mut meter = Meter::new(MeterConfig::default());
+    let mut released = Released::default();
+    for at in 0..20_000 {
+        let connection = |flags: u8, back: bool| {
+            let mut packet = tcp(at * SECOND / 1000, flags, back, 1, 2);
+            let port = (at % 60_000) as u16 + 1024;
+            *if back {
+                &mut packet.dst_port
+            } else {
+                &mut packet.src_port
+            } = port;
+            packet
+        };
+        meter.packets(
+            &[connection(0x02, false), connection(0x14, true)],
+            &mut released,
+        );
+    }
+    assert!(meter.flows_in_memory() <= 204 && meter.wheel.len() <= 4096 + 4 * 204);
+    let (_, _, second) = &released.0[0];
+    assert_ne!(second.as_ref().unwrap().tcp_states & anomaly::RESET_SENT, 0);
 }
 
 #[test]

@@ -34,6 +34,8 @@ pub(super) struct Wheel {
     near: BinaryHeap<Reverse<Entry>>,
     /// Nothing can be due before this time.
     next_ns: i64,
+    /// Entries in all.
+    len: usize,
 }
 
 impl Wheel {
@@ -43,6 +45,7 @@ impl Wheel {
             current: None,
             near: BinaryHeap::new(),
             next_ns: i64::MIN,
+            len: 0,
         }
     }
 
@@ -52,8 +55,24 @@ impl Wheel {
         now_ns < self.next_ns
     }
 
+    /// Entries, stale ones included.
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Drops the entries that are not to be kept.
+    pub(super) fn retain(&mut self, keep: impl Fn(&Entry) -> bool) {
+        for entries in &mut self.slots {
+            entries.retain(&keep);
+            entries.shrink_to(entries.len() * 2);
+        }
+        self.near.retain(|Reverse(entry)| keep(entry));
+        self.len = self.near.len() + self.slots.iter().map(Vec::len).sum::<usize>();
+    }
+
     /// Files an entry.
     pub(super) fn file(&mut self, entry: Entry) {
+        self.len += 1;
         let slot = entry.due_ns.div_euclid(SLOT_NS);
         match self.current {
             Some(current) if slot > current => {
@@ -81,6 +100,7 @@ impl Wheel {
         }
         match self.near.peek() {
             Some(Reverse(first)) if first.due_ns <= now_ns => {
+                self.len -= 1;
                 self.near.pop().map(|Reverse(entry)| entry)
             }
             first => {
@@ -140,6 +160,18 @@ mod tests {
         assert_eq!(wheel.pop(1999 * SECOND), None);
         assert_eq!(wheel.pop(i64::MAX / 2), Some(entry(2000 * SECOND)));
         assert_eq!(wheel.pop(i64::MAX / 2), None);
+    }
+
+    #[test]
+    fn entries_are_counted_and_dropped() {
+        let mut wheel = Wheel::new();
+        assert_eq!(wheel.pop(0), None);
+        (0..10).for_each(|at| wheel.file(entry(at * SECOND)));
+        assert_eq!(wheel.len(), 10);
+        wheel.retain(|entry| entry.due_ns >= 5 * SECOND);
+        assert_eq!(wheel.len(), 5);
+        assert_eq!(wheel.pop(5 * SECOND), Some(entry(5 * SECOND)));
+        assert_eq!(wheel.len(), 4);
     }
 
     #[test]
