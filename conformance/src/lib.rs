@@ -1,0 +1,7 @@
+//! Exporters and collectors judged by the rules of NetFlow and IPFIX: the parts of `t2check`.
+//!
+//! The sentences of the rules stand in [`protocol::rules`]; here is who they bind, how they are observed, and
+//! what a message, or a device, makes of them.
+
+pub mod verdict;
+pub mod wire;
