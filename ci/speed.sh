@@ -13,7 +13,7 @@ bin=${T2_BIN_DIR:-$root/target/release}
 work=$(mktemp -d)
 collector=
 cleanup() {
-    [ -z "$collector" ] || kill "$collector" 2>/dev/null || true
+    [ -z "$collector" ] || { kill "$collector" && wait "$collector"; } 2>/dev/null || true
     rm -rf "$work"
 }
 trap cleanup EXIT

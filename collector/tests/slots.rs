@@ -8,9 +8,10 @@ use std::path::Path;
 use std::process::{Command, Output};
 use std::time::Duration;
 
+use golden::harness::slot_files;
 use nix::sys::signal::Signal;
 use support::wire::{self, FIELDS};
-use support::{Collector, finished, flows, nfdump, t2collect, the_file};
+use support::{Collector, flows, nfdump, t2collect, the_file};
 
 fn path(path: &Path) -> &str {
     path.to_str().unwrap()
@@ -37,7 +38,7 @@ fn every_slot_has_a_file_even_an_empty_one() {
     collector.send(&[message(2, 2)]);
     collector.wait_for("Flows: 1, Packets: 1, Bytes: 100");
     collector.stop();
-    let files = finished(directory.path());
+    let files = slot_files(directory.path());
     assert!((3..=6).contains(&files.len()), "{files:?}");
     for file in &files {
         // Slots shorter than a minute carry seconds, and are aligned.
@@ -197,7 +198,7 @@ fn what_a_killed_collector_left_is_recovered_at_the_next_start() {
     std::thread::sleep(Duration::from_secs(12));
     collector.signal(Signal::SIGKILL);
     assert_eq!(collector.wait().code, None);
-    assert!(finished(directory.path()).is_empty());
+    assert!(slot_files(directory.path()).is_empty());
 
     let collector = Collector::udp(&arguments);
     collector.send(&[message(1, 2)]);

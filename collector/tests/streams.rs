@@ -7,8 +7,9 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::Duration;
 
+use golden::harness::PATIENCE;
 use support::wire::{self, FIELDS, IPFIX_FIELDS};
-use support::{Collector, PATIENCE, flows, the_file};
+use support::{Collector, flows, the_file};
 
 fn ports(directory: &std::path::Path) -> Option<Vec<String>> {
     flows(&the_file(directory), "%sp")

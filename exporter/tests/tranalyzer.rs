@@ -277,21 +277,6 @@ fn out_of_place<'a>(theirs: &'a [String], ours: &[String]) -> Vec<&'a String> {
     moved
 }
 
-fn corpus() -> Option<PathBuf> {
-    let folder = std::env::var_os("T2_CORPUS").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../golden/corpus"),
-        PathBuf::from,
-    );
-    let folder = folder.join("tranalyzer");
-    if folder.is_dir() {
-        return Some(folder);
-    }
-    let skip = format!("no corpus in {}: set T2_CORPUS", folder.display());
-    assert!(std::env::var("CI").as_deref() != Ok("true"), "{skip}");
-    eprintln!("SKIPPED: {skip}");
-    None
-}
-
 /// The folders with a capture and recorded flows.
 fn cases(corpus: &Path, folder: &str) -> Vec<PathBuf> {
     let folder = corpus.join(folder);
@@ -349,7 +334,10 @@ fn cause_of(difference: &Difference, used: &mut [bool]) -> Option<&'static str> 
 
 #[test]
 fn flows_are_those_of_tranalyzer() {
-    let Some(corpus) = corpus() else { return };
+    let Some(corpus) = golden::harness::corpus() else {
+        return;
+    };
+    let corpus = corpus.join("tranalyzer");
     let mut used = vec![false; EXCUSES.len()];
     let mut unexplained = Vec::new();
     for folder in ["edge", "medium", "synth"] {

@@ -4,7 +4,7 @@
 //! Everything here panics with a sentence instead of returning an error: it serves tests only.
 //!
 //! What is missing is a *visible skip*: a line on standard error and, if `T2_SKIP_LOG` names a file, a line there
-//! (test runners hide the output of tests that pass). With `CI=true` a missing program fails the test instead.
+//! (test runners hide the output of tests that pass). With `CI=true` what is missing fails the test instead.
 
 use std::{
     env, fs,
@@ -122,7 +122,8 @@ pub fn in_ci() -> bool {
 
 /// The folder of real captures with independent expectations: `T2_CORPUS`, default `golden/corpus`.
 ///
-/// It is not shipped, so `None` (a visible skip) is never a failure; a `T2_CORPUS` that names no folder is one.
+/// `None` is a visible skip: the test returns. With `CI=true` a missing corpus panics, and so does a `T2_CORPUS`
+/// that names no folder.
 pub fn corpus() -> Option<PathBuf> {
     if let Some(dir) = env::var_os("T2_CORPUS") {
         let dir = workspace_dir().join(dir);
@@ -133,7 +134,9 @@ pub fn corpus() -> Option<PathBuf> {
     if dir.join("MANIFEST.tsv").is_file() {
         return Some(dir);
     }
-    skip("no corpus: T2_CORPUS is not set and golden/corpus has none");
+    let reason = "no corpus: T2_CORPUS is not set and golden/corpus has none";
+    assert!(!in_ci(), "{reason}");
+    skip(reason);
     None
 }
 

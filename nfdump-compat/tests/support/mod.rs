@@ -2,6 +2,7 @@
 
 mod records;
 
+use golden::harness;
 use nfdump_compat::file::{Compression, FileWriter, WriterOptions};
 use std::{
     env,
@@ -26,12 +27,11 @@ pub struct Files {
 impl Files {
     /// Makes the files; `None` (said, and a failure with CI=true) without nfdump 1.7.1.
     pub fn make() -> Option<Self> {
-        if !is_nfdump_there() {
-            eprintln!("SKIPPED: no nfdump 1.7.1");
-            assert!(
-                env::var("CI").map_or(true, |value| value != "true"),
-                "nfdump 1.7.1 is not installed (ci/setup.sh)"
-            );
+        let version = harness::run(Command::new(harness::peer("nfdump")?).arg("-V"));
+        if !(version.text() + &version.stderr).contains("1.7.1") {
+            let reason = "nfdump is not 1.7.1";
+            assert!(!harness::in_ci(), "{reason}");
+            harness::skip(reason);
             return None;
         }
         let folder = tempfile::tempdir().unwrap();
@@ -58,13 +58,6 @@ impl Files {
     }
 }
 
-fn is_nfdump_there() -> bool {
-    let output = Command::new("nfdump").arg("-V").output();
-    output.is_ok_and(|output| {
-        String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).contains("1.7.1")
-    })
-}
-
 fn write(path: &Path, compression: Compression, count: u64) {
     let options = WriterOptions {
         ident: "tests".to_owned(),
@@ -87,13 +80,8 @@ fn write(path: &Path, compression: Compression, count: u64) {
 
 /// Lets nfpcapd meter a capture of the corpus, if that is there.
 fn meter(capture: &str, folder: &Path) -> Option<PathBuf> {
-    let default = Path::new(env!("CARGO_MANIFEST_DIR")).join("../golden/corpus");
-    let corpus = env::var_os("T2_CORPUS").map_or(default, PathBuf::from);
+    let corpus = harness::corpus()?;
     let capture = corpus.join("tranalyzer").join(format!("{capture}.pcap"));
-    if !capture.is_file() {
-        eprintln!("SKIPPED: no {}", capture.display());
-        return None;
-    }
     let directory = folder.join(capture.file_stem()?);
     std::fs::create_dir(&directory).unwrap();
     // One slot of 63 years, so that there is one file.
