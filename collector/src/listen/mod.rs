@@ -14,7 +14,7 @@ pub const QUEUE: usize = 16;
 
 /// Why an address cannot be listened on.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot listen on {transport} {address}: {source}{hint}")]
+#[error("cannot listen on {transport} {address}{hint}")]
 pub struct ListenError {
     /// `udp` or `tcp`.
     pub transport: &'static str,
