@@ -251,15 +251,20 @@ fn a_full_disk_costs_the_rest_of_the_slot_and_nothing_else() {
         "{}",
         ended.log
     );
-    assert!(
-        ended.log.contains("flow records could not be written"),
-        "{}",
-        ended.log
-    );
+    let (before, _) = ended
+        .log
+        .split_once(" flow records could not be written")
+        .unwrap_or_else(|| panic!("{}", ended.log));
+    let lost: usize = before.rsplit(' ').next().unwrap().parse().unwrap();
     let Some(seen) = flows(&the_file(directory.path()), "%sp") else {
         return;
     };
     assert!(seen.len() > 5000, "{}", seen.len());
+    assert_eq!(
+        seen.len() + lost,
+        1 + 1198 * 30,
+        "stored and lost are all that were sent"
+    );
     let lost: usize = ended
         .log
         .lines()

@@ -198,7 +198,7 @@ impl SlotWriter {
     }
 
     fn close(&mut self, file: FileWriter, statistics: &[ExporterStat]) -> Option<StatRecord> {
-        let (pending, blocks) = (u64::from(file.pending_records()), file.blocks());
+        let (pending, blocks) = (u64::from(file.pending_flows()), file.blocks());
         let start_ms = u64::try_from(self.start_s)
             .unwrap_or(0)
             .saturating_mul(1000);

@@ -40,6 +40,8 @@ pub struct FileWriter {
     raw: Vec<u8>,
     /// Records in it.
     records: u32,
+    /// Flow records among them.
+    flows: u32,
     /// Header and stored payload of the block being written.
     stored: Vec<u8>,
     /// Where the next block goes.
@@ -94,6 +96,7 @@ impl FileWriter {
             encoder,
             raw: Vec::with_capacity(WRITE_BLOCK),
             records: 0,
+            flows: 0,
             stored: Vec::new(),
             end: FILE_HEADER as u64,
             stat: StatRecord::default(),
@@ -125,10 +128,10 @@ impl FileWriter {
         &self.stat
     }
 
-    /// Records that are not in the file yet.
+    /// Flow records that are not in the file yet.
     #[must_use]
-    pub fn pending_records(&self) -> u32 {
-        self.records
+    pub fn pending_flows(&self) -> u32 {
+        self.flows
     }
 
     /// Blocks in the file.
@@ -196,6 +199,7 @@ impl FileWriter {
         let view =
             RecordView::parse(record).map_err(|e| FileError::new(&self.path, None, e.into()))?;
         self.push(record)?;
+        self.flows += 1;
         self.stat.add(&view);
         Ok(())
     }
@@ -226,6 +230,7 @@ impl FileWriter {
         self.header.blocks = self.header.blocks.saturating_add(1);
         self.raw.clear();
         self.records = 0;
+        self.flows = 0;
         self.write_header()
     }
 

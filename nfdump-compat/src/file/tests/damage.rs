@@ -279,7 +279,7 @@ fn write_until_full(path: &Path) {
         ),
         "{error}"
     );
-    assert_eq!(writer.pending_records(), 100, "kept for another try");
+    assert_eq!(writer.pending_flows(), 100, "kept for another try");
     assert_eq!(fs::metadata(path).unwrap().len(), writer.size());
     assert!(writer.finish((0, 0), &[]).is_err());
 }
