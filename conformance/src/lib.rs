@@ -3,5 +3,14 @@
 //! The sentences of the rules stand in [`protocol::rules`]; here is who they bind, how they are observed, and
 //! what a message, or a device, makes of them.
 
+pub mod catalogue;
+pub mod cli;
+pub mod explain;
+pub mod inspection;
+pub mod known;
+pub mod live;
+pub mod report;
+pub mod run;
+pub mod tap;
 pub mod verdict;
 pub mod wire;

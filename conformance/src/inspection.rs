@@ -1,0 +1,312 @@
+//! Messages in, one result for each requirement out: what the judges say, and the first message that made them say
+//! it. Keeps one message a rule, however many there are.
+
+use std::net::SocketAddr;
+
+use foldhash::fast::RandomState;
+use hashbrown::{HashMap, HashSet};
+
+use crate::catalogue::{Requirement, requirements};
+use crate::tap::{Checksum, Message, Receiver};
+use crate::verdict::{Finding, Profile, Verdict};
+use crate::wire::{Judge, Options, RuleOutcome, Transport};
+
+/// The rules that are judged here rather than by the judge of messages: on what carried the message.
+pub const RULES: &[&str] = &[CHECKSUM];
+
+/// A message that came in fragments breaks this one, however small it is. Sizes are the judge's.
+const FRAGMENTS: &str = "H-19";
+
+const CHECKSUM: &str = "H-20";
+
+/// So many collectors are told apart, each with a judge: what is sent to one says nothing about what is sent to the
+/// others.
+const MOST_COLLECTORS: usize = 64;
+
+/// So many exporters are counted.
+const MOST_EXPORTERS: usize = 100_000;
+
+/// The first message that breaks a rule, of the worst that do.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Evidence {
+    /// Its number in the observation, from 1.
+    pub number: u64,
+    /// When it was captured or received, milliseconds since 1970.
+    pub at_ms: u64,
+    /// The exporter.
+    pub from: SocketAddr,
+    /// The collector.
+    pub to: SocketAddr,
+    /// How it travelled.
+    pub transport: Transport,
+    /// The message.
+    pub bytes: Vec<u8>,
+    /// What is wrong with it.
+    pub finding: Finding,
+}
+
+/// What became of one requirement.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RuleResult {
+    /// Which.
+    pub requirement: &'static Requirement,
+    /// The verdict.
+    pub verdict: Verdict,
+    /// How often it was broken.
+    pub count: u64,
+    /// How often there was something to check.
+    pub checked: u64,
+    /// Why it is not applicable; empty otherwise.
+    pub reason: String,
+    /// The first message that broke it as badly.
+    pub first: Option<Evidence>,
+}
+
+/// What was observed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Tally {
+    /// Messages judged.
+    pub messages: u64,
+    /// Octets of them.
+    pub octets: u64,
+    /// Messages of version 5, 9 and 10, and of none of them.
+    pub versions: [u64; 4],
+    /// Senders, by address and port.
+    pub exporters: usize,
+    /// Messages to more collectors than are told apart: not judged.
+    pub not_judged: u64,
+    /// Time of the first message, milliseconds since 1970.
+    pub first_ms: u64,
+    /// Time of the last message.
+    pub last_ms: u64,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Inspection {
+    options: Options,
+    judges: HashMap<SocketAddr, Judge, RandomState>,
+    firsts: HashMap<&'static str, Evidence, RandomState>,
+    /// Datagrams in fragments that the judge let pass.
+    fragmented: u64,
+    checksum: RuleOutcome,
+    exporters: HashSet<SocketAddr, RandomState>,
+    tally: Tally,
+}
+
+impl Inspection {
+    /// Nothing observed yet.
+    pub fn new(options: Options) -> Self {
+        let reason = if options.live {
+            "a socket does not show checksums"
+        } else {
+            "no datagrams, or captured before the checksum was computed"
+        };
+        Self {
+            options,
+            judges: HashMap::default(),
+            firsts: HashMap::default(),
+            fragmented: 0,
+            checksum: RuleOutcome {
+                rule: CHECKSUM,
+                verdict: Verdict::NotApplicable,
+                count: 0,
+                checked: 0,
+                reason: reason.to_owned(),
+            },
+            exporters: HashSet::default(),
+            tally: Tally::default(),
+        }
+    }
+
+    /// What was observed so far.
+    pub fn tally(&self) -> Tally {
+        Tally {
+            exporters: self.exporters.len(),
+            ..self.tally
+        }
+    }
+
+    /// One result for each requirement, in the order of the catalogue.
+    pub fn finish(self) -> Vec<RuleResult> {
+        let mut outcomes: HashMap<&'static str, RuleOutcome, RandomState> = HashMap::default();
+        let judged = self.judges.into_values().flat_map(Judge::finish);
+        for outcome in judged.chain([self.checksum]) {
+            match outcomes.get_mut(outcome.rule) {
+                Some(known) => merge(known, outcome),
+                None => {
+                    outcomes.insert(outcome.rule, outcome);
+                }
+            }
+        }
+        if let Some(outcome) = outcomes.get_mut(FRAGMENTS).filter(|_| self.fragmented > 0) {
+            outcome.count += self.fragmented;
+            outcome.verdict = outcome.verdict.max(Verdict::Deviation);
+        }
+        let mut firsts = self.firsts;
+        let result = |requirement: &'static Requirement| {
+            let id = requirement.rule.id;
+            let outcome = outcomes.remove(id);
+            let (verdict, count, checked, reason) = match outcome {
+                Some(outcome) => (
+                    outcome.verdict,
+                    outcome.count,
+                    outcome.checked,
+                    outcome.reason,
+                ),
+                None => (
+                    Verdict::NotApplicable,
+                    0,
+                    0,
+                    requirement.state.reason().to_owned(),
+                ),
+            };
+            RuleResult {
+                requirement,
+                verdict,
+                count,
+                checked,
+                reason,
+                first: firsts.remove(id),
+            }
+        };
+        requirements().iter().map(result).collect()
+    }
+
+    /// A datagram in fragments, unless the judge has told it as too large.
+    fn fragments(&mut self, message: &Message<'_>) {
+        self.fragmented += 1;
+        let finding = Finding {
+            rule: FRAGMENTS,
+            verdict: Verdict::Deviation,
+            offset: 0,
+            length: 0,
+            note: format!("the datagram came in {} fragments", message.fragments),
+        };
+        keep(&mut self.firsts, self.tally.messages, message, finding);
+    }
+
+    fn checksum(&mut self, message: &Message<'_>) {
+        let v6 = message.to.is_ipv6();
+        let (verdict, broken) = match message.checksum {
+            Checksum::Unseen | Checksum::Offloaded => (Verdict::Pass, None),
+            Checksum::Valid => (Verdict::Pass, Some("")),
+            // No receiver's system hands these on.
+            Checksum::Wrong => (Verdict::DataLoss, Some("the UDP checksum is wrong")),
+            Checksum::Absent if v6 => (Verdict::DataLoss, Some("no UDP checksum over IPv6")),
+            Checksum::Absent if self.options.profile == Profile::Lenient => {
+                (Verdict::Pass, Some(""))
+            }
+            Checksum::Absent => (Verdict::Deviation, Some("no UDP checksum")),
+        };
+        let Some(note) = broken else {
+            return;
+        };
+        let outcome = &mut self.checksum;
+        outcome.checked += 1;
+        outcome.reason.clear();
+        outcome.verdict = outcome.verdict.max(verdict);
+        if verdict.is_negative() {
+            outcome.count += 1;
+            let finding = Finding {
+                rule: CHECKSUM,
+                verdict,
+                offset: 0,
+                length: 0,
+                note: note.to_owned(),
+            };
+            keep(&mut self.firsts, self.tally.messages, message, finding);
+        }
+    }
+}
+
+impl Receiver for Inspection {
+    fn message(&mut self, message: &Message<'_>) {
+        let tally = &mut self.tally;
+        if tally.messages == 0 {
+            tally.first_ms = message.at_ms;
+        }
+        tally.messages += 1;
+        tally.octets += message.bytes.len() as u64;
+        tally.last_ms = message.at_ms;
+        let version = match message.bytes {
+            [0, 5, ..] => 0,
+            [0, 9, ..] => 1,
+            [0, 10, ..] => 2,
+            _ => 3,
+        };
+        if let Some(count) = tally.versions.get_mut(version) {
+            *count += 1;
+        }
+        if self.exporters.len() < MOST_EXPORTERS {
+            self.exporters.insert(message.from);
+        }
+        if self.judges.len() >= MOST_COLLECTORS && !self.judges.contains_key(&message.to) {
+            self.tally.not_judged += 1;
+            return;
+        }
+        self.checksum(message);
+        let judge = self
+            .judges
+            .entry(message.to)
+            .or_insert_with(|| Judge::new(self.options));
+        let (firsts, number) = (&mut self.firsts, self.tally.messages);
+        let mut too_large = false;
+        judge.message(
+            message.at_ms,
+            message.from,
+            message.transport,
+            message.bytes,
+            &mut |finding| {
+                too_large |= finding.rule == FRAGMENTS;
+                keep(firsts, number, message, finding);
+            },
+        );
+        if message.fragments > 1 && !too_large && self.options.profile != Profile::Lenient {
+            self.fragments(message);
+        }
+    }
+
+    fn closed(&mut self, from: SocketAddr, to: SocketAddr) {
+        if let Some(judge) = self.judges.get_mut(&to) {
+            judge.close(from, &mut |_| {});
+        }
+    }
+}
+
+fn keep(
+    firsts: &mut HashMap<&'static str, Evidence, RandomState>,
+    number: u64,
+    message: &Message<'_>,
+    finding: Finding,
+) {
+    let worse = |first: &Evidence| finding.verdict > first.finding.verdict;
+    if firsts.get(finding.rule).is_none_or(worse) {
+        firsts.insert(
+            finding.rule,
+            Evidence {
+                number,
+                at_ms: message.at_ms,
+                from: message.from,
+                to: message.to,
+                transport: message.transport,
+                bytes: message.bytes.to_vec(),
+                finding,
+            },
+        );
+    }
+}
+
+/// What two judges say of one rule.
+fn merge(known: &mut RuleOutcome, other: RuleOutcome) {
+    known.count += other.count;
+    known.checked += other.checked;
+    if other.verdict > known.verdict {
+        known.verdict = other.verdict;
+    }
+    if known.verdict != Verdict::NotApplicable {
+        known.reason.clear();
+    } else if known.reason.is_empty() {
+        known.reason = other.reason;
+    }
+}

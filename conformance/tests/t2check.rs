@@ -1,0 +1,337 @@
+//! `t2check` on small captures and sockets: verdicts, reports, exit codes, bad input.
+#![allow(clippy::unwrap_used)]
+
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{TcpStream, UdpSocket};
+use std::path::PathBuf;
+use std::process::{Child, Command, Output, Stdio};
+
+use tempfile::TempDir;
+
+mod support;
+use support::{frame, hex, ipfix, netflow9, pcap};
+
+/// A folder for one test.
+struct Dir(TempDir);
+
+impl Dir {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn write(&self, name: &str, octets: &[u8]) -> String {
+        fs::write(self.path(name), octets).unwrap();
+        self.path(name).display().to_string()
+    }
+}
+
+fn command() -> Command {
+    Command::new(assert_cmd::cargo::cargo_bin!("t2check"))
+}
+
+fn t2check(arguments: &[&str]) -> Output {
+    command().args(arguments).output().unwrap()
+}
+
+fn code(output: &Output) -> i32 {
+    output.status.code().unwrap()
+}
+
+fn out(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn err(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+/// IPFIX whose data set claims four octets more than the message has.
+fn overrun() -> Vec<u8> {
+    let mut message = ipfix(1);
+    let set = message.len() - 28;
+    message[set + 3] += 4;
+    message
+}
+
+/// Verdict and count of one rule in the JSON report.
+fn verdict(json: &serde_json::Value, id: &str) -> (String, u64) {
+    let results = json["results"].as_array().unwrap();
+    let result = results.iter().find(|result| result["id"] == id).unwrap();
+    let verdict = result["verdict"].as_str().unwrap().to_owned();
+    (verdict, result["count"].as_u64().unwrap())
+}
+
+#[test]
+fn the_catalogue() {
+    let list = t2check(&["list"]);
+    assert_eq!(code(&list), 0);
+    let text = out(&list);
+    let rules = text.lines().take_while(|line| !line.is_empty()).count();
+    assert_eq!(rules, 172);
+    assert_eq!(
+        text.lines()
+            .filter(|line| line.starts_with("RFC 5471"))
+            .count(),
+        42
+    );
+    assert!(text.contains("\n171 requirements, 1 more for NetFlow v5, 42 tests of RFC 5471\n"));
+
+    let explained = out(&t2check(&["explain", "t-20"]));
+    assert!(explained.starts_with("T-20: "));
+    assert!(explained.contains("RFC 7011 8.1"));
+    assert!(explained.contains("profile 5101    message discarded, session closed"));
+    assert!(explained.contains("RFC 5471 3.2.5.2, test 7"));
+
+    let unknown = t2check(&["explain", "T20x"]);
+    assert_eq!(code(&unknown), 2);
+    assert_eq!(
+        err(&unknown),
+        "t2check: there is no rule \"T20x\": did you mean T-20?\n"
+    );
+}
+
+#[test]
+fn a_good_capture_passes_and_gives_the_same_reports_twice() {
+    let dir = Dir::new();
+    let capture = dir.write(
+        "good.pcap",
+        &pcap(&[frame(4739, &ipfix(0)), frame(4739, &ipfix(1))]),
+    );
+    let reports = |number: u32| {
+        let [json, junit, html] =
+            ["json", "xml", "html"].map(|kind| dir.path(&format!("{number}.{kind}")));
+        let run = command()
+            .args(["exporter", "--capture", &capture, "--json"])
+            .arg(&json)
+            .arg("--junit")
+            .arg(&junit)
+            .arg("--html")
+            .arg(&html)
+            .output()
+            .unwrap();
+        assert_eq!(code(&run), 0, "{}", out(&run));
+        [json, junit, html]
+            .map(|path| fs::read_to_string(path).unwrap())
+            .to_vec()
+    };
+    let first = reports(1);
+    assert_eq!(first, reports(2));
+    let json: serde_json::Value = serde_json::from_str(&first[0]).unwrap();
+    assert_eq!(json["results"].as_array().unwrap().len(), 172);
+    assert_eq!(verdict(&json, "S-09"), ("PASS".to_owned(), 0));
+    assert_eq!(verdict(&json, "H-20"), ("PASS".to_owned(), 0));
+    assert_eq!(verdict(&json, "T-18"), ("NOT APPLICABLE".to_owned(), 0));
+}
+
+#[test]
+fn a_fault_is_found_shown_and_kept() {
+    let dir = Dir::new();
+    let capture = dir.write(
+        "bad.pcap",
+        &pcap(&[frame(4739, &ipfix(0)), frame(4739, &overrun())]),
+    );
+    let html = dir.path("report.html");
+    let kept = dir.path("kept");
+    let run = command()
+        .args(["exporter", "--capture", &capture, "--json", "-", "--html"])
+        .arg(&html)
+        .arg("--pcap-dir")
+        .arg(&kept)
+        .output()
+        .unwrap();
+    assert_eq!(code(&run), 3);
+    let json: serde_json::Value = serde_json::from_slice(&run.stdout).unwrap();
+    let results = json["results"].as_array().unwrap();
+    let found = results
+        .iter()
+        .find(|result| result["id"] == "S-09")
+        .unwrap();
+    assert_eq!(found["count"], 1);
+    assert_eq!(found["first"]["message"], 2);
+    assert_eq!(found["first"]["from"], "192.0.2.1:40000");
+    let message: String = overrun()
+        .iter()
+        .map(|octet| format!("{octet:02x}"))
+        .collect();
+    assert_eq!(found["first"]["hex"], message);
+    assert!(fs::read_to_string(html).unwrap().contains("<mark>"));
+
+    // What was kept is a capture with the same fault.
+    let again = kept.join("S-09.pcap").display().to_string();
+    let run = t2check(&["exporter", "--capture", &again, "--only", "S-09"]);
+    assert_eq!(code(&run), 3, "{}{}", out(&run), err(&run));
+    assert!(out(&run).contains("192.0.2.1:40000 to 192.0.2.9:4739"));
+
+    // Known failures do not count, and one that passes is told.
+    let known = dir.write("known", b"# of this exporter\ns-09 lengths\nS-10\n");
+    let run = t2check(&[
+        "exporter",
+        "--capture",
+        &capture,
+        "--only",
+        "S-09,S-10",
+        "--known",
+        &known,
+    ]);
+    assert_eq!(code(&run), 0);
+    assert!(out(&run).contains("(known)"));
+    assert!(out(&run).contains("S-10 is listed as a known failure, and passes"));
+    let wrong = dir.write("wrong", b"S-09\nS-99\n");
+    let run = t2check(&["exporter", "--capture", &capture, "--known", &wrong]);
+    assert_eq!(code(&run), 1);
+    assert!(err(&run).contains("wrong, line 2: there is no rule \"S-99\""));
+}
+
+#[test]
+fn what_is_no_observation_gets_one_line() {
+    let dir = Dir::new();
+    let [dns, empty, text] = [
+        dir.write("dns.pcap", &pcap(&[frame(53, b"no flow message")])),
+        dir.write("empty.pcap", b""),
+        dir.write("text.pcap", b"not a capture at all, only text"),
+    ];
+    let missing = dir.path("missing.pcap").display().to_string();
+    let cases = [
+        (
+            &dns,
+            "no NetFlow or IPFIX message in 1 frames (1 UDP datagrams, 0 TCP segments",
+        ),
+        (&empty, "not a capture: the file is empty"),
+        (&text, "not a pcap or pcapng capture"),
+        (&missing, "cannot open the capture"),
+    ];
+    for (path, message) in cases {
+        let run = t2check(&["exporter", "--capture", path]);
+        assert_eq!(code(&run), 1);
+        assert!(err(&run).contains(message), "{}", err(&run));
+        assert_eq!(err(&run).lines().count(), 1);
+        assert_eq!(out(&run), "");
+    }
+}
+
+#[test]
+fn a_cut_capture_is_reported_as_far_as_it_goes() {
+    let dir = Dir::new();
+    let mut octets = pcap(&[frame(4739, &ipfix(0)), frame(4739, &ipfix(1))]);
+    octets.truncate(octets.len() - 5);
+    let run = t2check(&["exporter", "--capture", &dir.write("cut.pcap", &octets)]);
+    assert_eq!(code(&run), 1);
+    assert!(out(&run).contains(": 1 messages (1 IPFIX)"));
+    assert!(err(&run).contains("the capture is cut"));
+}
+
+#[test]
+fn other_protocols_on_the_port_are_judged_if_it_is_named() {
+    let dir = Dir::new();
+    let capture = dir.write(
+        "noise.pcap",
+        &pcap(&[
+            frame(53, b"GET / HTTP/1.1\r\n\r\n"),
+            frame(53, &hex("00")),
+            frame(99, &ipfix(0)),
+        ]),
+    );
+    let run = t2check(&["exporter", "--capture", &capture, "--port", "53"]);
+    assert!(out(&run).contains(": 2 messages (2 other)"));
+}
+
+#[test]
+fn wrong_usage() {
+    let cases: [&[&str]; 7] = [
+        &[],
+        &["exporter"],
+        &[
+            "exporter",
+            "--capture",
+            "a",
+            "--listen",
+            "udp://127.0.0.1:1",
+        ],
+        &["exporter", "--listen", "tls://127.0.0.1:1"],
+        &["exporter", "--listen", "127.0.0.1:1"],
+        &["exporter", "--capture", "a", "--profile", "2024"],
+        &["exporter", "--capture", "a", "--port", "0"],
+    ];
+    for arguments in cases {
+        let run = t2check(arguments);
+        assert_eq!(code(&run), 2, "{arguments:?}");
+        assert_eq!(out(&run), "", "{arguments:?}");
+    }
+}
+
+/// A `t2check` that listens, and where.
+fn listening(scheme: &str, seconds: &str) -> (Child, String) {
+    let mut child = command()
+        .args([
+            "exporter",
+            "--listen",
+            &format!("{scheme}://127.0.0.1:0"),
+            "--seconds",
+            seconds,
+        ])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stderr.take().unwrap())
+        .read_line(&mut line)
+        .unwrap();
+    let address = line
+        .split(&format!("{scheme}://"))
+        .nth(1)
+        .and_then(|rest| rest.split(' ').next())
+        .unwrap()
+        .to_owned();
+    (child, address)
+}
+
+#[test]
+fn datagrams_as_they_arrive() {
+    let (child, address) = listening("udp", "2");
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    for message in [ipfix(0), overrun()] {
+        socket.send_to(&message, &address).unwrap();
+    }
+    let run = child.wait_with_output().unwrap();
+    assert_eq!(code(&run), 3);
+    assert!(
+        out(&run).contains(": 2 messages (2 IPFIX)"),
+        "{}",
+        out(&run)
+    );
+    assert!(out(&run).contains("S-09"));
+}
+
+#[test]
+fn streams_as_they_arrive() {
+    let (child, address) = listening("tcp", "2");
+    let mut stream = TcpStream::connect(&address).unwrap();
+    let octets = [ipfix(0), ipfix(1)].concat();
+    for piece in octets.chunks(50) {
+        stream.write_all(piece).unwrap();
+    }
+    drop(stream);
+    let mut stream = TcpStream::connect(&address).unwrap();
+    stream.write_all(&netflow9(0)).unwrap();
+    let run = child.wait_with_output().unwrap();
+    let text = out(&run);
+    assert!(
+        text.contains(": 3 messages (1 NetFlow v9, 2 IPFIX)"),
+        "{text}"
+    );
+    assert!(text.contains("2 exporters"), "{text}");
+}
+
+#[test]
+fn nothing_arrives() {
+    let (child, _) = listening("udp", "1");
+    let run = child.wait_with_output().unwrap();
+    assert_eq!(code(&run), 1);
+    assert_eq!(out(&run), "");
+}
