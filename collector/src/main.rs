@@ -5,9 +5,21 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use collector::cli::Cli;
 use collector::config::Config;
+use nfdump_compat::usage::one_line;
+
+/// Wrong usage.
+const USAGE: u8 = 2;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        // Help and version, and where they go, are clap's.
+        Err(error) if !error.use_stderr() => error.exit(),
+        Err(error) => {
+            eprintln!("{}", one_line("t2collect", &error));
+            return ExitCode::from(USAGE);
+        }
+    };
     collector::log::init(cli.verbose);
     let config = match Config::resolve(&cli, std::env::var_os("T2_FLOWS").map(Into::into)) {
         Ok(config) => config,

@@ -7,3 +7,4 @@ pub mod output;
 pub mod query;
 pub mod record;
 pub mod stat;
+pub mod usage;
