@@ -3,8 +3,10 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::builder::PossibleValue;
 use clap::{Parser, ValueEnum};
 
+use crate::dissect::Tunnel;
 use crate::meter::TcpTimeouts;
 
 /// Reads a capture, makes flows of it and exports them as NetFlow v9 or IPFIX.
@@ -73,6 +75,9 @@ pub struct Cli {
     /// Time-outs of the TCP states: connecting, established, closing, closed, reset
     #[arg(long, value_name = "NEW,EST,CLOSING,CLOSED,RESET", value_parser = parse_tcp_timeouts, default_value = "120,610,120,10,0.1", help_heading = METER)]
     pub tcp_timeouts: TcpTimeouts,
+    /// Which packet of a tunnel counts: the innermost one or the outermost one
+    #[arg(long, value_name = "PACKET", default_value = "inner", help_heading = METER)]
+    pub tunnel: Tunnel,
 }
 
 const EXPORT: &str = "NetFlow export";
@@ -143,6 +148,19 @@ pub enum Metric {
     L7,
     /// IP packets with their headers
     Ip,
+}
+
+impl ValueEnum for Tunnel {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[Tunnel::Inner, Tunnel::Outer]
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(match self {
+            Tunnel::Inner => PossibleValue::new("inner"),
+            Tunnel::Outer => PossibleValue::new("outer"),
+        })
+    }
 }
 
 /// `--time-rule`.

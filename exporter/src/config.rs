@@ -8,6 +8,7 @@ use crate::capture::STDIN;
 use crate::cli::{
     self, Cli, ExportTime, Metric, ProfileKind, Rate, SinkKind, SocketType, TimeRule, Version,
 };
+use crate::dissect::Tunnel;
 use crate::meter::MeterConfig;
 
 /// Everything [`run`](crate::run::run) needs to know.
@@ -19,6 +20,8 @@ pub struct Config {
     pub netflow: Option<NetflowConfig>,
     /// The text sink, if it runs.
     pub text: Option<TextOutput>,
+    /// Which packet of a tunnel counts.
+    pub tunnel: Tunnel,
     /// How flows are told apart and when they end.
     pub meter: MeterConfig,
 }
@@ -107,6 +110,7 @@ impl Config {
             text: text.is_some(),
             ..MeterConfig::default()
         };
+        let tunnel = cli.tunnel;
         let netflow = if runs(SinkKind::Netflow) || cli.sink.is_empty() {
             Some(NetflowConfig::new(cli, variable)?)
         } else {
@@ -116,6 +120,7 @@ impl Config {
             input,
             netflow,
             text,
+            tunnel,
             meter,
         })
     }

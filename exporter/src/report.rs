@@ -268,6 +268,7 @@ impl Report {
         let all = self.packets.packets;
         let octets = meter.a_octets + meter.b_octets;
         count(f, "Most VLAN tags in a packet", meter.max_vlans.into())?;
+        count(f, "Most MPLS labels in a packet", meter.max_mpls.into())?;
         share(f, "ARP packets", meter.arp_packets, all)?;
         share(f, "GRE packets", meter.gre_packets, all)?;
         share(f, "IGMP packets", meter.igmp_packets, all)?;

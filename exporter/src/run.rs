@@ -106,7 +106,7 @@ struct Pass {
 impl Pass {
     fn new(config: &Config) -> Self {
         Pass {
-            dissector: Dissector::new(),
+            dissector: Dissector::new(config.tunnel),
             meter: Meter::new(config.meter),
             waiting: vec![Packet::default(); PACKETS],
             packets: PacketCounters::default(),

@@ -9,12 +9,54 @@ impl LinkType {
     pub const NULL: LinkType = LinkType(0);
     /// Ethernet.
     pub const ETHERNET: LinkType = LinkType(1);
+    /// PPP, with or without HDLC's address and control field.
+    pub const PPP: LinkType = LinkType(9);
+    /// PPP in HDLC framing, or Cisco's HDLC.
+    pub const PPP_HDLC: LinkType = LinkType(50);
+    /// PPPoE session frames without Ethernet header.
+    pub const PPP_ETHER: LinkType = LinkType(51);
+    /// Symantec's enterprise firewall.
+    pub const SYMANTEC_FIREWALL: LinkType = LinkType(99);
     /// Raw IP, version by its first four bits.
     pub const RAW: LinkType = LinkType(101);
+    /// Cisco's HDLC.
+    pub const C_HDLC: LinkType = LinkType(104);
+    /// IEEE 802.11.
+    pub const IEEE802_11: LinkType = LinkType(105);
+    /// Frame Relay.
+    pub const FRELAY: LinkType = LinkType(107);
     /// OpenBSD loopback: a protocol family in network byte order.
     pub const LOOP: LinkType = LinkType(108);
     /// Linux "cooked" capture.
     pub const LINUX_SLL: LinkType = LinkType(113);
+    /// IEEE 802.11 behind a Prism header.
+    pub const IEEE802_11_PRISM: LinkType = LinkType(119);
+    /// IEEE 802.11 behind a radiotap header.
+    pub const IEEE802_11_RADIOTAP: LinkType = LinkType(127);
+    /// Juniper ATM2 card.
+    pub const JUNIPER_ATM2: LinkType = LinkType(135);
+    /// Juniper ATM1 card.
+    pub const JUNIPER_ATM1: LinkType = LinkType(137);
+    /// IEEE 802.11 behind an AVS header.
+    pub const IEEE802_11_AVS: LinkType = LinkType(163);
+    /// PPP as pppd logs it: the address octet is the direction.
+    pub const PPP_PPPD: LinkType = LinkType(166);
+    /// Juniper PPPoE.
+    pub const JUNIPER_PPPOE: LinkType = LinkType(167);
+    /// Juniper Ethernet.
+    pub const JUNIPER_ETHER: LinkType = LinkType(178);
+    /// Juniper PPP.
+    pub const JUNIPER_PPP: LinkType = LinkType(179);
+    /// Juniper Frame Relay.
+    pub const JUNIPER_FRELAY: LinkType = LinkType(180);
+    /// Juniper C-HDLC.
+    pub const JUNIPER_CHDLC: LinkType = LinkType(181);
+    /// PPP behind an octet with the direction.
+    pub const PPP_WITH_DIR: LinkType = LinkType(204);
+    /// Cisco's HDLC behind an octet with the direction.
+    pub const C_HDLC_WITH_DIR: LinkType = LinkType(205);
+    /// Frame Relay behind an octet with the direction.
+    pub const FRELAY_WITH_DIR: LinkType = LinkType(206);
     /// Raw IPv4.
     pub const IPV4: LinkType = LinkType(228);
     /// Raw IPv6.

@@ -12,6 +12,8 @@ pub(super) mod ether {
     pub const RARP: u16 = 0x8035;
     pub const VLAN: u16 = 0x8100;
     pub const IPV6: u16 = 0x86dd;
+    pub const MPLS: u16 = 0x8847;
+    pub const MPLS_MULTICAST: u16 = 0x8848;
     pub const PPPOE_DISCOVERY: u16 = 0x8863;
     pub const PPPOE_SESSION: u16 = 0x8864;
     pub const PROVIDER_BRIDGE: u16 = 0x88a8;
@@ -28,6 +30,7 @@ const MAX_802_3_LENGTH: u16 = 1500;
 /// ARP for IPv4 over Ethernet (RFC 826).
 const ARP_OCTETS: u32 = 28;
 
+#[inline]
 pub(super) fn ethernet(rest: &mut Rest<'_>, packet: &mut Packet) -> Option<Layer> {
     let header = Ethernet2HeaderSlice::from_slice(rest.data).ok()?;
     packet.has_macs = true;
@@ -37,6 +40,7 @@ pub(super) fn ethernet(rest: &mut Rest<'_>, packet: &mut Packet) -> Option<Layer
     Some(Layer::EtherType(header.ether_type().0))
 }
 
+#[inline]
 pub(super) fn ether_type(value: u16, rest: &mut Rest<'_>, packet: &mut Packet) -> Layer {
     match value {
         ether::IPV4 => Layer::Ipv4,
@@ -46,6 +50,8 @@ pub(super) fn ether_type(value: u16, rest: &mut Rest<'_>, packet: &mut Packet) -
         | ether::VLAN_9100
         | ether::VLAN_9200
         | ether::VLAN_9300 => vlan(value, rest, packet),
+        ether::MPLS | ether::MPLS_MULTICAST => Layer::Mpls(value),
+        ether::PPPOE_SESSION => Layer::Pppoe,
         0..=MAX_802_3_LENGTH => {
             packet.ether_type = value;
             Layer::Llc
@@ -95,7 +101,8 @@ pub(super) fn llc(rest: &mut Rest<'_>, packet: &mut Packet) -> Layer {
 }
 
 /// A frame without IP.
-fn other(value: u16, rest: Rest<'_>, packet: &mut Packet) -> Layer {
+#[inline(never)]
+pub(super) fn other(value: u16, rest: Rest<'_>, packet: &mut Packet) -> Layer {
     packet.ether_type = value;
     let known = match value {
         ether::ARP => {
@@ -114,10 +121,7 @@ fn other(value: u16, rest: Rest<'_>, packet: &mut Packet) -> Layer {
             packet.status |= status::PPPOE_DISCOVERY;
             0
         }
-        ether::PPPOE_SESSION => {
-            packet.status |= status::PPPOE_SESSION | status::STOPPED;
-            0
-        }
+        ether::PPPOE_SESSION => 0,
         _ => rest.wire,
     };
     link_flow(rest, packet, known);

@@ -6,9 +6,14 @@
 //! Nothing is allocated; no octets make it panic.
 
 mod link;
+mod link_types;
 mod network;
 mod packet;
+mod shim;
 mod transport;
+mod tunnel;
+mod udp_tunnel;
+mod wireless;
 
 pub use packet::{Family, Fragment, MAX_VLANS, Packet, TcpFields, Vlans};
 pub(crate) use transport::protocol;
@@ -42,9 +47,20 @@ pub struct DissectCounters {
     pub too_deep: u64,
 }
 
+/// Which packet of a tunnel counts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Tunnel {
+    /// The innermost one, as in Tranalyzer; the packets around it do not count.
+    #[default]
+    Inner,
+    /// The outermost IP packet.
+    Outer,
+}
+
 /// Takes frames apart.
 #[derive(Clone, Debug, Default)]
 pub struct Dissector {
+    tunnel: Tunnel,
     counters: DissectCounters,
 }
 
@@ -54,6 +70,16 @@ enum Layer {
     Ethernet,
     EtherType(u16),
     Llc,
+    /// Of this EtherType: unicast or multicast.
+    Mpls(u16),
+    Pppoe,
+    Ppp,
+    CiscoHdlc,
+    FrameRelay,
+    /// IEEE 802.11.
+    Wireless,
+    /// IEEE 802.11 with its header padded to words.
+    PaddedWireless,
     Ipv4,
     Ipv6,
     /// IPv6 extension headers or the transport header.
@@ -91,8 +117,11 @@ impl<'a> Rest<'a> {
 impl Dissector {
     /// A dissector with all counters at 0.
     #[must_use]
-    pub fn new() -> Self {
-        Self::default()
+    pub fn new(tunnel: Tunnel) -> Self {
+        Dissector {
+            tunnel,
+            ..Self::default()
+        }
     }
 
     /// What could not be read so far.
@@ -104,10 +133,7 @@ impl Dissector {
     /// Whether frames of this link type can be read.
     #[must_use]
     pub fn knows(link: LinkType) -> bool {
-        matches!(
-            link,
-            LinkType::ETHERNET | LinkType::RAW | LinkType::IPV4 | LinkType::IPV6
-        )
+        link_types::knows(link)
     }
 
     /// Reads one frame into `packet`; `false` if it belongs to no flow (counted by cause).
@@ -125,52 +151,137 @@ impl Dissector {
             data: frame.captured,
             wire: frame_octets,
         };
-        let Some(mut layer) = first_layer(frame, packet) else {
-            self.counters.unknown_link += 1;
-            return false;
-        };
+        match self.first_layer(frame.link, &mut rest, packet) {
+            Some(layer) => {
+                self.layers(layer, rest, packet);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Reads the link header.
+    #[inline]
+    fn first_layer(
+        &mut self,
+        link: LinkType,
+        rest: &mut Rest<'_>,
+        packet: &mut Packet,
+    ) -> Option<Layer> {
+        if link == LinkType::ETHERNET {
+            let layer = link::ethernet(rest, packet);
+            self.counters.short_frames += u64::from(layer.is_none());
+            return layer;
+        }
+        packet.status |= link_types::without_ethernet(link);
+        let mut copy = *rest;
+        let first = link_types::first_layer(link, &mut copy, packet);
+        *rest = copy;
+        match first {
+            Ok(layer) => Some(layer),
+            Err(short) => {
+                self.counters.short_frames += u64::from(short);
+                self.counters.unknown_link += u64::from(!short);
+                None
+            }
+        }
+    }
+
+    /// Follows the layers from `layer` on.
+    #[inline]
+    fn layers(&mut self, mut layer: Layer, mut rest: Rest<'_>, packet: &mut Packet) {
+        // The packet around the innermost one so far: it counts if nothing in it can be read.
+        let mut outer: Option<Packet> = None;
         for _ in 0..MAX_LAYERS {
             layer = match layer {
                 Layer::Ethernet => match link::ethernet(&mut rest, packet) {
                     Some(next) => next,
-                    None => {
-                        self.counters.short_frames += 1;
-                        return false;
-                    }
+                    None => shim::stop(0, rest, packet),
                 },
                 Layer::EtherType(ether_type) => link::ether_type(ether_type, &mut rest, packet),
-                Layer::Llc => link::llc(&mut rest, packet),
                 Layer::Ipv4 => network::ipv4(&mut rest, packet, &mut self.counters),
                 Layer::Ipv6 => network::ipv6(&mut rest, packet, &mut self.counters),
                 Layer::Protocol(protocol) => {
                     transport::transport(protocol, rest, packet, &mut self.counters);
-                    Layer::Done
+                    match packet.protocol {
+                        protocol::TCP | protocol::ICMP | protocol::ICMPV6 => Layer::Done,
+                        _ => {
+                            let next = self.enter(rest, packet, &mut outer);
+                            rest = next.1;
+                            next.0
+                        }
+                    }
                 }
-                Layer::Done => return true,
+                Layer::Done => {
+                    if packet.family == Family::Link
+                        && let Some(outer) = outer
+                    {
+                        *packet = outer;
+                        packet.status |= status::STOPPED;
+                    }
+                    return;
+                }
+                layer => {
+                    // A copy, so that the rest of all other frames may stay in registers.
+                    let mut copy = rest;
+                    let next = self.rare_layer(layer, &mut copy, packet);
+                    rest = copy;
+                    next
+                }
             };
         }
         self.counters.too_deep += 1;
-        packet.status |= status::STOPPED;
-        link::link_flow(rest, packet, 0);
-        true
-    }
-}
-
-/// What a frame starts with; `None` if its link type is not known.
-fn first_layer(frame: &Frame<'_>, packet: &mut Packet) -> Option<Layer> {
-    if frame.link == LinkType::ETHERNET {
-        return Some(Layer::Ethernet);
-    }
-    packet.status |= status::NO_ETHERNET;
-    match frame.link {
-        LinkType::IPV4 => Some(Layer::Ipv4),
-        LinkType::IPV6 => Some(Layer::Ipv6),
-        // The first four bits are the version.
-        LinkType::RAW if frame.captured.first().is_some_and(|first| first >> 4 == 6) => {
-            Some(Layer::Ipv6)
+        match outer {
+            Some(outer) => *packet = outer,
+            None => link::link_flow(rest, packet, 0),
         }
-        LinkType::RAW => Some(Layer::Ipv4),
-        _ => None,
+        packet.status |= status::STOPPED;
+    }
+
+    /// The layers that most captures do not have, apart from those that they do.
+    #[inline(never)]
+    fn rare_layer(&mut self, layer: Layer, rest: &mut Rest<'_>, packet: &mut Packet) -> Layer {
+        match layer {
+            Layer::Llc => link::llc(rest, packet),
+            Layer::Mpls(ether_type) => shim::mpls(ether_type, rest, packet, &mut self.counters),
+            Layer::Pppoe => shim::pppoe(rest, packet),
+            Layer::Ppp => shim::ppp(rest, packet),
+            Layer::CiscoHdlc => link_types::cisco_hdlc(rest, packet),
+            Layer::FrameRelay => link_types::frame_relay(rest, packet),
+            Layer::Wireless => wireless::ieee80211(rest, packet, false),
+            Layer::PaddedWireless => wireless::ieee80211(rest, packet, true),
+            layer => layer,
+        }
+    }
+
+    /// Goes on with what is inside of a tunnel.
+    #[inline(never)]
+    fn enter<'a>(
+        &self,
+        rest: Rest<'a>,
+        packet: &mut Packet,
+        outer: &mut Option<Packet>,
+    ) -> (Layer, Rest<'a>) {
+        if matches!(packet.fragment, Fragment::Middle | Fragment::Last)
+            || self.tunnel == Tunnel::Outer
+        {
+            return (Layer::Done, rest);
+        }
+        let Some(inner) = tunnel::inside(rest, packet) else {
+            return (Layer::Done, rest);
+        };
+        packet.status |= inner.status;
+        let Some(layer) = inner.layer else {
+            return (Layer::Done, rest);
+        };
+        *outer = Some(*packet);
+        packet.fragment = Fragment::Whole;
+        packet.ip_id = 0;
+        packet.tcp = TcpFields::default();
+        packet.icmp_type_code = 0;
+        packet.src_port = 0;
+        packet.dst_port = 0;
+        (layer, rest.skip(inner.skip))
     }
 }
 

@@ -18,6 +18,7 @@ mod extension {
     pub const DESTINATION: u8 = 60;
 }
 
+#[inline]
 pub(super) fn ipv4(
     rest: &mut Rest<'_>,
     packet: &mut Packet,
@@ -35,7 +36,7 @@ pub(super) fn ipv4(
         packet,
     );
     packet.family = Family::V4;
-    packet.status |= status::IPV4 | status::IPV4_SEEN;
+    mark(packet, status::IPV4 | status::IPV4_SEEN);
     packet.ip_octets = total;
     packet.tos = be16(header.slice(), 0).unwrap_or(0) as u8;
     packet.ttl = header.ttl();
@@ -56,6 +57,7 @@ pub(super) fn ipv4(
     Layer::Protocol(protocol)
 }
 
+#[inline]
 pub(super) fn ipv6(
     rest: &mut Rest<'_>,
     packet: &mut Packet,
@@ -72,7 +74,7 @@ pub(super) fn ipv6(
     };
     let total = length(total, Ipv6Header::LEN as u32, rest, packet);
     packet.family = Family::V6;
-    packet.status |= status::IPV6 | status::IPV6_SEEN;
+    mark(packet, status::IPV6 | status::IPV6_SEEN);
     packet.ip_octets = total;
     packet.tos = header.traffic_class();
     packet.ttl = header.hop_limit();
@@ -157,7 +159,7 @@ fn length(told: u32, header: u32, rest: &mut Rest<'_>, packet: &mut Packet) -> u
         told.max(header)
     };
     if packet.frame_octets <= MAX_PADDED_FRAME {
-        packet.pad_octets = rest.wire - total.min(rest.wire);
+        packet.pad_octets += rest.wire - total.min(rest.wire);
     }
     if (rest.data.len() as u64) < u64::from(total) {
         packet.status |= status::L3_SNAPPED;
@@ -183,6 +185,12 @@ fn unreadable(
     packet.status |= status::STOPPED;
     link_flow(rest, packet, rest.wire);
     Layer::Done
+}
+
+/// Marks the version of the innermost header; what was said of a header around it is no longer true.
+fn mark(packet: &mut Packet, version: u64) {
+    packet.status &= !(status::IPV4 | status::IPV6 | status::FRAGMENTS);
+    packet.status |= version;
 }
 
 fn widen(address: [u8; 4]) -> [u8; 16] {

@@ -112,6 +112,8 @@ pub struct Packet {
     pub dst_mac: [u8; 6],
     /// VLAN tags.
     pub vlans: Vlans,
+    /// MPLS labels of the deepest stack.
+    pub mpls_labels: u8,
     /// Place in a fragmented datagram.
     pub fragment: Fragment,
     /// Identification of the datagram (IPv4, or IPv6 fragment header).

@@ -6,11 +6,14 @@ use proptest::prelude::*;
 
 use super::*;
 
+mod links;
+mod tunnels;
+
 const SRC: [u8; 6] = [2, 0, 0, 0, 0, 1];
 const DST: [u8; 6] = [2, 0, 0, 0, 0, 2];
 
 fn frame(link: LinkType, captured: &[u8], original_len: u32) -> (Packet, bool, DissectCounters) {
-    let mut dissector = Dissector::new();
+    let mut dissector = Dissector::new(Tunnel::Inner);
     let mut packet = Packet::default();
     let frame = Frame {
         ts_ns: 7,

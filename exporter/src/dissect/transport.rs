@@ -7,11 +7,17 @@ use crate::meter::status;
 pub(crate) mod protocol {
     pub const ICMP: u8 = 1;
     pub const IGMP: u8 = 2;
+    pub const IP_IN_IP: u8 = 4;
     pub const TCP: u8 = 6;
     pub const UDP: u8 = 17;
+    pub const IPV6: u8 = 41;
     pub const GRE: u8 = 47;
     pub const ICMPV6: u8 = 58;
+    pub const NO_NEXT_HEADER: u8 = 59;
     pub const OSPF: u8 = 89;
+    pub const ETHER_IP: u8 = 97;
+    pub const PIM: u8 = 103;
+    pub const L2TP: u8 = 115;
     pub const SCTP: u8 = 132;
     pub const UDP_LITE: u8 = 136;
 }
@@ -22,6 +28,7 @@ const SSDP_PORT: u16 = 1900;
 /// Captured octets of a TCP header that are needed for its flags.
 const TCP_FLAGS_END: usize = 14;
 
+#[inline]
 pub(super) fn transport(
     number: u8,
     rest: Rest<'_>,
@@ -54,9 +61,10 @@ pub(super) fn transport(
             8
         }
         protocol::GRE => {
-            packet.status |= status::GRE | status::STOPPED;
+            packet.status |= status::GRE;
             gre_octets(be16(data, 0).unwrap_or(0))
         }
+        protocol::NO_NEXT_HEADER => 0,
         // Version 2 has 24 octets, version 3 has 16 (RFC 2328, RFC 5340).
         protocol::OSPF => match data.first() {
             Some(3) => 16,

@@ -103,6 +103,8 @@ pub struct MeterStats {
     pub pad_octets: u64,
     /// The most VLAN tags in one packet.
     pub max_vlans: u8,
+    /// The most MPLS labels in one packet.
+    pub max_mpls: u8,
     /// Flows (directions) begun.
     pub flows: u64,
     /// Flows without an IP header.
@@ -155,6 +157,7 @@ impl MeterStats {
         }
         self.pad_octets += u64::from(packet.pad_octets);
         self.max_vlans = self.max_vlans.max(packet.vlans.tags().len() as u8);
+        self.max_mpls = self.max_mpls.max(packet.mpls_labels);
         let fragment = u64::from(packet.fragment != Fragment::Whole);
         match packet.family {
             Family::Link => {

@@ -20,16 +20,42 @@ pub const RARP: u64 = 1 << 7;
 pub const VLAN: u64 = 1 << 8;
 /// MPLS labels.
 pub const MPLS: u64 = 1 << 9;
+/// MPLS labels of a multicast packet.
+pub const MPLS_MULTICAST: u64 = 1 << 10;
+/// Layer 2 tunneling protocol.
+pub const L2TP: u64 = 1 << 11;
 /// Generic routing encapsulation.
 pub const GRE: u64 = 1 << 12;
+/// Point-to-point protocol.
+pub const PPP: u64 = 1 << 13;
 /// The innermost header is IPv4.
 pub const IPV4: u64 = 1 << 14;
 /// The innermost header is IPv6.
 pub const IPV6: u64 = 1 << 15;
+/// IP in IP.
+pub const IP_IN_IP: u64 = 1 << 17;
+/// Ethernet in IP.
+pub const ETHER_IP: u64 = 1 << 18;
+/// Teredo.
+pub const TEREDO: u64 = 1 << 19;
+/// Anything in anything.
+pub const AYIYA: u64 = 1 << 20;
+/// GPRS tunneling protocol.
+pub const GTP: u64 = 1 << 21;
+/// VXLAN.
+pub const VXLAN: u64 = 1 << 22;
+/// CAPWAP or LWAPP.
+pub const CAPWAP: u64 = 1 << 23;
 /// SCTP.
 pub const SCTP: u64 = 1 << 24;
 /// SSDP / UPnP.
 pub const SSDP: u64 = 1 << 25;
+/// Encapsulated remote switch port analyzer.
+pub const ERSPAN: u64 = 1 << 26;
+/// Web cache communication protocol.
+pub const WCCP: u64 = 1 << 27;
+/// GENEVE.
+pub const GENEVE: u64 = 1 << 29;
 /// The capture holds less than the IP header promises.
 pub const L3_SNAPPED: u64 = 1 << 33;
 /// The transport header is not complete in the capture.
@@ -48,6 +74,8 @@ pub const TABLE_FULL: u64 = 1 << 42;
 pub const STOPPED: u64 = 1 << 43;
 /// Two packets in a row had the same IP identification.
 pub const SAME_IP_ID: u64 = 1 << 44;
+/// PPP carries something else than IP.
+pub const PPP_NOT_IP: u64 = 1 << 48;
 /// Source and destination are the same.
 pub const LAND: u64 = 1 << 50;
 /// The clock ran backwards.
