@@ -14,3 +14,6 @@ pub mod run;
 pub mod tap;
 pub mod verdict;
 pub mod wire;
+
+#[cfg(test)]
+mod faulty;

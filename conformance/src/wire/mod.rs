@@ -1,19 +1,49 @@
 //! The judge of messages: what an exporter sends, message by message.
+//!
+//! An independent and strict walk with a state of its own: it has to see what a collector forgives. It takes
+//! octets and times and gives findings; it knows no socket, file or clock. A verdict needs certainty: messages
+//! that came twice are judged once, late ones are not held against their order, and what a capture that begins
+//! in the middle cannot show is not applicable.
 
+mod data;
+mod domain;
+mod layout;
+mod message;
+mod rules;
+mod sequence;
+mod templates;
+#[cfg(test)]
+mod tests;
+mod values;
+mod walk;
+
+use std::hash::BuildHasher;
 use std::net::SocketAddr;
-use std::sync::Arc;
 
-use protocol::error::DecodeError;
-use protocol::limits::Limits;
-use protocol::session::{Events, MessageInfo, Session};
-use protocol::template::Template;
+use foldhash::fast::RandomState;
+use hashbrown::{HashMap, HashSet};
+use protocol::reader::Reader;
 
 use crate::verdict::{Finding, Profile, Verdict};
+use domain::Domain;
+use message::Message;
+use rules::{Desk, R};
+use walk::Walk;
 
-/// The rules that are judged here, by identifier.
-pub const RULES: &[&str] = &[
-    "H-16", "O-02", "O-05", "S-08", "S-09", "S-10", "S-13", "T-17", "T-32", "T-33",
-];
+pub use rules::RULES;
+
+/// Domains of all senders together; messages of others are judged by themselves.
+const DOMAINS: usize = 4096;
+/// Senders whose unknown messages are theirs and not some other protocol's.
+const SENDERS: usize = 4096;
+/// Datagrams of more octets do not fit an Ethernet frame: 1500 octets less IP and UDP headers.
+const MOST_IPV4: usize = 1500 - 28;
+const MOST_IPV6: usize = 1500 - 48;
+/// Least octets of a NetFlow v5 message, and of each record.
+const V5_HEADER: usize = 24;
+const V5_RECORD: usize = 48;
+/// How far the export time may be from ours: 2 s, and the second that it is cut to.
+const EXPORT_MS: u64 = 3000;
 
 /// How to judge.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -53,26 +83,41 @@ pub struct RuleOutcome {
 /// What became of all rules of [`RULES`], in their order.
 pub type Outcome = Vec<RuleOutcome>;
 
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+struct Key {
+    from: SocketAddr,
+    transport: Transport,
+    version: u16,
+    domain: u32,
+}
+
 /// Judges all messages of one observation.
 #[derive(Debug)]
 pub struct Judge {
-    session: Session,
+    desk: Desk,
+    domains: HashMap<Key, Domain, RandomState>,
+    senders: HashSet<(SocketAddr, Transport), RandomState>,
+    hasher: RandomState,
     messages: u64,
-    counts: Vec<(u64, Verdict)>,
+    foreign: u64,
 }
 
 impl Judge {
     /// A judge who has seen nothing yet.
-    pub fn new(_options: Options) -> Self {
+    pub fn new(options: Options) -> Self {
         Self {
-            session: Session::new(Limits::default()),
+            desk: Desk::new(options),
+            domains: HashMap::default(),
+            senders: HashSet::default(),
+            hasher: RandomState::default(),
             messages: 0,
-            counts: vec![(0, Verdict::Pass); RULES.len()],
+            foreign: 0,
         }
     }
 
     /// Judges one message. `at_ms` is when it was received, milliseconds since 1970; times of one capture never
-    /// need to increase. `out` gets each finding.
+    /// need to increase. `out` gets each finding; of one rule and one message at most eight are told, and all
+    /// counted.
     pub fn message(
         &mut self,
         at_ms: u64,
@@ -81,57 +126,219 @@ impl Judge {
         bytes: &[u8],
         out: &mut impl FnMut(Finding),
     ) {
-        self.messages += 1;
-        let mut findings = Violations(Vec::new());
-        match transport {
-            Transport::Udp => self.session.datagram(at_ms, from, bytes, &mut findings),
-            Transport::Tcp => self.session.message(at_ms, from, bytes, &mut findings),
-        }
-        for error in findings.0 {
-            let Some(rule) = RULES.iter().position(|rule| *rule == error.kind.rule_id()) else {
-                continue;
-            };
-            if let (Some(count), Some(id)) = (self.counts.get_mut(rule), RULES.get(rule)) {
-                *count = (count.0 + 1, count.1.max(Verdict::Deviation));
-                out(Finding {
-                    rule: id,
-                    verdict: Verdict::Deviation,
-                    offset: error.offset,
-                    length: 2,
-                    note: error.kind.to_string(),
-                });
-            }
-        }
+        self.judge(at_ms, from, transport, bytes);
+        self.desk.findings.drain(..).for_each(out);
     }
 
     /// The stream of this peer has ended.
     pub fn close(&mut self, from: SocketAddr, _out: &mut impl FnMut(Finding)) {
-        self.session.close(from, &mut Violations(Vec::new()));
+        self.senders.remove(&(from, Transport::Tcp));
+        let desk = &mut self.desk;
+        self.domains.retain(|key, domain| {
+            let keep = key.from != from || key.transport != Transport::Tcp;
+            if !keep {
+                desk.fields_left += domain.fields();
+            }
+            keep
+        });
+    }
+
+    /// Messages that were judged, and those that are no NetFlow or IPFIX.
+    pub fn seen(&self) -> (u64, u64) {
+        (self.messages, self.foreign)
     }
 
     /// What became of each rule.
     pub fn finish(self) -> Outcome {
-        let outcome = |(rule, (count, verdict)): (&&'static str, (u64, Verdict))| RuleOutcome {
-            rule,
-            verdict: if self.messages == 0 {
-                Verdict::NotApplicable
-            } else {
-                verdict
-            },
-            count,
-            checked: self.messages,
-            reason: String::new(),
+        self.desk.outcome()
+    }
+
+    fn judge(&mut self, at_ms: u64, from: SocketAddr, transport: Transport, bytes: &[u8]) {
+        let version = bytes.first_chunk().map(|pair| u16::from_be_bytes(*pair));
+        let Some(version @ (5 | 9 | 10)) = version else {
+            self.judge_foreign((from, transport), bytes);
+            return;
         };
-        RULES.iter().zip(self.counts).map(outcome).collect()
+        self.messages += 1;
+        self.desk.begin(version);
+        let header = Message::read(version, bytes, at_ms, transport, self.messages);
+        let kept = header.is_ok();
+        self.desk
+            .judge(R::H01, kept, Verdict::DataLoss, 0, bytes.len(), || {
+                format!(
+                    "{} octets are less than a header of version {version}",
+                    bytes.len()
+                )
+            });
+        let Ok((message, body)) = header else { return };
+        if self.senders.len() < SENDERS {
+            self.senders.insert((from, transport));
+        }
+        let key = Key {
+            from,
+            transport,
+            version,
+            domain: message.domain,
+        };
+        if self.domains.len() >= DOMAINS && !self.domains.contains_key(&key) {
+            let mut domain = Domain::blind();
+            let hash = self.hasher.hash_one(bytes);
+            judge_message(
+                message,
+                body,
+                hash,
+                from.is_ipv4(),
+                &mut domain,
+                &mut self.desk,
+            );
+            self.desk.fields_left += domain.fields();
+            return;
+        }
+        let hash = self.hasher.hash_one(bytes);
+        let domain = self.domains.entry(key).or_default();
+        judge_message(message, body, hash, from.is_ipv4(), domain, &mut self.desk);
+    }
+
+    /// A version nobody knows: another protocol, unless the sender is known to speak ours.
+    fn judge_foreign(&mut self, sender: (SocketAddr, Transport), bytes: &[u8]) {
+        self.foreign += 1;
+        let swapped = match bytes {
+            [10, 0, low, high, ..] => usize::from(u16::from_le_bytes([*low, *high])) == bytes.len(),
+            _ => false,
+        };
+        if swapped || self.senders.contains(&sender) {
+            self.desk.begin(10);
+            self.desk.judge(R::H01, false, Verdict::DataLoss, 0, 2, || {
+                if swapped {
+                    "version and length are in little-endian order".to_owned()
+                } else {
+                    "neither version 5, 9 nor 10, from a sender of such messages".to_owned()
+                }
+            });
+        }
     }
 }
 
-struct Violations(Vec<DecodeError>);
-
-impl Events for Violations {
-    fn record(&mut self, _: &MessageInfo, _: &Arc<Template>, _: &[u8], _: bool) {}
-
-    fn violation(&mut self, _: SocketAddr, _: u64, error: &DecodeError) {
-        self.0.push(*error);
+fn judge_message(
+    mut message: Message<'_>,
+    body: Reader<'_>,
+    hash: u64,
+    ipv4: bool,
+    domain: &mut Domain,
+    desk: &mut Desk,
+) {
+    if message.transport == Transport::Udp && domain.is_repeated(hash) {
+        return;
     }
+    judge_size(&message, ipv4, desk);
+    if message.version == 5 {
+        judge_v5(&message, &body, desk);
+        return;
+    }
+    judge_export_time(&message, desk);
+    if !judge_message_length(&message, desk) {
+        domain.blind = true;
+        domain.sequence.forget();
+        return;
+    }
+    domain.count(&message, desk);
+    message.step = domain.sequence.place(message.version, message.sequence);
+    domain.placed(&message);
+    let held = Walk::new(&message, domain, desk).walk(body);
+    let (number, at) = (message.sequence, message.sequence_at());
+    domain
+        .sequence
+        .judge(message.version, number, message.step, held, at, desk);
+    domain.judge_clock(&message, desk);
+}
+
+fn judge_size(message: &Message<'_>, ipv4: bool, desk: &mut Desk) {
+    if message.transport != Transport::Udp {
+        return;
+    }
+    let most = if ipv4 { MOST_IPV4 } else { MOST_IPV6 };
+    let length = message.bytes.len();
+    desk.judge(R::H19, length <= most, Verdict::Deviation, 0, 4, || {
+        format!("{length} octets: a datagram of more than {most} is sent in fragments over Ethernet, and lost with any of them")
+    });
+}
+
+fn judge_v5(message: &Message<'_>, body: &Reader<'_>, desk: &mut Desk) {
+    let count = usize::from(message.second);
+    let fits = message.bytes.len() == V5_HEADER + count * V5_RECORD;
+    desk.judge(
+        R::N01,
+        fits && (1..=30).contains(&count),
+        Verdict::DataLoss,
+        2,
+        2,
+        || {
+            format!(
+                "count is {count}, and {} octets follow the header",
+                body.left()
+            )
+        },
+    );
+    let Some(uptime) = message.uptime_ms.filter(|_| fits) else {
+        return;
+    };
+    let mut reader = body.clone();
+    while let Ok(mut record) = reader.sub(V5_RECORD) {
+        let last = record.take(28).and_then(|_| record.u32());
+        if let Ok(last) = last {
+            values::judge_uptime(last, record.offset() - 4, uptime, desk);
+        }
+    }
+}
+
+fn judge_export_time(message: &Message<'_>, desk: &mut Desk) {
+    let at = message.seconds_at();
+    if message.seconds == 0 {
+        desk.fault(R::H11, Verdict::Deviation, at, 4, || {
+            "export time is 0, 1 January 1970".to_owned()
+        });
+    } else if desk.options.live {
+        let ours = message.at_ms;
+        let apart = ours.abs_diff(u64::from(message.seconds) * 1000);
+        desk.judge(
+            R::H11,
+            apart <= EXPORT_MS,
+            Verdict::Deviation,
+            at,
+            4,
+            || format!("export time is {apart} ms from the time of reception"),
+        );
+    }
+}
+
+/// IPFIX: the header's length is that of the message.
+fn judge_message_length(message: &Message<'_>, desk: &mut Desk) -> bool {
+    if message.version != 10 {
+        return true;
+    }
+    let (said, found) = (usize::from(message.second), message.bytes.len());
+    let trailing = message.bytes.get(said..).unwrap_or_default();
+    let another = said >= 16
+        && trailing.starts_with(&[0, 10])
+        && matches!(trailing, [_, _, high, low, ..] if usize::from(u16::from_be_bytes([*high, *low])) == trailing.len());
+    if another {
+        desk.judge(
+            R::S13,
+            false,
+            Verdict::DataLoss,
+            said,
+            trailing.len(),
+            || {
+                format!(
+                    "another message of {} octets follows in the same datagram",
+                    trailing.len()
+                )
+            },
+        );
+        return false;
+    }
+    desk.judge(R::H06, said == found, Verdict::DataLoss, 2, 2, || {
+        format!("length is {said}, the message has {found} octets")
+    });
+    said == found
 }
