@@ -197,7 +197,7 @@ fn v9_options(body: &mut Reader<'_>, id: u16, scope: u16, offset: usize) -> Temp
     let Ok(option) = body.u16() else {
         return TemplateRecord::Padding;
     };
-    if scope % 4 != 0 || option % 4 != 0 {
+    if !scope.is_multiple_of(4) || !option.is_multiple_of(4) {
         return TemplateRecord::OddLengths {
             id,
             scope,

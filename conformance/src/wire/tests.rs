@@ -244,7 +244,7 @@ fn netflow_v5_counts_its_records() {
         let mut findings = Vec::new();
         let mut judge = Judge::new(options());
         judge.message(0, from, Transport::Udp, &octets, &mut |finding| {
-            findings.push(finding)
+            findings.push(finding);
         });
         assert_eq!(findings.is_empty(), right, "{count}: {findings:?}");
         assert!(right || findings[0].rule == "N-01");

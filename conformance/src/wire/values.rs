@@ -83,7 +83,7 @@ impl Facts {
         }
         match (element.data_type, unsigned(value)) {
             (DataType::Ipv4Address | DataType::Ipv6Address, _) => {
-                self.address(field, value, offset)
+                self.address(field, value, offset);
             }
             (DataType::Float64, _) => self.float(field, value),
             (
@@ -269,7 +269,7 @@ impl Facts {
         let mapped = both
             .iter()
             .all(|address| address.starts_with(&[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff]));
-        let packed = both.iter().all(|address| is_packed(address));
+        let packed = both.iter().all(is_packed);
         let global = both
             .iter()
             .all(|address| address.first().is_some_and(|first| first >> 5 == 1));
