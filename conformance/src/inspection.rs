@@ -194,6 +194,8 @@ impl Inspection {
             // No receiver's system hands these on.
             Checksum::Wrong => (Verdict::DataLoss, Some("the UDP checksum is wrong")),
             Checksum::Absent if v6 => (Verdict::DataLoss, Some("no UDP checksum over IPv6")),
+            // NetFlow leaves it to UDP.
+            Checksum::Absent if !matches!(message.bytes, [0, 10, ..]) => (Verdict::Pass, None),
             Checksum::Absent if self.options.profile == Profile::Lenient => {
                 (Verdict::Pass, Some(""))
             }

@@ -29,6 +29,8 @@ static TESTS: LazyLock<Vec<Test>> =
 pub enum State {
     /// On the messages of an exporter.
     Wire,
+    /// Not yet, though messages show it.
+    Open,
     /// Not yet: it takes a collector that is driven and looked into.
     Collector,
     /// Not: it needs a transport that is not implemented.
@@ -43,8 +45,9 @@ pub enum State {
 
 impl State {
     /// All, in the order of reports.
-    pub const ALL: [State; 6] = [
+    pub const ALL: [State; 7] = [
         State::Wire,
+        State::Open,
         State::Collector,
         State::Device,
         State::Transport,
@@ -56,6 +59,7 @@ impl State {
     pub fn name(self) -> &'static str {
         match self {
             State::Wire => "wire",
+            State::Open => "open",
             State::Collector => "collector",
             State::Transport => "transport",
             State::Device => "device",
@@ -68,6 +72,7 @@ impl State {
     pub fn reason(self) -> &'static str {
         match self {
             State::Wire => "judged on an exporter's messages",
+            State::Open => "visible in messages, and not judged yet",
             State::Collector => "shown by a collector, not by an exporter's messages",
             State::Transport => {
                 "needs a transport that is not implemented (SCTP, TLS, DTLS, files)"
