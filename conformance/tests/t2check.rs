@@ -237,7 +237,9 @@ fn other_protocols_on_the_port_are_judged_if_it_is_named() {
         ]),
     );
     let run = t2check(&["exporter", "--capture", &capture, "--port", "53"]);
+    assert_eq!(code(&run), 3, "{}", out(&run));
     assert!(out(&run).contains(": 2 messages (2 other)"));
+    assert!(out(&run).contains("H-01"));
 }
 
 #[test]
