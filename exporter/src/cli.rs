@@ -62,8 +62,8 @@ pub struct Cli {
     /// Fields of a record: Tranalyzer's, or those of the IPFIX standard [default: t2 for version 9, standard for 10]
     #[arg(long, value_name = "PROFILE", help_heading = EXPORT)]
     pub profile: Option<ProfileKind>,
-    /// What octet counts count: layer 7 payload or IP packets [default: l7 with profile t2, ip with standard]
-    #[arg(long, value_name = "METRIC", help_heading = EXPORT)]
+    /// What octet counts count: layer 7 payload or IP packets [default: l7 with profile t2 and in text, ip with profile standard]
+    #[arg(long, value_name = "METRIC", help_heading = METER)]
     pub bytes: Option<Metric>,
     /// Exact flow times, or early ones as Tranalyzer's old export had them, to compare with published results
     #[arg(long, value_name = "RULE", default_value = "exact", help_heading = EXPORT)]
@@ -72,6 +72,9 @@ pub struct Cli {
     /// A flow ends after so many seconds without a packet
     #[arg(long, value_name = "S", value_parser = parse_seconds, default_value = "182", help_heading = METER)]
     pub idle_timeout: Duration,
+    /// A flow is cut at the first packet so many seconds after its first one [default: never]
+    #[arg(long, value_name = "S", value_parser = parse_seconds, help_heading = METER)]
+    pub active_timeout: Option<Duration>,
     /// Time-outs of the TCP states: connecting, established, closing, closed, reset
     #[arg(long, value_name = "NEW,EST,CLOSING,CLOSED,RESET", value_parser = parse_tcp_timeouts, default_value = "120,610,120,10,0.1", help_heading = METER)]
     pub tcp_timeouts: TcpTimeouts,

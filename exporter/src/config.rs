@@ -20,6 +20,8 @@ pub struct Config {
     pub netflow: Option<NetflowConfig>,
     /// The text sink, if it runs.
     pub text: Option<TextOutput>,
+    /// What its octet columns count.
+    pub text_metric: Metric,
     /// Which packet of a tunnel counts.
     pub tunnel: Tunnel,
     /// How flows are told apart and when they end.
@@ -106,11 +108,13 @@ impl Config {
         let text = runs(SinkKind::Text).then(|| text_output(cli.write.as_deref(), &input));
         let meter = MeterConfig {
             idle_timeout: cli.idle_timeout,
+            active_timeout: cli.active_timeout,
             tcp_timeouts: cli.tcp_timeouts,
             text: text.is_some(),
             ..MeterConfig::default()
         };
         let tunnel = cli.tunnel;
+        let text_metric = cli.bytes.unwrap_or(Metric::L7);
         let netflow = if runs(SinkKind::Netflow) || cli.sink.is_empty() {
             Some(NetflowConfig::new(cli, variable)?)
         } else {
@@ -120,6 +124,7 @@ impl Config {
             input,
             netflow,
             text,
+            text_metric,
             tunnel,
             meter,
         })
@@ -347,6 +352,22 @@ mod tests {
         let prefix = folder.path().to_str().unwrap();
         let text = config(&["--sink", "text", "-w", prefix], &[]).unwrap().text;
         assert_eq!(text, Some(TextOutput::Prefix(folder.path().join("some"))));
+    }
+
+    #[test]
+    fn flows_and_tunnels() {
+        let plain = config(&[], &[]).unwrap();
+        assert_eq!(
+            (plain.text_metric, plain.tunnel),
+            (Metric::L7, Tunnel::Inner)
+        );
+        let args = ["--bytes=ip", "--tunnel=outer", "--active-timeout=0.5"];
+        let other = config(&args, &[]).unwrap();
+        assert_eq!(
+            (other.text_metric, other.tunnel),
+            (Metric::Ip, Tunnel::Outer)
+        );
+        assert_eq!(other.meter.active_timeout, Some(Duration::from_millis(500)));
     }
 
     #[test]

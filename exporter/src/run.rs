@@ -163,7 +163,9 @@ impl<'a> Sinks<'a> {
         let target = netflow
             .zip(sender.as_ref())
             .map(|(config, sender)| target(config, sender));
-        let text = config.text.as_ref().map(TextFiles::create).transpose()?;
+        let text = config.text.as_ref();
+        let text = text.map(|output| TextFiles::create(output, config.text_metric));
+        let text = text.transpose()?;
         Ok(Sinks {
             flows: FlowCounters::default(),
             netflow,

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, BufWriter, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
+use crate::cli::Metric;
 use crate::config::TextOutput;
 use crate::meter::{Flow, FlowSink};
 use crate::sink::text::{TextSink, write_headers};
@@ -29,11 +30,11 @@ pub struct TextFiles {
 }
 
 impl TextFiles {
-    /// Creates the files. That of the column headers is complete then.
+    /// Creates the files; their octet columns count `metric`. That of the column headers is complete then.
     ///
     /// # Errors
     /// When one cannot be created or written.
-    pub fn create(output: &TextOutput) -> Result<Self, TextError> {
+    pub fn create(output: &TextOutput, metric: Metric) -> Result<Self, TextError> {
         let mut names = Vec::new();
         let out: Box<dyn Write> = match output {
             TextOutput::Stdout => {
@@ -44,14 +45,15 @@ impl TextFiles {
                 let (flows, headers) = (with(prefix, "_flows.txt"), with(prefix, "_headers.txt"));
                 let file = create(&flows)?;
                 let mut descriptions = BufWriter::new(create(&headers)?);
-                let written = write_headers(&mut descriptions).and_then(|()| descriptions.flush());
+                let written =
+                    write_headers(&mut descriptions, metric).and_then(|()| descriptions.flush());
                 written.map_err(|source| error(&headers, source))?;
                 names.extend([flows, headers].map(|path| path.display().to_string()));
                 Box::new(file)
             }
         };
         // Nothing reaches the file before the buffer is full.
-        match TextSink::new(BufWriter::with_capacity(BUFFER, out)) {
+        match TextSink::new(BufWriter::with_capacity(BUFFER, out), metric) {
             Ok(sink) => Ok(TextFiles { sink, names }),
             Err(source) => Err(TextError {
                 name: names.swap_remove(0),

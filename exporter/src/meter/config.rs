@@ -37,6 +37,8 @@ impl Default for TcpTimeouts {
 pub struct MeterConfig {
     /// A flow without packets for this long has ended. Packet clock.
     pub idle_timeout: Duration,
+    /// A direction this old is cut, with its opposite, at its next packet; what follows is a new flow. Packet clock.
+    pub active_timeout: Option<Duration>,
     /// Time-outs of the TCP states.
     pub tcp_timeouts: TcpTimeouts,
     /// The most flows (directions) kept at a time; above it the least recently used pair is released early.
@@ -49,6 +51,7 @@ impl Default for MeterConfig {
     fn default() -> Self {
         MeterConfig {
             idle_timeout: Duration::from_secs(182),
+            active_timeout: None,
             tcp_timeouts: TcpTimeouts::default(),
             max_flows: 1 << 18,
             text: false,

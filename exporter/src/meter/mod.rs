@@ -50,6 +50,8 @@ pub struct Meter {
     config: MeterConfig,
     /// Time-outs in nanoseconds by [`State`].
     timeouts_ns: [i64; 6],
+    /// The active time-out in nanoseconds.
+    active_ns: Option<i64>,
     table: Table,
     wheel: Wheel,
     fragments: Fragments,
@@ -84,6 +86,7 @@ impl Meter {
         Meter {
             config,
             timeouts_ns: timeouts.map(nanoseconds),
+            active_ns: config.active_timeout.map(nanoseconds),
             table: Table::new(config.text),
             wheel: Wheel::new(),
             fragments: Fragments::default(),
@@ -205,12 +208,43 @@ impl Meter {
             .filter(|id| self.table.is_at(*id, &lookup.key))
             .or_else(|| self.table.find(lookup.hash, &lookup.key));
         let id = match known {
+            Some(id) if self.outlived(id, lookup.direction, packet) => {
+                let responder = self.cut(id, lookup.direction, sink);
+                self.begin(None, responder, lookup, packet, sink)
+            }
             Some(id) if !self.begins(id, lookup.direction) => id,
-            _ => self.begin(known, lookup, packet, sink),
+            _ => self.begin(known, None, lookup, packet, sink),
         };
         let inverted = self.update(id, lookup.direction, packet);
         self.stats.count_packet(packet, inverted);
         (id, lookup.direction)
+    }
+
+    /// Whether the active time-out of this direction is over. Link flows are not cut, as in Tranalyzer.
+    #[inline]
+    fn outlived(&self, id: u32, direction: usize, packet: &Packet) -> bool {
+        let Some(active_ns) = self.active_ns.filter(|_| packet.family != Family::Link) else {
+            return false;
+        };
+        let first_ns = self
+            .table
+            .cold
+            .get(id as usize)
+            .and_then(|cold| cold.directions.get(direction))
+            .map(|direction| direction.first_ns);
+        !self.begins(id, direction)
+            && first_ns.is_some_and(|first_ns| packet.ts_ns.saturating_sub(first_ns) >= active_ns)
+    }
+
+    /// Ends a pair by the active time-out. Returns which of its directions is B: what follows keeps it.
+    fn cut(&mut self, id: u32, direction: usize, sink: &mut impl FlowSink) -> Option<usize> {
+        let pair = self.table.pairs.get(id as usize)?;
+        let responder = usize::from(pair.connection.responder);
+        if let Some(text) = self.table.text_of(id, direction) {
+            text.status |= status::CUT;
+        }
+        self.release(id, EndReason::ActiveTimeout, sink);
+        Some(responder)
     }
 
     /// Whether a packet in `direction` would be the first one of it.
@@ -222,10 +256,11 @@ impl Meter {
             .is_some_and(|direction| direction.packets == 0)
     }
 
-    /// Begins a flow: a new pair, or the other direction of one.
+    /// Begins a flow: a new pair, whose B direction is `responder` if that is known, or the other direction of one.
     fn begin(
         &mut self,
         known: Option<u32>,
+        responder: Option<usize>,
         lookup: &Lookup,
         packet: &Packet,
         sink: &mut impl FlowSink,
@@ -242,7 +277,10 @@ impl Meter {
                 (id, pair.is_some_and(|pair| pair.inverted(direction)))
             }
             None => {
-                let inverted = is_reply(packet);
+                let inverted = match responder {
+                    Some(responder) => responder == direction,
+                    None => is_reply(packet),
+                };
                 self.index += 1;
                 self.stats.a_flows += 1;
                 let pair = Pair {

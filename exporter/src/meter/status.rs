@@ -68,6 +68,8 @@ pub const FRAGMENTS_INTERLEAVED: u64 = 1 << 37;
 pub const FRAGMENT_HEAD_MISSING: u64 = 1 << 38;
 /// The last fragment was not seen.
 pub const FRAGMENTS_UNFINISHED: u64 = 1 << 39;
+/// Cut by the active time-out, at a packet of this direction.
+pub const CUT: u64 = 1 << 41;
 /// Released early because the table was full.
 pub const TABLE_FULL: u64 = 1 << 42;
 /// Dissection stopped: a clipped packet, an unknown protocol or a later fragment.

@@ -73,6 +73,37 @@ fn run(packets: &[Packet]) -> Vec<(i64, Flow, Option<Flow>)> {
     run_with(MeterConfig::default(), packets).0.0
 }
 
+#[test]
+fn the_active_timeout_cuts_both_directions() {
+    // Case 4: the B direction is old enough first; what follows has a new index and the same directions.
+    let packets = [
+        udp(SECOND, 4, false),
+        udp(2 * SECOND, 4, true),
+        udp(61 * SECOND, 4, true),
+        udp(62 * SECOND, 4, true),
+        udp(63 * SECOND, 4, false),
+    ];
+    let config = MeterConfig {
+        active_timeout: Some(Duration::from_secs(60)),
+        text: true,
+        ..MeterConfig::default()
+    };
+    let (released, stats) = run_with(config, &packets);
+    let [(cut_ns, first, Some(second)), (_, third, Some(fourth))] = &released.0[..] else {
+        panic!("{released:?}")
+    };
+    assert_eq!(*cut_ns, 62 * SECOND);
+    assert_eq!((first.index, first.packets, second.packets), (1, 1, 2));
+    assert_eq!(first.end_reason, EndReason::ActiveTimeout);
+    assert_eq!(
+        (first.status & status::CUT, second.status & status::CUT),
+        (0, status::CUT)
+    );
+    assert_eq!((third.index, third.packets, fourth.packets), (2, 1, 1));
+    assert!(!third.inverted && fourth.inverted && third.status & status::CUT == 0);
+    assert_eq!((stats.flows, stats.request_flows), (4, 2));
+}
+
 /// A flow of a connection: SYN, SYN+ACK, ACK.
 fn handshake(at_ns: i64) -> [Packet; 3] {
     [

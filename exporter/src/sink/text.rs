@@ -1,9 +1,11 @@
 //! Flows as Tranalyzer's txtSink prints them: one line a direction, tab separated, a header row that starts
 //! with `%dir`. One table of columns feeds the header row, the rows and the description file.
 
+use std::borrow::Cow;
 use std::io::{self, Write};
 
-use crate::meter::{Endpoints, Flow, FlowSink, MacPair, TextFeatures};
+use crate::cli::Metric;
+use crate::meter::{Endpoints, Flow, FlowSink, MacPair, Octets, TextFeatures};
 
 /// A flow beside its opposite direction.
 struct Row<'a> {
@@ -11,6 +13,22 @@ struct Row<'a> {
     flow: &'a Flow,
     text: &'a TextFeatures,
     opposite: Option<&'a Flow>,
+    metric: Metric,
+}
+
+impl Row<'_> {
+    /// What the direction's octet columns count.
+    fn octets(&self) -> Octets {
+        counted(self.flow, self.metric)
+    }
+}
+
+/// Octets of a flow under a metric.
+fn counted(flow: &Flow, metric: Metric) -> Octets {
+    match metric {
+        Metric::L7 => flow.l7,
+        Metric::Ip => flow.ip,
+    }
 }
 
 /// A column: type and name as in Tranalyzer's `_headers.txt`, what it is, and how it is printed.
@@ -117,19 +135,19 @@ static COLUMNS: [Column; 38] = [
         write!(w, "{}", r.text.pad_octets)
     }),
     column("U64", "l7BytesSnt", "Layer 7 octets sent", |r, w| {
-        write!(w, "{}", r.flow.l7.total)
+        write!(w, "{}", r.octets().total)
     }),
     column("U64", "l7BytesRcvd", "Layer 7 octets received", |r, w| {
         write!(w, "{}", received(r).1)
     }),
     column("U16", "minL7PktSz", "Smallest layer 7 packet", |r, w| {
-        write!(w, "{}", r.flow.l7.min)
+        write!(w, "{}", r.octets().min)
     }),
     column("U16", "maxL7PktSz", "Largest layer 7 packet", |r, w| {
-        write!(w, "{}", r.flow.l7.max)
+        write!(w, "{}", r.octets().max)
     }),
     column("F", "avgL7PktSz", "Average layer 7 packet", |r, w| {
-        float(w, (r.flow.l7.total as f64 / r.flow.packets as f64) as f32)
+        float(w, (r.octets().total as f64 / r.flow.packets as f64) as f32)
     }),
     // The first packet counts as 0.
     column("F", "minIAT", "Shortest inter-arrival time", |_, w| {
@@ -145,7 +163,7 @@ static COLUMNS: [Column; 38] = [
         float(w, rate(r.flow, r.flow.packets))
     }),
     column("F", "bytps", "Octets sent per second", |r, w| {
-        float(w, rate(r.flow, r.flow.l7.total))
+        float(w, rate(r.flow, r.octets().total))
     }),
     column("F", "pktAsm", "Packet stream asymmetry", |r, w| {
         let lone_reply = r.opposite.is_none() && r.flow.inverted;
@@ -155,7 +173,7 @@ static COLUMNS: [Column; 38] = [
         }
     }),
     column("F", "bytAsm", "Byte stream asymmetry", |r, w| {
-        float(w, asymmetry(r.flow.l7.total, received(r).1))
+        float(w, asymmetry(r.octets().total, received(r).1))
     }),
     column("U8", "ipMinTTL", "Smallest TTL", |r, w| {
         write!(w, "{}", r.flow.min_ttl)
@@ -184,22 +202,27 @@ static COLUMNS: [Column; 38] = [
 #[derive(Debug)]
 pub struct TextSink<W: Write> {
     out: W,
+    metric: Metric,
     /// The first error; nothing is written after it.
     failed: Option<io::Error>,
 }
 
 impl<W: Write> TextSink<W> {
-    /// A sink; writes the header row.
+    /// A sink, whose octet columns count `metric`; writes the header row.
     ///
     /// # Errors
     /// The header row cannot be written.
-    pub fn new(mut out: W) -> io::Result<Self> {
+    pub fn new(mut out: W, metric: Metric) -> io::Result<Self> {
         out.write_all(b"%")?;
         separated(&mut out, b"\t", COLUMNS.iter(), |out, column| {
-            out.write_all(column.name.as_bytes())
+            out.write_all(named(column.name, metric).as_bytes())
         })?;
         out.write_all(b"\n")?;
-        Ok(TextSink { out, failed: None })
+        Ok(TextSink {
+            out,
+            metric,
+            failed: None,
+        })
     }
 
     /// Flushes and gives the writer back.
@@ -227,6 +250,7 @@ impl<W: Write> TextSink<W> {
             flow,
             text: flow.text.as_deref().unwrap_or(&none),
             opposite,
+            metric: self.metric,
         };
         separated(&mut self.out, b"\t", COLUMNS.iter(), |out, column| {
             (column.print)(&row, out)
@@ -256,16 +280,28 @@ impl<W: Write> FlowSink for TextSink<W> {
 ///
 /// # Errors
 /// The file cannot be written.
-pub fn write_headers(out: &mut impl Write) -> io::Result<()> {
+pub fn write_headers(out: &mut impl Write, metric: Metric) -> io::Result<()> {
     writeln!(out, "# Col No.\tType\tName\tDescription")?;
     for (number, column) in (1..).zip(&COLUMNS) {
         writeln!(
             out,
             "{number}\t{}\t{}\t{}",
-            column.kind, column.name, column.meaning
+            column.kind,
+            named(column.name, metric),
+            named(column.meaning, metric)
         )?;
     }
     Ok(())
+}
+
+/// A column's name or meaning under a metric: Tranalyzer names octet columns by the layer that is counted.
+fn named(text: &'static str, metric: Metric) -> Cow<'static, str> {
+    match metric {
+        Metric::Ip if text.contains("l7") || text.contains("L7") || text.contains("ayer 7") => {
+            text.replace('7', "3").into()
+        }
+        _ => text.into(),
+    }
 }
 
 fn separated<T, W: Write>(
@@ -344,10 +380,11 @@ fn ports(flow: &Flow) -> (u16, u16, u8) {
     }
 }
 
-/// Packets and layer 7 octets of the opposite direction.
+/// Packets and octets of the opposite direction.
 fn received(row: &Row<'_>) -> (u64, u64) {
-    row.opposite
-        .map_or((0, 0), |flow| (flow.packets, flow.l7.total))
+    row.opposite.map_or((0, 0), |flow| {
+        (flow.packets, counted(flow, row.metric).total)
+    })
 }
 
 /// 0 for a flow without duration.
@@ -450,7 +487,7 @@ mod tests {
     #[test]
     fn headers_describe_every_column() {
         let mut out = Vec::new();
-        write_headers(&mut out).unwrap();
+        write_headers(&mut out, Metric::L7).unwrap();
         let text = String::from_utf8(out).unwrap();
         assert_eq!(text.lines().count(), COLUMNS.len() + 1);
         assert!(text.contains("\n3\tH64\tflowStat\t"));
