@@ -77,7 +77,15 @@ pub struct Arguments {
     #[arg(long, value_name = "STYLE", default_value = "1.7.1")]
     pub compat: Compat,
 
-    /// Filter (not supported yet)
+    /// Read the filter from this file, unless one is given as words
+    #[arg(short = 'f', value_name = "FILE")]
+    pub filter_file: Option<PathBuf>,
+
+    /// Check the filter only: exit code 0 or 254
+    #[arg(short = 'Z')]
+    pub check_filter: bool,
+
+    /// Filter, as nfdump 1.7.1: proto tcp and dst port 443 and not src net 10.0.0.0/8
     #[arg(value_name = "FILTER")]
     pub filter: Vec<String>,
 }
@@ -116,6 +124,7 @@ impl Arguments {
         };
         Ok(Query {
             mode,
+            filter: None,
             statistics,
             top,
             limit,

@@ -2,35 +2,44 @@
 
 mod cli;
 mod inputs;
+mod outside;
 mod run;
 mod verify;
 
 use clap::Parser;
+use nfdump_compat::filter::FilterError;
 use std::{io, process::ExitCode};
 
 /// nfdump's exit code for a filter that it does not understand.
 const BAD_FILTER: u8 = 254;
 
 fn main() -> ExitCode {
-    let arguments = cli::Arguments::parse();
-    if let Some(word) = arguments.filter.first() {
-        eprintln!("t2report: filters are not supported yet, but one is given: '{word}' …");
-        return ExitCode::from(BAD_FILTER);
-    }
-    let result = match &arguments.verify {
-        Some(path) => verify::verify(path),
-        None => arguments
-            .query()
-            .and_then(|query| run::run(&arguments, &query)),
-    };
-    match result {
+    match answer(&cli::Arguments::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("t2report: {error:#}");
-            ExitCode::FAILURE
-        }
+        Err(error) => match error.downcast_ref::<FilterError>() {
+            Some(error) => {
+                eprintln!("{error}");
+                ExitCode::from(BAD_FILTER)
+            }
+            None => {
+                eprintln!("t2report: {error:#}");
+                ExitCode::FAILURE
+            }
+        },
     }
+}
+
+fn answer(arguments: &cli::Arguments) -> anyhow::Result<()> {
+    if let Some(path) = &arguments.verify {
+        return verify::verify(path);
+    }
+    let mut query = arguments.query()?;
+    query.filter = outside::filter(arguments)?;
+    if arguments.check_filter {
+        return Ok(());
+    }
+    run::run(arguments, &query)
 }
 
 /// Whoever read the output has seen enough.

@@ -3,6 +3,7 @@
 use crate::{
     aggregate::FlowTable,
     field,
+    filter::{Context, Filter},
     output::{
         format::Mode,
         number::push_u64,
@@ -27,6 +28,8 @@ const DEFAULT_ORDER: usize = 0;
 pub struct Query {
     /// How records are printed.
     pub mode: Mode,
+    /// Only records that pass; without it all.
+    pub filter: Option<Filter>,
     /// Statistics; without any, records are listed.
     pub statistics: Vec<Request>,
     /// Rows of a statistic; 0 for all.
@@ -46,6 +49,7 @@ pub struct Answer<'q> {
     totals: Totals,
     elements: Vec<(&'q Request, ElementStatistic)>,
     flows: Option<FlowTable>,
+    ident: String,
 }
 
 impl<'q> Answer<'q> {
@@ -68,7 +72,13 @@ impl<'q> Answer<'q> {
             totals: Totals::default(),
             elements,
             flows,
+            ident: String::new(),
         }
+    }
+
+    /// Takes the name of the source whose records come next.
+    pub fn begin_file(&mut self, ident: &str) {
+        ident.clone_into(&mut self.ident);
     }
 
     /// Appends what comes before the first record: the heading of a listing.
@@ -97,8 +107,19 @@ impl<'q> Answer<'q> {
 
     /// Takes one flow record; a listing appends its line.
     pub fn record(&mut self, record: RecordView<'_>, out: &mut Vec<u8>) {
-        let counters = Counters::of(&record);
         self.totals.processed += 1;
+        let mut label = None;
+        if let Some(filter) = &self.query.filter {
+            let context = Context {
+                ident: &self.ident,
+                number: self.totals.processed,
+            };
+            let Some(passed) = filter.matches(&record, &context) else {
+                return;
+            };
+            label = passed.label;
+        }
+        let counters = Counters::of(&record);
         self.totals.passed += 1;
         self.totals.add(&counters);
         if self.query.statistics.is_empty() {
@@ -108,7 +129,8 @@ impl<'q> Answer<'q> {
                     record,
                     counters,
                     tcp_flags,
-                    number: self.totals.passed,
+                    number: self.totals.processed,
+                    label,
                 };
                 format.push_row(out, &row, &self.query.style, &mut self.time);
             }
@@ -216,6 +238,7 @@ impl<'q> Answer<'q> {
                     counters: flow.counters,
                     tcp_flags: flow.tcp_flags,
                     number: 0,
+                    label: None,
                 };
                 format.push_row(out, &row, &self.query.style, &mut self.time);
             }

@@ -82,6 +82,7 @@ fn read_input(
             return Ok(false);
         }
     };
+    answer.begin_file(reader.ident().unwrap_or("none"));
     let (mut counted, mut seen) = (false, 0);
     while !answer.is_complete() {
         match reader.next_block() {

@@ -81,6 +81,8 @@ pub struct Row<'a> {
     pub tcp_flags: u8,
     /// Number of the record, from 1; 0 for an aggregate.
     pub number: u64,
+    /// The label that the filter gave it.
+    pub label: Option<&'a str>,
 }
 
 impl Row<'_> {

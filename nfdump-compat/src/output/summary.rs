@@ -101,6 +101,11 @@ fn push_sums(out: &mut Vec<u8>, totals: &Totals, plain: bool) {
         out_bytes: 0,
         flows: 0,
     });
+    // Without a duration nfdump shows no averages at all.
+    let packet_size = match sum.duration_ms() {
+        0 => 0,
+        _ => bytes_per_packet(sum.bytes(), sum.packets()),
+    };
     out.extend_from_slice(b"Summary: total flows: ");
     push_u64(out, sum.flows);
     for (name, value) in [
@@ -111,7 +116,7 @@ fn push_sums(out: &mut Vec<u8>, totals: &Totals, plain: bool) {
             bits_per_second(sum.bytes(), sum.duration_ms()),
         ),
         (", avg pps: ", per_second(sum.packets(), sum.duration_ms())),
-        (", avg bpp: ", bytes_per_packet(sum.bytes(), sum.packets())),
+        (", avg bpp: ", packet_size),
     ] {
         out.extend_from_slice(name.as_bytes());
         push_scaled(out, value, plain);

@@ -172,12 +172,13 @@ pub(super) fn push_engine(out: &mut Vec<u8>, row: &Row<'_>, _: &Style, _: &mut L
 
 pub(super) fn push_label(out: &mut Vec<u8>, row: &Row<'_>, _: &Style, _: &mut LocalTime) {
     let start = out.len();
-    match row.record.extension(field::ext::LABEL) {
-        Some(label) => {
+    match (row.label, row.record.extension(field::ext::LABEL)) {
+        (Some(label), _) => push_printable(out, label),
+        (None, Some(label)) => {
             let text = label.split(|byte| *byte == 0).next().unwrap_or_default();
             push_printable(out, &String::from_utf8_lossy(text));
         }
-        None => out.extend_from_slice(b"<none>"),
+        (None, None) => out.extend_from_slice(b"<none>"),
     }
     align_right(out, start, 16);
 }

@@ -43,7 +43,7 @@ impl Files {
             ("none", Compression::None, 0),
         ] {
             let path = folder.path().join(name);
-            write(&path, compression, count);
+            write(&path, compression, |take| records::make(count, take));
             paths.push(path);
         }
         paths.extend(
@@ -58,7 +58,25 @@ impl Files {
     }
 }
 
-fn write(path: &Path, compression: Compression, count: u64) {
+impl Files {
+    /// Adds files of records about firewall events with address translation, and about tunnels.
+    #[allow(dead_code, reason = "not every test needs them")]
+    pub fn with_events(mut self) -> Self {
+        let events = self._folder.path().join("events");
+        write(&events, Compression::None, |take| {
+            records::make_events(200, take);
+        });
+        let tunnels = self._folder.path().join("tunnels");
+        write(&tunnels, Compression::None, |take| {
+            records::make_tunnels(60, take);
+        });
+        self.paths.extend([events, tunnels]);
+        self
+    }
+}
+
+/// Writes what `make` gives.
+fn write(path: &Path, compression: Compression, make: impl FnOnce(&mut dyn FnMut(&[u8]))) {
     let options = WriterOptions {
         ident: "tests".to_owned(),
         compression,
@@ -66,7 +84,7 @@ fn write(path: &Path, compression: Compression, count: u64) {
     };
     let mut writer = FileWriter::create(path, &options).unwrap();
     let mut written = 0;
-    records::make(count, |record| {
+    make(&mut |record| {
         writer.record(record).unwrap();
         written += 1;
         if written % 100 == 0 {

@@ -110,15 +110,53 @@ const NUMBERS: &[(Location, u64)] = &[
     (field::FLOWS, 4),
 ];
 
+/// What records about firewalls and address translation have besides.
+const EVENTS: &[(Location, u64)] = &[
+    (field::NSEL_FW_EVENT, 6),
+    (field::NSEL_FW_XEVENT, 1100),
+    (field::BLOCK_START, 30_000),
+    (field::BLOCK_END, 65_536),
+    (field::BLOCK_STEP, 3),
+    (field::BLOCK_SIZE, 2000),
+    (field::ingress_acl(0), 3),
+    (field::ingress_acl(1), 3),
+    (field::ingress_acl(2), 3),
+];
+
+/// What records about tunnels have besides.
+const TUNNELS: &[(Location, u64)] = &[
+    (field::TUN_PROTO_V4, 8),
+    (field::TUN_SRC_IPV4, 4),
+    (field::TUN_DST_IPV4, 3),
+];
+
+/// Gives `count` records about tunnels to `take`.
+pub fn make_tunnels(count: u64, take: impl FnMut(&[u8])) {
+    make_from(Dice(42), TUNNELS, count, take);
+}
+
+/// Gives `count` records about events to `take`.
+pub fn make_events(count: u64, take: impl FnMut(&[u8])) {
+    make_from(Dice(815), EVENTS, count, take);
+}
+
 /// Gives `count` records to `take`.
-pub fn make(count: u64, mut take: impl FnMut(&[u8])) {
-    let mut dice = Dice(4711);
+pub fn make(count: u64, take: impl FnMut(&[u8])) {
+    make_from(Dice(4711), &[], count, take);
+}
+
+fn make_from(mut dice: Dice, more: &[(Location, u64)], count: u64, mut take: impl FnMut(&[u8])) {
     let mut builder = RecordBuilder::new();
     for _ in 0..count {
         header(&mut builder, &mut dice);
         addresses(&mut builder, &mut dice);
         for (location, limit) in NUMBERS {
             if dice.below(3) > 0 {
+                builder.set(*location, dice.below(*limit));
+            }
+        }
+        for (location, limit) in more {
+            if dice.below(2) > 0 {
                 builder.set(*location, dice.below(*limit));
             }
         }

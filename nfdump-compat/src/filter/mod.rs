@@ -1,0 +1,73 @@
+//! The filter language of nfdump 1.7.1: text in, a program over flow records out.
+//!
+//! Opens no file and asks no name server: what `@include` and host names stand for is handed in through [`Outside`].
+
+mod address;
+mod lexer;
+mod names;
+mod parse;
+mod program;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;
+
+pub use program::{Context, Filter, Match};
+
+use std::net::IpAddr;
+
+/// What a filter cannot know by itself.
+pub trait Outside {
+    /// The text of an included file.
+    ///
+    /// # Errors
+    /// Why it cannot be read.
+    fn include(&mut self, path: &str) -> Result<String, String>;
+
+    /// The addresses of a host name; none if it cannot be resolved.
+    fn resolve(&mut self, name: &str) -> Vec<IpAddr>;
+}
+
+/// A filter that cannot be used: where, why, and what would be right.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}: {message} at '{word}'{}", place(.file.as_deref(), *.line), hint(.expected))]
+pub struct FilterError {
+    /// The file, of a filter from a file.
+    pub file: Option<String>,
+    /// Line, from 1.
+    pub line: usize,
+    /// What is wrong, in nfdump's words where it says the same.
+    pub message: String,
+    /// The offending word; empty at the end of the filter.
+    pub word: String,
+    /// What could stand there; empty if the message says it.
+    pub expected: &'static str,
+}
+
+fn place(file: Option<&str>, line: usize) -> String {
+    match file {
+        Some(file) => format!("File '{file}' line {line}"),
+        None => format!("Line {line}"),
+    }
+}
+
+fn hint(expected: &str) -> String {
+    if expected.is_empty() {
+        String::new()
+    } else {
+        format!("\nexpected: {expected}")
+    }
+}
+
+impl Filter {
+    /// Compiles a filter; `file` names where the text is from. A text without any word lets everything pass.
+    ///
+    /// # Errors
+    /// [`FilterError`] at the first word that cannot stand where it stands.
+    pub fn parse(
+        text: &str,
+        file: Option<&str>,
+        outside: &mut dyn Outside,
+    ) -> Result<Self, FilterError> {
+        parse::parse(text, file, outside)
+    }
+}

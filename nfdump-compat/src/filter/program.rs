@@ -1,0 +1,359 @@
+//! A compiled filter: tests of one value each, and where to go after each outcome.
+//!
+//! Tests are asked in nfdump's order (of two operands first the one with fewer tests), because the label that a filter
+//! gives depends on it.
+
+use super::address::Prefixes;
+use crate::{
+    field::{self, Location, ext},
+    record::RecordView,
+};
+use std::sync::Arc;
+
+/// What a filter may ask that is not in the record.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Context<'a> {
+    /// Name of the source whose file is being read.
+    pub ident: &'a str,
+    /// Number of the record, from 1.
+    pub number: u64,
+}
+
+/// A record that passed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Match<'f> {
+    /// The label that the filter gives it.
+    pub label: Option<&'f str>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Comparison {
+    Equal,
+    Greater,
+    Less,
+    GreaterOrEqual,
+    LessOrEqual,
+}
+
+impl Comparison {
+    #[inline]
+    fn holds(self, left: u64, right: u64) -> bool {
+        match self {
+            Self::Equal => left == right,
+            Self::Greater => left > right,
+            Self::Less => left < right,
+            Self::GreaterOrEqual => left >= right,
+            Self::LessOrEqual => left <= right,
+        }
+    }
+}
+
+/// A number to test.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Number {
+    /// These bits of a field, 0 if the record does not have it.
+    Field(Location, u64),
+    Version,
+    EngineType,
+    EngineId,
+    Exporter,
+    /// Flows of the record, at least 1.
+    Flows,
+    /// Event of a firewall, or of a NAT.
+    Event,
+    /// Packets per second.
+    PacketRate,
+    /// Bits per second.
+    BitRate,
+    /// Bytes per packet.
+    PacketSize,
+    /// Milliseconds.
+    Duration,
+    /// Number of the record.
+    Count,
+    /// Id of an access list: the only numbers that a record holds in network byte order.
+    AccessList(Location),
+    /// Protocol inside a tunnel.
+    TunnelProtocol,
+    /// The label at the bottom of the MPLS stack, in its place in a stack entry.
+    BottomLabel,
+}
+
+/// Without a bottom of the stack: more than any label.
+const NO_BOTTOM: u64 = 0xff00_0000;
+
+impl Number {
+    fn of(self, record: &RecordView<'_>, context: &Context<'_>) -> u64 {
+        let get = |location| record.get_or_zero(location);
+        match self {
+            Self::Field(location, mask) => get(location) & mask,
+            Self::Version => u64::from(record.header().nfversion),
+            Self::EngineType => u64::from(record.header().engine_type),
+            Self::EngineId => u64::from(record.header().engine_id),
+            Self::Exporter => u64::from(record.header().exporter_id),
+            Self::Flows => get(field::FLOWS).max(1),
+            Self::Event => record
+                .get(field::NSEL_FW_EVENT)
+                .unwrap_or_else(|| get(field::NAT_EVENT)),
+            Self::PacketRate => rate(record, 1000, field::IN_PACKETS),
+            Self::BitRate => rate(record, 8000, field::IN_BYTES),
+            Self::PacketSize => get(field::IN_BYTES)
+                .checked_div(get(field::IN_PACKETS))
+                .unwrap_or(0),
+            Self::Duration => duration_ms(record),
+            Self::Count => context.number & 0xffff_ffff,
+            Self::AccessList(location) => u64::from((get(location) as u32).swap_bytes()),
+            Self::TunnelProtocol => record
+                .get(field::TUN_PROTO_V4)
+                .unwrap_or_else(|| get(field::TUN_PROTO_V6)),
+            Self::BottomLabel => (0..10)
+                .map(|n| get(field::mpls_label(n)))
+                .find(|entry| entry & 1 == 1)
+                .map_or(NO_BOTTOM, |entry| entry & 0x00ff_fff0),
+        }
+    }
+}
+
+fn duration_ms(record: &RecordView<'_>) -> u64 {
+    let (first, last) = (field::MSEC_FIRST, field::MSEC_LAST);
+    record
+        .get_or_zero(last)
+        .wrapping_sub(record.get_or_zero(first))
+}
+
+/// A counter times `factor` by the duration in milliseconds; 0 without duration.
+fn rate(record: &RecordView<'_>, factor: u64, counter: Location) -> u64 {
+    factor
+        .wrapping_mul(record.get_or_zero(counter))
+        .checked_div(duration_ms(record))
+        .unwrap_or(0)
+}
+
+/// Where an address lies: in an IPv4 or in an IPv6 extension.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place(pub(super) Location, pub(super) Location);
+
+impl Place {
+    /// The address, an IPv4 address in the lowest 32 bits; 0 without one.
+    #[inline]
+    fn of(self, record: &RecordView<'_>) -> u128 {
+        match record.get(self.0) {
+            Some(address) => u128::from(address),
+            None => record.get128(self.1).unwrap_or(0),
+        }
+    }
+}
+
+/// A question with the answer yes or no.
+#[derive(Debug)]
+pub(super) enum Test {
+    Any,
+    Compare(Number, Comparison, u64),
+    OneOf(Number, Arc<Vec<u64>>),
+    /// The addresses are IPv6 (or are not).
+    IsIpv6(bool),
+    /// The address with this mask applied is this one.
+    Address(Place, u128, u128),
+    AddressIn(Place, Arc<Prefixes>),
+    /// All these TCP flags; in an expression that is negated: any of them, as in nfdump.
+    Flags(u64),
+    /// The port lies in the NAT's port block.
+    InPortBlock(Location),
+    Ident(String),
+}
+
+impl Test {
+    #[inline]
+    fn holds(&self, record: &RecordView<'_>, context: &Context<'_>, inverted: bool) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Compare(number, comparison, value) => {
+                comparison.holds(number.of(record, context), *value)
+            }
+            Self::OneOf(number, values) => {
+                values.binary_search(&number.of(record, context)).is_ok()
+            }
+            Self::IsIpv6(wanted) => record.has(ext::IPV6_FLOW) == *wanted,
+            Self::Address(place, mask, value) => place.of(record) & mask == *value,
+            Self::AddressIn(place, prefixes) => prefixes.contains(place.of(record)),
+            Self::Flags(flags) => {
+                let set = record.get_or_zero(field::TCP_FLAGS) & flags;
+                if inverted { set > 0 } else { set == *flags }
+            }
+            Self::InPortBlock(port) => {
+                let port = record.get_or_zero(*port);
+                let first = record.get_or_zero(field::BLOCK_START);
+                (first..=record.get_or_zero(field::BLOCK_END)).contains(&port)
+            }
+            Self::Ident(ident) => ident == context.ident,
+        }
+    }
+
+    /// How many tests nfdump makes of it: an address has two halves.
+    fn weight(&self) -> usize {
+        match self {
+            Self::Address(..) => 2,
+            _ => 1,
+        }
+    }
+}
+
+/// No further test: the outcome of this one is the answer.
+const END: u32 = u32::MAX;
+
+#[derive(Debug)]
+struct Step {
+    test: Test,
+    on_true: u32,
+    on_false: u32,
+    inverted: bool,
+    /// Index into the labels.
+    label: Option<u32>,
+}
+
+/// Part of a program: a (sub-)expression.
+pub(super) struct Part {
+    start: u32,
+    steps: Vec<u32>,
+    weight: usize,
+}
+
+/// Makes a program from its parts.
+#[derive(Default)]
+pub(super) struct Builder {
+    steps: Vec<Step>,
+    labels: Vec<String>,
+}
+
+impl Builder {
+    pub(super) fn test(&mut self, test: Test) -> Part {
+        let start = u32::try_from(self.steps.len()).unwrap_or(END);
+        let weight = test.weight();
+        self.steps.push(Step {
+            test,
+            on_true: END,
+            on_false: END,
+            inverted: false,
+            label: None,
+        });
+        Part {
+            start,
+            steps: vec![start],
+            weight,
+        }
+    }
+
+    /// Both hold.
+    pub(super) fn and(&mut self, left: Part, right: Part) -> Part {
+        self.connect(left, right, true)
+    }
+
+    /// One of them holds.
+    pub(super) fn or(&mut self, left: Part, right: Part) -> Part {
+        self.connect(left, right, false)
+    }
+
+    /// Goes on with the second part where the first has the outcome `on`.
+    fn connect(&mut self, left: Part, right: Part, on: bool) -> Part {
+        let keeps_order = matches!(
+            self.steps.get(right.start as usize).map(|step| &step.test),
+            Some(Test::Any)
+        );
+        let (first, second) = if keeps_order || left.weight <= right.weight {
+            (left, right)
+        } else {
+            (right, left)
+        };
+        for index in &first.steps {
+            let Some(step) = self.steps.get_mut(*index as usize) else {
+                continue;
+            };
+            let exit = if step.inverted == on {
+                &mut step.on_false
+            } else {
+                &mut step.on_true
+            };
+            if *exit == END {
+                *exit = second.start;
+            }
+        }
+        let weight = first.weight + second.weight;
+        let (mut steps, fewer) = if first.steps.len() < second.steps.len() {
+            (second.steps, first.steps)
+        } else {
+            (first.steps, second.steps)
+        };
+        steps.extend(fewer);
+        Part {
+            start: first.start,
+            steps,
+            weight,
+        }
+    }
+
+    pub(super) fn not(&mut self, part: Part) -> Part {
+        for index in &part.steps {
+            if let Some(step) = self.steps.get_mut(*index as usize) {
+                step.inverted = !step.inverted;
+            }
+        }
+        part
+    }
+
+    /// Gives the label to what passes by this part.
+    pub(super) fn label(&mut self, part: &Part, label: &str) {
+        let number = u32::try_from(self.labels.len()).ok();
+        self.labels.push(label.to_owned());
+        for index in &part.steps {
+            if let Some(step) = self.steps.get_mut(*index as usize)
+                && step.on_true == END
+            {
+                step.label = number;
+            }
+        }
+    }
+
+    /// The program that starts with this part; without one everything passes.
+    pub(super) fn finish(self, part: Option<&Part>) -> Filter {
+        Filter {
+            start: part.map_or(END, |part| part.start),
+            steps: self.steps,
+            labels: self.labels,
+        }
+    }
+}
+
+/// A compiled filter.
+#[derive(Debug)]
+pub struct Filter {
+    start: u32,
+    steps: Vec<Step>,
+    labels: Vec<String>,
+}
+
+impl Filter {
+    /// Whether the record passes.
+    #[inline]
+    #[must_use]
+    pub fn matches(&self, record: &RecordView<'_>, context: &Context<'_>) -> Option<Match<'_>> {
+        let mut next = self.start;
+        let mut passes = true;
+        let mut label = None;
+        while let Some(step) = self.steps.get(next as usize) {
+            let holds = step.test.holds(record, context, step.inverted);
+            passes = holds != step.inverted;
+            if holds {
+                label = step.label.or(label);
+                next = step.on_true;
+            } else {
+                label = None;
+                next = step.on_false;
+            }
+        }
+        passes.then(|| Match {
+            label: label
+                .and_then(|label| self.labels.get(label as usize))
+                .map(String::as_str),
+        })
+    }
+}

@@ -1,0 +1,46 @@
+//! The filter of the command line, and what it takes from outside: files and the addresses of host names.
+
+use crate::cli::Arguments;
+use anyhow::Context;
+use nfdump_compat::filter::{Filter, Outside};
+use std::{
+    fs,
+    net::{IpAddr, ToSocketAddrs},
+};
+
+/// The filter asked for; none if none is.
+///
+/// # Errors
+/// The file cannot be read, or the filter not understood ([`nfdump_compat::filter::FilterError`]).
+pub fn filter(arguments: &Arguments) -> anyhow::Result<Option<Filter>> {
+    if !arguments.filter.is_empty() {
+        let text = arguments.filter.join(" ");
+        return Ok(Some(Filter::parse(&text, None, &mut System)?));
+    }
+    let Some(path) = &arguments.filter_file else {
+        return Ok(None);
+    };
+    let text = fs::read(path)
+        .with_context(|| format!("cannot read the filter file {}", path.display()))?;
+    let text = String::from_utf8_lossy(&text);
+    let name = path.display().to_string();
+    Ok(Some(Filter::parse(&text, Some(&name), &mut System)?))
+}
+
+struct System;
+
+impl Outside for System {
+    fn include(&mut self, path: &str) -> Result<String, String> {
+        let text = fs::read(path).map_err(|error| error.to_string())?;
+        Ok(String::from_utf8_lossy(&text).into_owned())
+    }
+
+    fn resolve(&mut self, name: &str) -> Vec<IpAddr> {
+        let mut addresses: Vec<IpAddr> = (name, 0)
+            .to_socket_addrs()
+            .map(|found| found.map(|address| address.ip()).collect())
+            .unwrap_or_default();
+        addresses.dedup();
+        addresses
+    }
+}
