@@ -81,6 +81,13 @@ pub struct Tally {
     pub last_ms: u64,
 }
 
+impl Tally {
+    /// Messages that are something else.
+    pub fn foreign(&self) -> u64 {
+        self.versions[3]
+    }
+}
+
 /// See the module.
 #[derive(Debug)]
 pub struct Inspection {
@@ -125,6 +132,11 @@ impl Inspection {
             exporters: self.exporters.len(),
             ..self.tally
         }
+    }
+
+    /// Whether there was nothing to judge: no message, or other protocols only.
+    pub fn found_nothing(&self) -> bool {
+        self.tally.messages == self.tally.foreign() && self.firsts.is_empty()
     }
 
     /// One result for each requirement, in the order of the catalogue.

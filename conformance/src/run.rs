@@ -48,7 +48,7 @@ pub fn run(options: &Exporter, stop: &AtomicBool) -> anyhow::Result<Outcome> {
             let capture = CaptureFile::open(path)?;
             let source = capture.path().to_owned();
             let (counters, fault) = read(capture, options.port.clone(), stop, &mut inspection);
-            if counters.messages == 0 {
+            if inspection.found_nothing() {
                 return Err(nothing(&source, &counters, fault, &options.port));
             }
             remarks.extend(losses(&counters));
@@ -61,6 +61,12 @@ pub fn run(options: &Exporter, stop: &AtomicBool) -> anyhow::Result<Outcome> {
         (None, None) => bail!("name a capture (--capture) or an address (--listen)"),
     };
     let tally = inspection.tally();
+    if tally.foreign() > 0 {
+        remarks.push(format!(
+            "{} messages are neither NetFlow v5, v9 nor IPFIX",
+            tally.foreign()
+        ));
+    }
     if tally.not_judged > 0 {
         remarks.push(format!(
             "{} messages to further collectors were not judged",
@@ -146,13 +152,14 @@ fn nothing(
         frames,
         datagrams,
         segments,
+        messages,
         cut,
         incomplete,
         ..
     } = *counters;
     anyhow::anyhow!(
         "{source}: no NetFlow or IPFIX message in {frames} frames ({datagrams} UDP datagrams, {segments} TCP segments, \
-         {cut} cut by the capture, {incomplete} with fragments missing): {hint}"
+         {messages} of them to the port and something else, {cut} cut by the capture, {incomplete} with fragments missing): {hint}"
     )
 }
 
@@ -202,8 +209,11 @@ fn hear(
         );
     };
     crate::live::listen(address, time, stop, bound, inspection)?;
-    if inspection.tally().messages == 0 {
-        bail!("{address}: no message arrived within {seconds} s");
+    if inspection.found_nothing() {
+        let foreign = inspection.tally().foreign();
+        bail!(
+            "{address}: no NetFlow or IPFIX message arrived within {seconds} s ({foreign} other ones)"
+        );
     }
     Ok(())
 }

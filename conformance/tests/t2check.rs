@@ -226,20 +226,21 @@ fn a_cut_capture_is_reported_as_far_as_it_goes() {
 }
 
 #[test]
-fn other_protocols_on_the_port_are_judged_if_it_is_named() {
+fn other_protocols_on_the_port() {
     let dir = Dir::new();
-    let capture = dir.write(
-        "noise.pcap",
-        &pcap(&[
-            frame(53, b"GET / HTTP/1.1\r\n\r\n"),
-            frame(53, &hex("00")),
-            frame(99, &ipfix(0)),
-        ]),
-    );
+    let noise = [frame(53, b"GET / HTTP/1.1\r\n\r\n"), frame(53, &hex("00"))];
+    let capture = dir.write("noise.pcap", &pcap(&noise));
     let run = t2check(&["exporter", "--capture", &capture, "--port", "53"]);
+    assert_eq!(code(&run), 1, "{}", out(&run));
+    assert!(err(&run).contains("2 of them to the port and something else"));
+
+    // Beside flow messages they are told, and break a rule if they come from the same exporter.
+    let mixed = [&[frame(53, &ipfix(0))], &noise[..]].concat();
+    let capture = dir.write("mixed.pcap", &pcap(&mixed));
+    let run = t2check(&["exporter", "--capture", &capture]);
     assert_eq!(code(&run), 3, "{}", out(&run));
-    assert!(out(&run).contains(": 2 messages (2 other)"));
-    assert!(out(&run).contains("H-01"));
+    assert!(out(&run).contains("note: 2 messages are neither"));
+    assert!(out(&run).contains("H-01          2"), "{}", out(&run));
 }
 
 #[test]

@@ -224,9 +224,7 @@ impl Desk {
     fn row_outcome(&self, row: &Row, count: Count) -> RuleOutcome {
         let reason = match excused(row, self.options) {
             Some(excuse) => excuse.to_owned(),
-            None if count.found == 0 && row.versions & self.seen == 0 => {
-                no_version(row.versions).to_owned()
-            }
+            None if row.versions & self.seen == 0 => no_version(row.versions).to_owned(),
             None if count.checked == 0 && count.found == 0 => row.needs.to_owned(),
             None => String::new(),
         };
