@@ -1,0 +1,357 @@
+//! Every capture of the corpus ends, malformed ones too, and loses no packet without a counter; FlowTest's annotated
+//! flows are met; etherparse's whole-packet slicing agrees where it can read a frame.
+//!
+//! The captures are not ours and not in the repository: `T2_CORPUS` names their folder, default `golden/corpus`.
+#![allow(clippy::unwrap_used)]
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+
+use etherparse::{LinkExtSlice, NetSlice, SlicedPacket, TransportSlice};
+use exporter::capture::{CaptureFile, Frame, LinkType};
+use exporter::dissect::{Dissector, Family, Fragment, Packet, Tunnel};
+use exporter::meter::{Endpoints, Flow, FlowSink, Meter, MeterConfig};
+
+/// Keeps all flows.
+#[derive(Default)]
+struct Flows(Vec<Flow>);
+
+impl FlowSink for Flows {
+    fn pair(&mut self, _now_ns: i64, first: &Flow, second: Option<&Flow>) {
+        self.0.push(first.clone());
+        self.0.extend(second.cloned());
+    }
+}
+
+/// Every file below a folder, in order of names.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files(&path));
+        } else {
+            found.push(path);
+        }
+    }
+    found.sort();
+    found
+}
+
+/// Gives the frames of a capture one by one, up to where it cannot be read any more. Returns whether it was a capture.
+fn frames(path: &Path, mut each: impl FnMut(&Frame<'_>)) -> bool {
+    let Ok(mut file) = CaptureFile::open(path) else {
+        return false;
+    };
+    while let Ok(Some(batch)) = file.next_batch() {
+        for frame in batch {
+            each(&frame);
+        }
+    }
+    true
+}
+
+/// What a run made of a capture: all flows.
+fn meter(path: &Path, tunnel: Tunnel) -> Vec<Flow> {
+    let mut dissector = Dissector::new(tunnel);
+    let mut meter = Meter::new(MeterConfig {
+        text: true,
+        ..MeterConfig::default()
+    });
+    let mut flows = Flows::default();
+    let (mut read, mut metered) = (0, 0);
+    frames(path, |frame| {
+        let mut packet = Packet::default();
+        read += 1;
+        if dissector.dissect(frame, &mut packet) {
+            metered += 1;
+            meter.packets(&[packet], &mut flows);
+        }
+    });
+    meter.finish(&mut flows);
+    let counters = dissector.counters();
+    let lost = counters.short_frames + counters.unknown_link;
+    let in_flows: u64 = flows.0.iter().map(|flow| flow.packets).sum();
+    assert_eq!(
+        (in_flows, metered + lost),
+        (metered, read),
+        "{}",
+        path.display()
+    );
+    flows.0
+}
+
+#[test]
+fn every_capture_ends_and_every_packet_counts() {
+    let Some(corpus) = golden::harness::corpus() else {
+        return;
+    };
+    let captures = files(&corpus.join("pcaps"));
+    let (mut packets, mut flows) = (0, 0);
+    for capture in &captures {
+        for tunnel in [Tunnel::Inner, Tunnel::Outer] {
+            let made = meter(capture, tunnel);
+            if tunnel == Tunnel::Inner {
+                packets += made.iter().map(|flow| flow.packets).sum::<u64>();
+                flows += made.len();
+            }
+        }
+    }
+    println!("{} files, {packets} packets, {flows} flows", captures.len());
+    assert!(captures.len() > 500 && packets > 0);
+}
+
+/// The fields of one annotated flow.
+type Annotated = BTreeMap<String, String>;
+
+/// The capture and the flows of a FlowTest case; as much of YAML as they use.
+fn annotated(path: &Path) -> Option<(String, Vec<Annotated>)> {
+    let text = std::fs::read_to_string(path).unwrap();
+    let capture = text.lines().find_map(|line| line.strip_prefix("pcap: "))?;
+    let mut flows: Vec<Annotated> = Vec::new();
+    for line in text.lines().skip_while(|line| *line != "flows:").skip(1) {
+        let field = match line.strip_prefix("  - ") {
+            Some(field) => {
+                flows.push(Annotated::new());
+                field
+            }
+            None => match line.strip_prefix("    ") {
+                Some(field) if !field.starts_with(' ') => field,
+                _ => continue,
+            },
+        };
+        if let (Some((name, value)), Some(flow)) = (field.split_once(": "), flows.last_mut()) {
+            flow.insert(name.to_owned(), value.to_owned());
+        }
+    }
+    Some((capture.to_owned(), joined(flows)))
+}
+
+/// Flows of the same ends are one flow here: FlowTest tells WireGuard's sessions apart by what is in them.
+fn joined(flows: Vec<Annotated>) -> Vec<Annotated> {
+    const KEY: [&str; 5] = ["src_ip", "dst_ip", "protocol", "src_port", "dst_port"];
+    let mut all: Vec<Annotated> = Vec::new();
+    for flow in flows {
+        let same = |other: &&mut Annotated| KEY.iter().all(|key| other.get(*key) == flow.get(*key));
+        let Some(known) = all.iter_mut().find(same) else {
+            all.push(flow);
+            continue;
+        };
+        for name in ["packets", "bytes", "packets@rev", "bytes@rev"] {
+            let number = |flow: &Annotated| flow[name].parse::<u64>().unwrap();
+            known.insert(name.to_owned(), (number(known) + number(&flow)).to_string());
+        }
+    }
+    all
+}
+
+/// Packets, IP octets, ToS and smallest TTL of our flows between two ends.
+fn between(
+    flows: &[Flow],
+    ends: [IpAddr; 2],
+    ports: Option<[u16; 2]>,
+    number: u8,
+) -> (u64, u64, u8, u8) {
+    let mut sum = (0, 0, 0, u8::MAX);
+    for flow in flows {
+        let Endpoints::Ip {
+            src,
+            dst,
+            src_port,
+            dst_port,
+            protocol,
+        } = flow.endpoints
+        else {
+            continue;
+        };
+        let same_ports = ports.is_none_or(|ports| ports == [src_port, dst_port]);
+        if [src, dst] == ends && same_ports && protocol == number {
+            sum.0 += flow.packets;
+            sum.1 += flow.ip.total;
+            sum.2 |= flow.tos;
+            sum.3 = sum.3.min(flow.min_ttl);
+        }
+    }
+    sum
+}
+
+#[test]
+fn annotated_flows_are_met() {
+    let Some(corpus) = golden::harness::corpus() else {
+        return;
+    };
+    let (mut met, mut wrong) = (0, Vec::new());
+    for case in files(&corpus.join("expected/flowtest")) {
+        let Some((capture, annotated)) = annotated(&case) else {
+            continue;
+        };
+        let flows = meter(&corpus.join("pcaps/flowtest").join(capture), Tunnel::Inner);
+        for expected in annotated {
+            let number = |name: &str| -> Option<u64> {
+                let value = expected.get(name)?;
+                match value.strip_prefix("0x") {
+                    Some(hex) => u64::from_str_radix(hex, 16).ok(),
+                    None => value.parse().ok(),
+                }
+            };
+            let address = |name: &str| expected[name].parse::<IpAddr>().unwrap();
+            let mut ends = [address("src_ip"), address("dst_ip")];
+            let mut ports = number("src_port")
+                .map(|src| [src, number("dst_port").unwrap()].map(|port| port as u16));
+            let protocol = number("protocol").unwrap() as u8;
+            let before = wrong.len();
+            for suffix in ["", "@rev"] {
+                let ours = between(&flows, ends, ports, protocol);
+                let ours = [
+                    ("packets", ours.0),
+                    ("bytes", ours.1),
+                    ("tos", ours.2.into()),
+                    ("ttl", ours.3.into()),
+                ];
+                for (name, ours) in ours {
+                    match number(&format!("{name}{suffix}")) {
+                        Some(theirs) if theirs != ours => {
+                            let case = case.file_name().unwrap().display();
+                            wrong.push(format!("{case} {name}{suffix}: {theirs}, ours {ours}"));
+                        }
+                        _ => {}
+                    }
+                }
+                ends.reverse();
+                if let Some(ports) = &mut ports {
+                    ports.reverse();
+                }
+            }
+            met += usize::from(wrong.len() == before);
+        }
+    }
+    println!("{met} annotated flows met");
+    assert!(wrong.is_empty() && met > 0, "{wrong:#?}");
+}
+
+/// What etherparse and ours both tell of a frame.
+#[derive(PartialEq, Debug)]
+struct Told {
+    src: Vec<u8>,
+    dst: Vec<u8>,
+    protocol: u8,
+    ports: (u16, u16),
+    ttl: u8,
+    vlans: Vec<u16>,
+    payload: Option<usize>,
+}
+
+/// What etherparse reads, if it reads IP and a transport header to the end.
+fn by_etherparse(data: &[u8]) -> Option<Told> {
+    let sliced = SlicedPacket::from_ethernet(data).ok()?;
+    let vlans = sliced.link_exts.iter().filter_map(|tag| match tag {
+        LinkExtSlice::Vlan(tag) => Some(tag.vlan_identifier().value()),
+        LinkExtSlice::Macsec(_) => None,
+    });
+    let (src, dst, ttl) = match sliced.net.as_ref()? {
+        NetSlice::Ipv4(ip) => {
+            let header = ip.header();
+            (
+                header.source().to_vec(),
+                header.destination().to_vec(),
+                header.ttl(),
+            )
+        }
+        NetSlice::Ipv6(ip) => {
+            let header = ip.header();
+            (
+                header.source().to_vec(),
+                header.destination().to_vec(),
+                header.hop_limit(),
+            )
+        }
+        NetSlice::Arp(_) => return None,
+    };
+    let ip_payload = sliced.ip_payload()?;
+    // Without a length of its own etherparse counts the padding too.
+    let payload = |length: usize| Some(length).filter(|_| !sliced.is_ip_payload_fragmented());
+    let (ports, payload) = match sliced.transport.as_ref()? {
+        TransportSlice::Udp(udp) => (
+            (udp.source_port(), udp.destination_port()),
+            payload(ip_payload.payload.len().saturating_sub(8)),
+        ),
+        TransportSlice::Tcp(tcp) => (
+            (tcp.source_port(), tcp.destination_port()),
+            payload(tcp.payload().len()),
+        ),
+        TransportSlice::Icmpv4(_) | TransportSlice::Icmpv6(_) | TransportSlice::Igmp(_) => {
+            ((0, 0), payload(ip_payload.payload.len().saturating_sub(8)))
+        }
+    };
+    Some(Told {
+        src,
+        dst,
+        protocol: ip_payload.ip_number.0,
+        ports,
+        ttl,
+        vlans: vlans.collect(),
+        payload,
+    })
+}
+
+fn by_ours(packet: &Packet) -> Told {
+    let octets = if packet.family == Family::V4 { 4 } else { 16 };
+    Told {
+        src: packet.src[..octets].to_vec(),
+        dst: packet.dst[..octets].to_vec(),
+        protocol: packet.protocol,
+        ports: (packet.src_port, packet.dst_port),
+        ttl: packet.ttl,
+        vlans: packet.vlans.tags().iter().map(|tci| tci & 0x0fff).collect(),
+        payload: (packet.fragment == Fragment::Whole).then_some(packet.l7_octets as usize),
+    }
+}
+
+#[test]
+fn etherparse_reads_the_same() {
+    let Some(corpus) = golden::harness::corpus() else {
+        return;
+    };
+    // Tunnels are not etherparse's: the outer packet is compared.
+    let mut dissector = Dissector::new(Tunnel::Outer);
+    let (mut same, mut different) = (0_u64, Vec::new());
+    for folder in ["pcaps", "tranalyzer"] {
+        for capture in files(&corpus.join(folder)) {
+            let mut number = 0;
+            frames(&capture, |frame| {
+                number += 1;
+                let whole = frame.captured.len() as u32 >= frame.original_len;
+                if frame.link != LinkType::ETHERNET || !whole {
+                    return;
+                }
+                let Some(theirs) = by_etherparse(frame.captured) else {
+                    return;
+                };
+                let mut packet = Packet::default();
+                let deep = dissector.counters().too_deep;
+                let flow = dissector.dissect(frame, &mut packet);
+                if dissector.counters().too_deep > deep {
+                    // More than five extension headers, of which Tranalyzer and ours follow five.
+                    return;
+                }
+                let ours = by_ours(&packet);
+                if flow && ours == theirs {
+                    same += 1;
+                } else {
+                    let name = capture.strip_prefix(&corpus).unwrap().display();
+                    different.push(format!("{name} {number}: {theirs:?}, ours {ours:?}"));
+                }
+            });
+        }
+    }
+    println!("{same} frames read alike");
+    let few = different
+        .iter()
+        .take(20)
+        .cloned()
+        .collect::<Vec<_>>()
+        .join("\n");
+    assert!(different.is_empty(), "{} differ:\n{few}", different.len());
+    assert!(same > 0);
+}
