@@ -327,9 +327,7 @@ impl Facts {
             _ => return,
         };
         desk.judge(rule, kept, Verdict::WrongData, at, 2, || {
-            format!(
-                "sampling algorithm {algorithm} is reported without {what}: the rate is unknown"
-            )
+            format!("sampling algorithm {algorithm} is reported without {what}")
         });
     }
 }

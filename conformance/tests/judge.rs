@@ -1,0 +1,350 @@
+//! The judge on messages written by hand from the RFCs, on our encoder's and on Tranalyzer's.
+#![allow(clippy::unwrap_used)]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use conformance::tap::{Message, Receiver, Tap};
+use conformance::verdict::{Finding, Profile, Verdict};
+use conformance::wire::{Judge, Options, Outcome, Transport};
+use exporter::capture::CaptureFile;
+use netflow_parser::NetflowParser;
+use protocol::encoder::{Encoder, EncoderConfig, ExportVersion, RecordWriter, TemplateSpec};
+use protocol::error::DecodeError;
+use protocol::limits::Limits;
+use protocol::registry::ie;
+use protocol::session::{Events, MessageInfo, Session};
+use protocol::template::{FieldSpecifier, Template, TemplateKind, VARIABLE_LENGTH};
+
+const STRICT: Options = Options {
+    profile: Profile::Rfc7011,
+    live: false,
+    strict: true,
+};
+
+fn sender() -> SocketAddr {
+    "192.0.2.7:4739".parse().unwrap()
+}
+
+/// Annotated octets: `#` begins a comment; `! rules` names the rules that are broken, `! message` begins a message,
+/// `! stream` says that they travel on one.
+struct Vector {
+    rules: Vec<String>,
+    transport: Transport,
+    messages: Vec<Vec<u8>>,
+}
+
+fn read(path: &Path) -> Vector {
+    let mut vector = Vector {
+        rules: Vec::new(),
+        transport: Transport::Udp,
+        messages: Vec::new(),
+    };
+    for line in fs::read_to_string(path).unwrap().lines() {
+        let octets = line.split('#').next().unwrap();
+        let mut words = octets.split_whitespace();
+        match words.clone().next() {
+            Some("!") => match words.nth(1) {
+                Some("rules") => vector.rules = words.map(str::to_owned).collect(),
+                Some("stream") => vector.transport = Transport::Tcp,
+                Some("message") => vector.messages.push(Vec::new()),
+                word => panic!("{}: {word:?}", path.display()),
+            },
+            _ => {
+                let octets = words.map(|word| u8::from_str_radix(word, 16).unwrap());
+                if let Some(message) = vector.messages.last_mut() {
+                    message.extend(octets);
+                }
+            }
+        }
+    }
+    vector
+}
+
+fn vectors() -> Vec<(String, Vector)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("vectors");
+    let mut paths: Vec<PathBuf> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    paths.sort();
+    let name = |path: &Path| path.file_stem().unwrap().to_string_lossy().into_owned();
+    paths.iter().map(|path| (name(path), read(path))).collect()
+}
+
+fn judge(messages: &[Vec<u8>], transport: Transport) -> (Vec<Finding>, Outcome) {
+    let mut judge = Judge::new(STRICT);
+    let mut findings = Vec::new();
+    for message in messages {
+        let mut keep = |finding| findings.push(finding);
+        judge.message(0, sender(), transport, message, &mut keep);
+    }
+    (findings, judge.finish())
+}
+
+#[derive(Default)]
+struct Decoded {
+    records: usize,
+    errors: Vec<DecodeError>,
+}
+
+impl Events for Decoded {
+    fn record(&mut self, _: &MessageInfo, _: &Arc<Template>, _: &[u8], _: bool) {
+        self.records += 1;
+    }
+
+    fn violation(&mut self, _: SocketAddr, _: u64, error: &DecodeError) {
+        self.errors.push(*error);
+    }
+}
+
+#[test]
+fn vectors_break_the_rules_that_they_name_and_no_other() {
+    let vectors = vectors();
+    assert!(vectors.len() >= 24, "{}", vectors.len());
+    for (name, vector) in vectors {
+        let (findings, _) = judge(&vector.messages, vector.transport);
+        let mut found: Vec<&str> = findings.iter().map(|finding| finding.rule).collect();
+        found.dedup();
+        assert_eq!(found, vector.rules, "{name}: {findings:?}");
+    }
+}
+
+/// What breaks no rule is read without complaint by two decoders: somebody else's and ours.
+#[test]
+fn well_formed_vectors_are_read_by_other_decoders() {
+    let mut seen = 0;
+    for (name, vector) in vectors() {
+        if !vector.rules.is_empty() {
+            continue;
+        }
+        seen += 1;
+        let mut session = Session::new(Limits::default());
+        let mut decoded = Decoded::default();
+        let mut parser = NetflowParser::default();
+        for message in &vector.messages {
+            session.datagram(0, sender(), message, &mut decoded);
+            let result = parser.parse_bytes(message);
+            assert!(result.error.is_none(), "{name}: {:?}", result.error);
+            assert_eq!(result.packets.len(), 1, "{name}");
+        }
+        assert!(decoded.records > 0, "{name}");
+        assert_eq!(decoded.errors, [], "{name}");
+    }
+    assert!(seen >= 6);
+}
+
+/// 2023-11-14 22:13:20.037 UTC.
+const FIRST_MS: i64 = 1_700_000_000_037;
+
+fn encoded(version: ExportVersion) -> Vec<Vec<u8>> {
+    let (first, last) = match version {
+        ExportVersion::V9 => (
+            (ie::FLOW_START_SYS_UP_TIME, 4),
+            (ie::FLOW_END_SYS_UP_TIME, 4),
+        ),
+        ExportVersion::Ipfix => (
+            (ie::FLOW_START_MILLISECONDS, 8),
+            (ie::FLOW_END_MILLISECONDS, 8),
+        ),
+    };
+    let name = match version {
+        ExportVersion::V9 => 5,
+        ExportVersion::Ipfix => VARIABLE_LENGTH,
+    };
+    let template = |id, source, destination, octets| TemplateSpec {
+        id,
+        kind: TemplateKind::Data,
+        fields: [
+            first,
+            last,
+            (ie::PACKET_DELTA_COUNT, 8),
+            (ie::OCTET_DELTA_COUNT, 3),
+            (source, octets),
+            (destination, octets),
+            (ie::IP_VERSION, 1),
+            (ie::INTERFACE_NAME, name),
+        ]
+        .map(|(id, length)| FieldSpecifier::new(id, length))
+        .to_vec(),
+        max_records: 0,
+    };
+    let templates = vec![
+        template(
+            256,
+            ie::SOURCE_IPV4_ADDRESS,
+            ie::DESTINATION_IPV4_ADDRESS,
+            4,
+        ),
+        template(
+            257,
+            ie::SOURCE_IPV6_ADDRESS,
+            ie::DESTINATION_IPV6_ADDRESS,
+            16,
+        ),
+    ];
+    let config = EncoderConfig {
+        version,
+        domain: 666,
+        uptime_base_ms: FIRST_MS - 1000,
+        ..EncoderConfig::default()
+    };
+    let mut encoder = Encoder::new(config, templates).unwrap();
+    let mut messages = Vec::new();
+    for number in 0..3000_u16 {
+        let at_ms = FIRST_MS + i64::from(number) * 40;
+        let mut keep = |message: &[u8]| messages.push(message.to_vec());
+        let fill = |record: &mut RecordWriter<'_>| {
+            for time_ms in [at_ms - 20, at_ms] {
+                match version {
+                    ExportVersion::V9 => record.uptime(time_ms),
+                    ExportVersion::Ipfix => record.u64(time_ms.unsigned_abs()),
+                }
+            }
+            record.u64(3);
+            record.uint(u64::from(number), 3);
+            let v6 = number % 3 == 0;
+            let address = [
+                [0x20, 1, 0xd, 0xb8],
+                [0, 0, 0, 0],
+                [0, 0, 0, 0],
+                [0, 0, 0, 9],
+            ]
+            .concat();
+            for _ in 0..2 {
+                record.bytes(if v6 { &address } else { &[192, 0, 2, 9] });
+            }
+            record.u8(if v6 { 6 } else { 4 });
+            match version {
+                ExportVersion::V9 => record.bytes(b"eth00"),
+                ExportVersion::Ipfix => record.variable(&b"ethernet"[..usize::from(number % 8)]),
+            }
+        };
+        let index = usize::from(number % 3 == 0);
+        encoder
+            .record(index, at_ms - 20, at_ms, at_ms, fill, &mut keep)
+            .unwrap();
+    }
+    encoder.flush(FIRST_MS + 120_000, &mut |message| {
+        messages.push(message.to_vec());
+    });
+    messages
+}
+
+#[test]
+fn our_encoder_passes_every_rule() {
+    for (version, must) in [
+        (
+            ExportVersion::V9,
+            ["H-02", "H-04", "H-13", "T-12", "S-06", "T-37"],
+        ),
+        (
+            ExportVersion::Ipfix,
+            ["H-07", "H-08", "F-11", "T-11", "F-09", "T-37"],
+        ),
+    ] {
+        let messages = encoded(version);
+        assert!(messages.len() > 60);
+        let (findings, outcome) = judge(&messages, Transport::Udp);
+        assert_eq!(findings, []);
+        for id in must {
+            let rule = outcome.iter().find(|rule| rule.rule == id).unwrap();
+            assert_eq!(rule.verdict, Verdict::Pass, "{id}: {}", rule.reason);
+        }
+    }
+}
+
+struct Collect {
+    judge: Judge,
+    messages: usize,
+    findings: BTreeMap<&'static str, usize>,
+}
+
+impl Receiver for Collect {
+    fn message(&mut self, message: &Message<'_>) {
+        self.messages += 1;
+        let findings = &mut self.findings;
+        self.judge.message(
+            message.at_ms,
+            message.from,
+            message.transport,
+            message.bytes,
+            &mut |finding| *findings.entry(finding.rule).or_default() += 1,
+        );
+    }
+
+    fn closed(&mut self, from: SocketAddr, _: SocketAddr) {
+        self.judge.close(from, &mut |_| {});
+    }
+}
+
+fn corpus() -> Option<PathBuf> {
+    let folder = std::env::var_os("T2_CORPUS").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../golden/corpus"),
+        |folder| {
+            Path::new(env!("CARGO_MANIFEST_DIR"))
+                .join("..")
+                .join(folder)
+        },
+    );
+    let folder = folder.join("tranalyzer");
+    if folder.is_dir() {
+        return Some(folder);
+    }
+    let skip = format!("no corpus in {}: set T2_CORPUS", folder.display());
+    assert!(std::env::var("CI").as_deref() != Ok("true"), "{skip}");
+    eprintln!("SKIPPED: {skip}");
+    None
+}
+
+fn recorded(path: &Path) -> Collect {
+    let mut collect = Collect {
+        judge: Judge::new(STRICT),
+        messages: 0,
+        findings: BTreeMap::new(),
+    };
+    let mut tap = Tap::new(Vec::new());
+    let mut capture = CaptureFile::open(path.to_str().unwrap()).unwrap();
+    while let Some(batch) = capture.next_batch().unwrap() {
+        for frame in batch {
+            tap.frame(&frame, &mut collect);
+        }
+    }
+    collect
+}
+
+/// Its known faults: the count, header times of 1970, an uptime of 0, FlowSets without padding, messages larger than
+/// any path, templates sent once; flows whose packets went back in time end before they begin.
+#[test]
+fn the_known_faults_of_tranalyzer_are_found_and_no_others() {
+    const KNOWN: &[&str] = &["H-02", "H-11", "H-13", "H-19", "S-06", "T-12", "F-14"];
+    let Some(corpus) = corpus() else { return };
+    let mut all: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut captures = 0;
+    for folder in ["edge", "medium"] {
+        for entry in fs::read_dir(corpus.join(folder)).unwrap() {
+            let path = entry.unwrap().path().join("netflow.pcap");
+            if !path.is_file() {
+                continue;
+            }
+            captures += 1;
+            let collect = recorded(&path);
+            assert!(collect.messages > 0, "{}", path.display());
+            assert_eq!(collect.findings.get("H-11"), Some(&1), "{}", path.display());
+            for (rule, count) in collect.findings {
+                assert!(KNOWN.contains(&rule), "{}: {rule}", path.display());
+                *all.entry(rule).or_default() += count;
+            }
+        }
+    }
+    assert!(captures > 50, "{captures}");
+    for rule in ["H-02", "H-11", "H-13", "H-19", "S-06", "T-12"] {
+        assert!(
+            all.get(rule).is_some_and(|count| *count > 0),
+            "{rule}: {all:?}"
+        );
+    }
+}
