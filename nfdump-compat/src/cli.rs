@@ -31,7 +31,7 @@ pub struct Arguments {
     #[arg(short = 'R', value_name = "DIR|FIRST[:LAST]")]
     pub sequence: Option<String>,
 
-    /// Output format: line, long, extended, biline, bilong, gline, glong (with 6: full IPv6 addresses), null, or fmt:… with
+    /// Output format: line, long, extended, biline, bilong, gline, glong (with 6: full IPv6 addresses), csv, null, or fmt:… with
     /// %tokens
     #[arg(short = 'o', value_name = "FORMAT", default_value = "line")]
     pub output: String,

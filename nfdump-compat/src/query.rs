@@ -5,6 +5,7 @@ use crate::{
     field,
     filter::{Context, Filter},
     output::{
+        csv,
         format::Mode,
         number::push_u64,
         row::{Counters, Row},
@@ -18,6 +19,17 @@ use crate::{
         order::{ORDERS, Order},
         request::{Request, Subject},
     },
+};
+
+/// The counters of no flows.
+const NOTHING: Counters = Counters {
+    first_ms: 0,
+    last_ms: 0,
+    in_packets: 0,
+    in_bytes: 0,
+    out_packets: 0,
+    out_bytes: 0,
+    flows: 0,
 };
 
 /// Index of the default order in [`ORDERS`].
@@ -83,12 +95,29 @@ impl<'q> Answer<'q> {
 
     /// Appends what comes before the first record: the heading of a listing.
     pub fn begin(&self, out: &mut Vec<u8>) {
-        if let (true, false, Mode::Lines(format, _)) = (
-            self.query.statistics.is_empty(),
-            self.query.quiet,
-            &self.query.mode,
-        ) {
-            format.push_heading(out, &self.query.style);
+        if self.query.statistics.is_empty() {
+            self.push_heading(out);
+        }
+    }
+
+    /// Heading of a listing, unless quiet.
+    fn push_heading(&self, out: &mut Vec<u8>) {
+        match &self.query.mode {
+            _ if self.query.quiet => {}
+            Mode::Null => {}
+            Mode::Csv => csv::push_heading(out),
+            Mode::Lines(format, _) => format.push_heading(out, &self.query.style),
+        }
+    }
+
+    /// One flow of a listing.
+    fn push_row(&mut self, out: &mut Vec<u8>, row: &Row<'_>) {
+        match &self.query.mode {
+            Mode::Null => {}
+            Mode::Csv => csv::push_row(out, row, &mut self.time),
+            Mode::Lines(format, _) => {
+                format.push_row(out, row, &self.query.style, &mut self.time);
+            }
         }
     }
 
@@ -123,17 +152,14 @@ impl<'q> Answer<'q> {
         self.totals.passed += 1;
         self.totals.add(&counters);
         if self.query.statistics.is_empty() {
-            if let Mode::Lines(format, _) = &self.query.mode {
-                let tcp_flags = record.get_or_zero(field::TCP_FLAGS) as u8;
-                let row = Row {
-                    record,
-                    counters,
-                    tcp_flags,
-                    number: self.totals.processed,
-                    label,
-                };
-                format.push_row(out, &row, &self.query.style, &mut self.time);
-            }
+            let row = Row {
+                record,
+                counters,
+                tcp_flags: record.get_or_zero(field::TCP_FLAGS) as u8,
+                number: self.totals.processed,
+                label,
+            };
+            self.push_row(out, &row);
             return;
         }
         let protocol = record.get_or_zero(field::PROTO) as u8;
@@ -153,16 +179,7 @@ impl<'q> Answer<'q> {
         if let Some(flows) = self.flows.take() {
             self.push_flow_tables(&flows, out);
         }
-        let empty = Counters {
-            first_ms: 0,
-            last_ms: 0,
-            in_packets: 0,
-            in_bytes: 0,
-            out_packets: 0,
-            out_bytes: 0,
-            flows: 0,
-        };
-        let total = self.totals.counters.unwrap_or(empty);
+        let total = self.totals.counters.unwrap_or(NOTHING);
         let query = self.query;
         for (request, statistic) in &self.elements {
             let cut = Cut {
@@ -170,6 +187,10 @@ impl<'q> Answer<'q> {
                 ascending: request.ascending,
             };
             for order in orders(&request.orders) {
+                if matches!(query.mode, Mode::Csv) {
+                    statistic.push_csv(out, order, cut, &total, &mut self.time);
+                    continue;
+                }
                 let named = !request.orders.is_empty();
                 statistic.push_table(
                     out,
@@ -187,7 +208,12 @@ impl<'q> Answer<'q> {
 
     /// Appends the summary (nothing if quiet).
     pub fn push_summary(&mut self, out: &mut Vec<u8>, timing: &Timing) {
-        if !self.query.quiet {
+        if self.query.quiet {
+            return;
+        }
+        if matches!(self.query.mode, Mode::Csv) {
+            csv::push_summary(out, &self.totals.counters.unwrap_or(NOTHING));
+        } else {
             push_summary(out, &self.totals, timing, &self.query.style, &mut self.time);
         }
     }
@@ -222,16 +248,11 @@ impl<'q> Answer<'q> {
             ascending,
         };
         for order in orders(&wanted) {
-            if !self.query.quiet {
+            if !self.query.quiet && !matches!(self.query.mode, Mode::Csv) {
                 let named = !(old && wanted.is_empty());
                 push_flow_title(out, if named { order.name } else { "-" }, cut.top);
             }
-            let Mode::Lines(format, _) = &self.query.mode else {
-                continue;
-            };
-            if !self.query.quiet {
-                format.push_heading(out, &self.query.style);
-            }
+            self.push_heading(out);
             for flow in flows.sorted(order, cut) {
                 let row = Row {
                     record: flow.record,
@@ -240,7 +261,7 @@ impl<'q> Answer<'q> {
                     number: 0,
                     label: None,
                 };
-                format.push_row(out, &row, &self.query.style, &mut self.time);
+                self.push_row(out, &row);
             }
         }
     }

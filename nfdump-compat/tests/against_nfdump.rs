@@ -132,6 +132,36 @@ fn every_order() {
 }
 
 #[test]
+fn csv() {
+    let listings = [
+        "",
+        "-q",
+        "-6 -N",
+        "-c 30",
+        "-s record/bytes -n 0",
+        "-q -s record/packets -n 0",
+        "-s record/bytes/flows -n 0",
+    ];
+    // Of these nfdump prints memory that was never written.
+    let garbage = ["cl", "sl", "al", "odid", "opid"];
+    let elements = ELEMENTS
+        .split_whitespace()
+        .filter(|element| !garbage.contains(element))
+        .map(|element| format!("-s {element} -n 0"));
+    let orders = ORDERS
+        .split_whitespace()
+        .map(|order| format!("-s srcip:p/{order} -n 0"));
+    let commands: Vec<_> = listings
+        .map(str::to_owned)
+        .into_iter()
+        .chain(elements)
+        .chain(orders)
+        .map(|text| with_format(&text, "csv"))
+        .collect();
+    check(&commands);
+}
+
+#[test]
 fn several_statistics() {
     let commands: Vec<_> = [
         "-o extended -s srcip -s ip/flows -s dstport/pps/packets/bytes -s record/bytes -n 0",

@@ -31,18 +31,18 @@ pub const PRESETS: &[(&str, &str)] = &[
 ];
 
 /// Output modes of nfdump 1.7.1 that this program does not have yet.
-const MODES_NOT_YET: &[&str] = &["raw", "csv", "json", "pipe", "nsel", "nel"];
+const MODES_NOT_YET: &[&str] = &["raw", "json", "pipe", "nsel", "nel"];
 
 /// A format that cannot be used.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[allow(missing_docs)] // the messages say it
 pub enum FormatError {
     #[error(
-        "unknown output mode '{0}': expected line, long, extended, biline, bilong, gline, glong, null or fmt:…"
+        "unknown output mode '{0}': expected line, long, extended, biline, bilong, gline, glong, csv, null or fmt:…"
     )]
     UnknownMode(String),
     #[error(
-        "output mode '{0}' is not supported yet: expected line, long, extended, biline, bilong, gline, glong, null or fmt:…"
+        "output mode '{0}' is not supported yet: expected line, long, extended, biline, bilong, gline, glong, csv, null or fmt:…"
     )]
     ModeNotYet(String),
     #[error("missing format description after 'fmt:'")]
@@ -58,6 +58,8 @@ pub enum FormatError {
 pub enum Mode {
     /// Print no records (`null`).
     Null,
+    /// Everything as csv.
+    Csv,
     /// Print records in this format; true: with full IPv6 addresses.
     Lines(Format, bool),
 }
@@ -88,6 +90,9 @@ impl Mode {
         }
         if name.eq_ignore_ascii_case("null") {
             return Ok(Self::Null);
+        }
+        if name.eq_ignore_ascii_case("csv") {
+            return Ok(Self::Csv);
         }
         if MODES_NOT_YET
             .iter()
@@ -251,7 +256,7 @@ mod tests {
             );
         }
         assert!(matches!(
-            Mode::parse("csv"),
+            Mode::parse("json"),
             Err(FormatError::ModeNotYet(_))
         ));
         assert!(matches!(Mode::parse("fmt:"), Err(FormatError::Empty)));

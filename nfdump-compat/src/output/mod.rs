@@ -3,6 +3,7 @@
 //! Everything here appends bytes to a buffer; nothing reads a clock, the environment or a file.
 
 pub mod address;
+pub mod csv;
 pub mod fields;
 pub mod format;
 pub mod number;

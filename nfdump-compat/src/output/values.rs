@@ -184,7 +184,6 @@ pub(super) fn push_label(out: &mut Vec<u8>, row: &Row<'_>, _: &Style, _: &mut Lo
 }
 
 pub(super) fn push_flags(out: &mut Vec<u8>, row: &Row<'_>, style: &Style, _: &mut LocalTime) {
-    const LETTERS: &[u8; 8] = b"CEUAPRSF";
     let flags = if row.protocol() == 6 {
         row.tcp_flags
     } else {
@@ -199,7 +198,17 @@ pub(super) fn push_flags(out: &mut Vec<u8>, row: &Row<'_>, style: &Style, _: &mu
         Compat::Tutorial => 2..8,
         Compat::V1_7_1 => 0..8,
     };
-    for place in letters {
+    push_letters(out, flags, letters);
+}
+
+/// Appends all eight flags as letters, of whatever protocol.
+pub(super) fn push_flag_letters(out: &mut Vec<u8>, flags: u8) {
+    push_letters(out, flags, 0..8);
+}
+
+fn push_letters(out: &mut Vec<u8>, flags: u8, places: std::ops::Range<usize>) {
+    const LETTERS: &[u8; 8] = b"CEUAPRSF";
+    for place in places {
         let set = flags & (0x80 >> place) != 0;
         out.push(if set {
             LETTERS.get(place).copied().unwrap_or(b'?')

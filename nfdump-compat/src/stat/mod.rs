@@ -9,6 +9,7 @@ pub mod request;
 
 use crate::{
     output::{
+        csv,
         number::{align_right, bits_per_second, per_second, push_scaled_right, push_u64},
         row::Counters,
         style::{Compat, Style},
@@ -92,6 +93,24 @@ impl ElementStatistic {
         }
         for (key, counters) in rows {
             self.push_row(out, key, &counters, order, total, style, time);
+        }
+        out.push(b'\n');
+    }
+
+    /// Appends the table for one order as csv, an empty line after it.
+    pub fn push_csv(
+        &self,
+        out: &mut Vec<u8>,
+        order: &Order,
+        cut: Cut,
+        total: &Counters,
+        time: &mut LocalTime,
+    ) {
+        csv::push_statistic_heading(out, order.side);
+        for (key, counters) in self.sorted(order, cut) {
+            let protocol = self.by_protocol.then_some(key.protocol);
+            let value = |out: &mut Vec<u8>| self.element.push_value(out, key.value, true);
+            csv::push_statistic_row(out, protocol, value, &counters, order.side, total, time);
         }
         out.push(b'\n');
     }
