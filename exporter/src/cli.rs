@@ -16,7 +16,7 @@ pub struct Cli {
     /// Capture to read (pcap or pcapng); - reads standard input
     #[arg(short = 'r', value_name = "FILE|-")]
     pub read: Option<PathBuf>,
-    /// Prefix, or directory, of the files that --sink text writes; - writes the flows to standard output [default: the capture's name without suffix]
+    /// Prefix, or directory, of the files that --sink text and --sink json write; - writes the flows to standard output [default: the capture's name without suffix]
     #[arg(short = 'w', value_name = "PREFIX")]
     pub write: Option<PathBuf>,
     /// Where flows go; may be repeated, only the named sinks run [default: netflow]
@@ -96,6 +96,8 @@ pub enum SinkKind {
     Netflow,
     /// Tranalyzer's text files PREFIX_flows.txt and PREFIX_headers.txt
     Text,
+    /// PREFIX_flows.json, one object per flow and line, with the text columns' names
+    Json,
 }
 
 /// `--nf-version`, `NF_VER`.

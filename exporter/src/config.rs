@@ -20,7 +20,9 @@ pub struct Config {
     pub netflow: Option<NetflowConfig>,
     /// The text sink, if it runs.
     pub text: Option<TextOutput>,
-    /// What its octet columns count.
+    /// The JSON sink, if it runs.
+    pub json: Option<TextOutput>,
+    /// What the octet columns of both count.
     pub text_metric: Metric,
     /// Which packet of a tunnel counts.
     pub tunnel: Tunnel,
@@ -76,6 +78,9 @@ pub enum UsageError {
     /// No input named.
     #[error("nothing to read: give a capture with -r FILE, or -r - for standard input")]
     NoInput,
+    /// Both text sinks to standard output.
+    #[error("-w -: only one of the sinks text and json can write to standard output")]
+    TwoOnStdout,
     /// A variable with a value that its option would refuse.
     #[error("environment variable {name}={value}: {expected}")]
     Environment {
@@ -106,11 +111,15 @@ impl Config {
         let input = cli.read.clone().ok_or(UsageError::NoInput)?;
         let runs = |kind| cli.sink.contains(&kind);
         let text = runs(SinkKind::Text).then(|| text_output(cli.write.as_deref(), &input));
+        let json = runs(SinkKind::Json).then(|| text_output(cli.write.as_deref(), &input));
+        if text == Some(TextOutput::Stdout) && json.is_some() {
+            return Err(UsageError::TwoOnStdout);
+        }
         let meter = MeterConfig {
             idle_timeout: cli.idle_timeout,
             active_timeout: cli.active_timeout,
             tcp_timeouts: cli.tcp_timeouts,
-            text: text.is_some(),
+            text: text.is_some() || json.is_some(),
             ..MeterConfig::default()
         };
         let tunnel = cli.tunnel;
@@ -124,6 +133,7 @@ impl Config {
             input,
             netflow,
             text,
+            json,
             text_metric,
             tunnel,
             meter,
@@ -348,6 +358,11 @@ mod tests {
         assert_eq!(both.text, Some(TextOutput::Prefix("dir/some".into())));
         let text = config(&["--sink", "text", "-w", "-"], &[("NF_VER", "4")]).unwrap();
         assert_eq!((text.netflow, text.text), (None, Some(TextOutput::Stdout)));
+        let json = config(&["--sink", "json"], &[]).unwrap();
+        assert_eq!(json.json, Some(TextOutput::Prefix("dir/some".into())));
+        assert!(json.meter.text && json.text.is_none());
+        let two = config(&["--sink", "json,text", "-w", "-"], &[]);
+        assert_eq!(two, Err(UsageError::TwoOnStdout));
         let folder = tempfile::tempdir().unwrap();
         let prefix = folder.path().to_str().unwrap();
         let text = config(&["--sink", "text", "-w", prefix], &[]).unwrap().text;

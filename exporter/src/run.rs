@@ -19,6 +19,7 @@ use crate::meter::flow::{Flow, FlowSink};
 use crate::progress::Progress;
 use crate::report::{FlowCounters, NetflowTarget, PacketCounters, Report, Usage};
 use crate::send::{Lost, Sender};
+use crate::sink::text::Layout;
 use crate::text_files::TextFiles;
 
 /// Packets that go to the meter together.
@@ -153,7 +154,8 @@ struct Sinks<'a> {
     target: Option<NetflowTarget>,
     /// Takes over the sender with the first packet, whose time it needs.
     exporter: Option<Exporter>,
-    text: Option<TextFiles>,
+    /// Text and JSON.
+    text: Vec<TextFiles>,
 }
 
 impl<'a> Sinks<'a> {
@@ -163,9 +165,14 @@ impl<'a> Sinks<'a> {
         let target = netflow
             .zip(sender.as_ref())
             .map(|(config, sender)| target(config, sender));
-        let text = config.text.as_ref();
-        let text = text.map(|output| TextFiles::create(output, config.text_metric));
-        let text = text.transpose()?;
+        let text = [
+            (&config.text, Layout::Columns),
+            (&config.json, Layout::Json),
+        ]
+        .into_iter()
+        .filter_map(|(output, layout)| Some((output.as_ref()?, layout)))
+        .map(|(output, layout)| TextFiles::create(output, config.text_metric, layout))
+        .collect::<Result<_, _>>()?;
         Ok(Sinks {
             flows: FlowCounters::default(),
             netflow,
@@ -187,7 +194,7 @@ impl<'a> Sinks<'a> {
 
     /// Nobody takes flows any more.
     fn all_failed(&self) -> bool {
-        self.netflow.is_none() && self.text.as_ref().is_none_or(|text| text.failed())
+        self.netflow.is_none() && self.text.iter().all(TextFiles::failed)
     }
 
     /// Ends all sinks and gathers what became of the flows.
@@ -211,15 +218,16 @@ impl<'a> Sinks<'a> {
         if let Some((flows, reason)) = &counters.not_encoded {
             failures.push(format!("{flows} flows were not sent: {reason}"));
         }
-        let text = self.text.map_or_else(Vec::new, |text| {
-            text.finish().unwrap_or_else(|error| {
-                failures.push(format!("{:#}", anyhow::Error::from(error)));
-                Vec::new()
-            })
-        });
+        let mut names = Vec::new();
+        for text in self.text {
+            match text.finish() {
+                Ok(written) => names.extend(written),
+                Err(error) => failures.push(format!("{:#}", anyhow::Error::from(error))),
+            }
+        }
         Ok(Delivered {
             netflow: self.target.map(|target| (target, counters)),
-            text,
+            text: names,
         })
     }
 }
@@ -236,7 +244,7 @@ impl FlowSink for Sinks<'_> {
         if let Some(exporter) = &mut self.exporter {
             exporter.pair(now_ns, first, second);
         }
-        if let Some(text) = &mut self.text {
+        for text in &mut self.text {
             text.pair(now_ns, first, second);
         }
     }

@@ -1,4 +1,4 @@
-//! The files of the text sink, or standard output.
+//! The files of the text and JSON sinks, or standard output.
 
 use std::fs::File;
 use std::io::{self, BufWriter, ErrorKind, Write};
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::cli::Metric;
 use crate::config::TextOutput;
 use crate::meter::{Flow, FlowSink};
-use crate::sink::text::{TextSink, write_headers};
+use crate::sink::text::{Layout, TextSink, write_headers};
 
 /// Octets that are written at once.
 const BUFFER: usize = 1 << 18;
@@ -34,12 +34,18 @@ impl TextFiles {
     ///
     /// # Errors
     /// When one cannot be created or written.
-    pub fn create(output: &TextOutput, metric: Metric) -> Result<Self, TextError> {
+    pub fn create(output: &TextOutput, metric: Metric, layout: Layout) -> Result<Self, TextError> {
         let mut names = Vec::new();
         let out: Box<dyn Write> = match output {
             TextOutput::Stdout => {
                 names.push("standard output".to_owned());
                 Box::new(io::stdout())
+            }
+            TextOutput::Prefix(prefix) if layout == Layout::Json => {
+                let flows = with(prefix, "_flows.json");
+                let file = create(&flows)?;
+                names.push(flows.display().to_string());
+                Box::new(file)
             }
             TextOutput::Prefix(prefix) => {
                 let (flows, headers) = (with(prefix, "_flows.txt"), with(prefix, "_headers.txt"));
@@ -53,7 +59,7 @@ impl TextFiles {
             }
         };
         // Nothing reaches the file before the buffer is full.
-        match TextSink::new(BufWriter::with_capacity(BUFFER, out), metric) {
+        match TextSink::new(BufWriter::with_capacity(BUFFER, out), metric, layout) {
             Ok(sink) => Ok(TextFiles { sink, names }),
             Err(source) => Err(TextError {
                 name: names.swap_remove(0),

@@ -13,7 +13,7 @@ use exporter::capture::CaptureFile;
 use exporter::cli::Metric;
 use exporter::dissect::{Dissector, Packet, Tunnel};
 use exporter::meter::{Meter, MeterConfig};
-use exporter::sink::text::TextSink;
+use exporter::sink::text::{Layout, TextSink};
 
 /// A difference that is known: in which capture (behind a variant's label: in that one only), of which flows (index and direction; empty = all), in which
 /// columns (empty = all, and the flow may be missing or new), and why.
@@ -245,7 +245,7 @@ fn ours(capture: &Path, variant: &Variant) -> Flows {
         active_timeout: variant.active_timeout,
         ..MeterConfig::default()
     });
-    let mut sink = TextSink::new(Vec::new(), variant.metric).unwrap();
+    let mut sink = TextSink::new(Vec::new(), variant.metric, Layout::Columns).unwrap();
     let mut file = CaptureFile::open(capture).unwrap();
     while let Some(batch) = file.next_batch().unwrap() {
         let mut packets = Vec::new();

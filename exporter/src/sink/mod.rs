@@ -1,5 +1,6 @@
 //! What becomes of finished flows. Sinks make messages and lines of them; sockets are not known here.
 
+mod json;
 pub mod netflow;
 pub mod profile;
 pub mod text;

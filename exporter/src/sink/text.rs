@@ -198,29 +198,45 @@ static COLUMNS: [Column; 38] = [
     ),
 ];
 
-/// Writes `PREFIX_flows.txt`.
+/// How rows are laid out.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Layout {
+    /// Tab separated under a header row, as Tranalyzer's txtSink.
+    Columns,
+    /// One JSON object a line, with the columns' names.
+    Json,
+}
+
+/// Writes `PREFIX_flows.txt` or `PREFIX_flows.json`.
 #[derive(Debug)]
 pub struct TextSink<W: Write> {
     out: W,
     metric: Metric,
+    layout: Layout,
+    /// One printed value.
+    scratch: Vec<u8>,
     /// The first error; nothing is written after it.
     failed: Option<io::Error>,
 }
 
 impl<W: Write> TextSink<W> {
-    /// A sink, whose octet columns count `metric`; writes the header row.
+    /// A sink, whose octet columns count `metric`; writes the header row, if there is one.
     ///
     /// # Errors
     /// The header row cannot be written.
-    pub fn new(mut out: W, metric: Metric) -> io::Result<Self> {
-        out.write_all(b"%")?;
-        separated(&mut out, b"\t", COLUMNS.iter(), |out, column| {
-            out.write_all(named(column.name, metric).as_bytes())
-        })?;
-        out.write_all(b"\n")?;
+    pub fn new(mut out: W, metric: Metric, layout: Layout) -> io::Result<Self> {
+        if layout == Layout::Columns {
+            out.write_all(b"%")?;
+            separated(&mut out, b"\t", COLUMNS.iter(), |out, column| {
+                out.write_all(named(column.name, metric).as_bytes())
+            })?;
+            out.write_all(b"\n")?;
+        }
         Ok(TextSink {
             out,
             metric,
+            layout,
+            scratch: Vec::new(),
             failed: None,
         })
     }
@@ -252,6 +268,9 @@ impl<W: Write> TextSink<W> {
             opposite,
             metric: self.metric,
         };
+        if self.layout == Layout::Json {
+            return object(&mut self.out, &mut self.scratch, &row);
+        }
         separated(&mut self.out, b"\t", COLUMNS.iter(), |out, column| {
             (column.print)(&row, out)
         })?;
@@ -317,6 +336,20 @@ fn separated<T, W: Write>(
         print(out, item)?;
     }
     Ok(())
+}
+
+/// A row as a JSON object.
+fn object(out: &mut impl Write, scratch: &mut Vec<u8>, row: &Row<'_>) -> io::Result<()> {
+    out.write_all(b"{")?;
+    for (at, column) in COLUMNS.iter().enumerate() {
+        scratch.clear();
+        (column.print)(row, scratch)?;
+        let comma = if at > 0 { "," } else { "" };
+        write!(out, "{comma}\"{}\":", named(column.name, row.metric))?;
+        let text = std::str::from_utf8(scratch).unwrap_or_default();
+        super::json::value(out, column.kind, text)?;
+    }
+    out.write_all(b"}\n")
 }
 
 /// Repeated values.

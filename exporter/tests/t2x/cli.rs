@@ -351,3 +351,32 @@ fn an_empty_capture_is_fine() {
             .contains("Flows: 0\n")
     );
 }
+
+#[test]
+fn json_has_the_text_columns() {
+    let file = two_flows().file();
+    let folder = tempfile::tempdir().unwrap();
+    let prefix = folder.path().join("out");
+    let mut command = read(file.path());
+    command.args(["--sink", "text,json", "-w"]).arg(&prefix);
+    let (code, last) = run(&mut command);
+    assert_eq!(code, 0, "{last}");
+    let read_file = |ending: &str| std::fs::read_to_string(folder.path().join(ending)).unwrap();
+    let (text, json) = (read_file("out_flows.txt"), read_file("out_flows.json"));
+    assert_eq!(json.lines().count() + 1, text.lines().count());
+    let names = text.lines().next().unwrap().trim_start_matches('%');
+    for (row, object) in text.lines().skip(1).zip(json.lines()) {
+        assert!(
+            object.starts_with("{\"dir\":\"") && object.ends_with("\"}"),
+            "{object}"
+        );
+        for (name, value) in names.split('\t').zip(row.split('\t')) {
+            if value.bytes().all(|octet| octet.is_ascii_digit()) && !value.is_empty() {
+                let member = format!("\"{name}\":");
+                let at = object.find(&member).unwrap() + member.len();
+                let found = object[at..].trim_start_matches('[');
+                assert!(found.starts_with(value), "{name}: {value} in {object}");
+            }
+        }
+    }
+}
