@@ -56,6 +56,9 @@ pub struct Exporter {
     /// How long to listen
     #[arg(long, value_name = "N", default_value = "60", value_parser = clap::value_parser!(u32).range(1..))]
     pub seconds: u32,
+    /// The exporter replays recorded traffic: its clock is not compared with this machine's
+    #[arg(long, conflicts_with = "capture")]
+    pub replayed: bool,
 
     /// The reading of the rules: 7011, 5101, modern or lenient
     #[arg(long, value_name = "PROFILE", default_value = "7011", value_parser = parse_profile)]

@@ -19,6 +19,9 @@ const FRAGMENTS: &str = "H-19";
 
 const CHECKSUM: &str = "H-20";
 
+const NO_CHECKSUM: &str =
+    "no checksum was seen: sockets do not show it, and a card may compute it behind the capture";
+
 /// So many collectors are told apart, each with a judge: what is sent to one says nothing about what is sent to the
 /// others.
 const MOST_COLLECTORS: usize = 64;
@@ -104,11 +107,6 @@ pub struct Inspection {
 impl Inspection {
     /// Nothing observed yet.
     pub fn new(options: Options) -> Self {
-        let reason = if options.live {
-            "a socket does not show checksums"
-        } else {
-            "no datagrams, or captured before the checksum was computed"
-        };
         Self {
             options,
             judges: HashMap::default(),
@@ -119,7 +117,7 @@ impl Inspection {
                 verdict: Verdict::NotApplicable,
                 count: 0,
                 checked: 0,
-                reason: reason.to_owned(),
+                reason: NO_CHECKSUM.to_owned(),
             },
             exporters: HashSet::default(),
             tally: Tally::default(),

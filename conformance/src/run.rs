@@ -39,7 +39,7 @@ pub fn run(options: &Exporter, stop: &AtomicBool) -> anyhow::Result<Outcome> {
     };
     let mut inspection = Inspection::new(Options {
         profile: options.profile,
-        live: options.listen.is_some(),
+        live: options.listen.is_some() && !options.replayed,
         strict: options.strict,
     });
     let mut remarks = Vec::new();

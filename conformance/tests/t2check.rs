@@ -1,6 +1,7 @@
 //! `t2check` on small captures and sockets: verdicts, reports, exit codes, bad input.
 #![allow(clippy::unwrap_used)]
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpStream, UdpSocket};
@@ -245,7 +246,7 @@ fn other_protocols_on_the_port() {
 
 #[test]
 fn wrong_usage() {
-    let cases: [&[&str]; 7] = [
+    let cases: [&[&str]; 8] = [
         &[],
         &["exporter"],
         &[
@@ -259,6 +260,7 @@ fn wrong_usage() {
         &["exporter", "--listen", "127.0.0.1:1"],
         &["exporter", "--capture", "a", "--profile", "2024"],
         &["exporter", "--capture", "a", "--port", "0"],
+        &["exporter", "--capture", "a", "--replayed"],
     ];
     for arguments in cases {
         let run = t2check(arguments);
@@ -337,4 +339,55 @@ fn nothing_arrives() {
     let run = child.wait_with_output().unwrap();
     assert_eq!(code(&run), 1);
     assert_eq!(out(&run), "");
+}
+
+/// Tranalyzer 0.9.3's own datagrams, as recorded: its count of records, uptime and export time, and datagrams
+/// above the usual MTU, are known faults; nothing else is told but one flow that ends before it begins.
+#[test]
+fn tranalyzers_known_faults_are_found_and_no_others() {
+    let Some(corpus) = golden::harness::corpus() else {
+        return;
+    };
+    let corpus = corpus.join("tranalyzer");
+    let mut folders = vec![corpus.join("synth")];
+    for kind in ["edge", "medium"] {
+        let entries = fs::read_dir(corpus.join(kind)).unwrap();
+        folders.extend(entries.map(|entry| entry.unwrap().path()));
+    }
+    let mut found: BTreeMap<String, u32> = BTreeMap::new();
+    let mut captures = 0;
+    for folder in folders {
+        let capture = folder.join("netflow.pcap");
+        if !capture.is_file() {
+            continue;
+        }
+        captures += 1;
+        let run = command()
+            .args(["exporter", "--json", "-", "--capture"])
+            .arg(&capture)
+            .output()
+            .unwrap();
+        assert_eq!(code(&run), 3, "{}: {}", capture.display(), err(&run));
+        let json: serde_json::Value = serde_json::from_slice(&run.stdout).unwrap();
+        for result in json["results"].as_array().unwrap() {
+            if result["count"].as_u64().unwrap() > 0 {
+                *found
+                    .entry(result["id"].as_str().unwrap().to_owned())
+                    .or_default() += 1;
+            }
+        }
+    }
+    assert_eq!(captures, 63);
+    let found: Vec<(&str, u32)> = found
+        .iter()
+        .map(|(id, count)| (id.as_str(), *count))
+        .collect();
+    let expected = [
+        ("F-14", 1),
+        ("H-02", 40),
+        ("H-11", 63),
+        ("H-13", 29),
+        ("H-19", 9),
+    ];
+    assert_eq!(found, expected);
 }

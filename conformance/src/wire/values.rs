@@ -336,7 +336,7 @@ impl Facts {
 /// uptime; it then lies less than half the range in the past.
 pub(super) fn judge_uptime(last: u32, at: usize, uptime: u32, desk: &mut Desk) {
     let ahead = last.wrapping_sub(uptime);
-    let kept = ahead >= HALF || i64::from(ahead) <= TOLERANCE_MS;
+    let kept = last <= uptime || ahead >= HALF || i64::from(ahead) <= TOLERANCE_MS;
     desk.judge(R::H13, kept, Verdict::Deviation, at, 4, || {
         format!("the flow ends at uptime {last} ms, the header's uptime is {uptime} ms: {ahead} ms in the future, or 49.7 days less in the past")
     });
