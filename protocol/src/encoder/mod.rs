@@ -19,6 +19,9 @@ pub use record::RecordWriter;
 
 /// The most that 32 bits of milliseconds hold: 49.7 days.
 const UPTIME_MAX: i64 = u32::MAX as i64;
+/// A header's time is at most so much later than the first packet in its message. Collectors compare uptimes modulo
+/// 2^32: from half of that on, a time long past would look like one to come.
+const LAG_MAX: i64 = i32::MAX as i64 - 1000;
 /// A moved base lies so much before the first packet of the record that moved it.
 const BASE_LEAD_MS: i64 = 1000;
 
@@ -38,7 +41,8 @@ pub struct Encoder {
     open_set: Option<OpenSet>,
     data_records: u32,
     template_records: u16,
-    /// The latest time in the message in the making.
+    /// The earliest and the latest time in the message in the making.
+    earliest_ms: i64,
     latest_ms: i64,
     /// Where records are written before it is known whether they fit the message in the making.
     record: Box<[u8]>,
@@ -94,6 +98,7 @@ impl Encoder {
             open_set: None,
             data_records: 0,
             template_records: 0,
+            earliest_ms: i64::MAX,
             latest_ms: i64::MIN,
             record: vec![0; config.max_message].into_boxed_slice(),
             record_length: 0,
@@ -135,6 +140,7 @@ impl Encoder {
             self.begin_message();
         }
         self.append(template);
+        self.earliest_ms = self.earliest_ms.min(first_ms).min(last_ms);
         self.latest_ms = self.latest_ms.max(first_ms).max(last_ms);
         if self.plans.get(template).is_some_and(Plan::is_full) {
             self.close(now_ms, out);
@@ -162,6 +168,11 @@ impl Encoder {
 
     /// Sees to it that both times of a record and the header of its message fit 32 bits of uptime.
     fn place_base(&mut self, from_ms: i64, to_ms: i64, now_ms: i64, out: &mut impl FnMut(&[u8])) {
+        let earliest_ms = self.earliest_ms.min(from_ms);
+        let spread = self.latest_ms.max(to_ms).saturating_sub(earliest_ms);
+        if self.data_records > 0 && spread > LAG_MAX {
+            self.close(now_ms, out);
+        }
         let top = self.base_ms.saturating_add(UPTIME_MAX);
         let to_ms = ceil_second(to_ms);
         let record_fits = from_ms >= self.base_ms && to_ms <= top;
@@ -296,6 +307,7 @@ impl Encoder {
         self.message.clear();
         self.data_records = 0;
         self.template_records = 0;
+        self.earliest_ms = i64::MAX;
         self.latest_ms = i64::MIN;
         for plan in &mut self.plans {
             plan.records = 0;
@@ -313,7 +325,12 @@ impl Encoder {
 
     /// RFC 3954 section 5.1. Header time − uptime is exactly the base.
     fn write_v9_header(&mut self, export_ms: i64) {
-        let latest = self.base_ms.saturating_add(UPTIME_MAX).div_euclid(1000);
+        let latest = self
+            .base_ms
+            .saturating_add(UPTIME_MAX)
+            .min(self.earliest_ms.saturating_add(LAG_MAX))
+            .max(ceil_second(self.latest_ms))
+            .div_euclid(1000);
         let earliest = ceil_second(self.base_ms).div_euclid(1000);
         let seconds = ceil_second(export_ms)
             .div_euclid(1000)

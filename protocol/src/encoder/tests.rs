@@ -454,7 +454,12 @@ fn through_the_wire(flows: &[(i64, i64, i64)]) -> (Vec<(i64, i64)>, EncoderCount
             times.0.max(times.1) <= header_ms,
             "a record ends after its message was exported"
         );
-        assert!(uptime(0).max(uptime(4)) <= i64::from(record.message.uptime_ms.unwrap()));
+        let now = i64::from(record.message.uptime_ms.unwrap());
+        assert!(uptime(0).max(uptime(4)) <= now);
+        assert!(
+            now - uptime(4) < 1 << 31,
+            "modulo 2^32 the record ends after its message was exported"
+        );
         times
     });
     (times.collect(), *encoder.counters())
