@@ -78,7 +78,7 @@ pub(crate) struct Sent {
     pub trailing: Vec<u8>,
 }
 
-const MESSAGES: u32 = 16;
+const MESSAGES: u32 = 18;
 /// Templates are sent with every so manieth message.
 const REFRESH: u32 = 5;
 

@@ -219,7 +219,12 @@ impl Sequence {
         at: usize,
         desk: &mut Desk,
     ) {
+        let own = held.is_some_and(|held| held.records == ahead);
         if before.templates > 0 && ahead == before.records + before.templates {
+            if own {
+                // Either unit fits.
+                return;
+            }
             self.templates_counted += 1;
             if self.templates_counted >= CERTAIN && self.templates_not == 0 {
                 desk.judge(R::H08, false, Verdict::Deviation, at, 4, || {
@@ -228,11 +233,7 @@ impl Sequence {
             }
             return;
         }
-        self.wrong = if held.is_some_and(|held| held.records == ahead) {
-            self.wrong + 1
-        } else {
-            0
-        };
+        self.wrong = if own { self.wrong + 1 } else { 0 };
         if self.wrong >= CERTAIN && self.right == 0 {
             desk.judge(R::H07, false, Verdict::Deviation, at, 4, || {
                 format!(

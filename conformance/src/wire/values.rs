@@ -326,7 +326,13 @@ impl Facts {
             ),
             _ => return,
         };
-        desk.judge(rule, kept, Verdict::WrongData, at, 2, || {
+        // An interval alone is not what the RFC asks for, but tells collectors the rate.
+        let verdict = if self.interval.is_some_and(|interval| interval > 0) {
+            Verdict::Deviation
+        } else {
+            Verdict::WrongData
+        };
+        desk.judge(rule, kept, verdict, at, 2, || {
             format!("sampling algorithm {algorithm} is reported without {what}")
         });
     }
