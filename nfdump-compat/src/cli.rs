@@ -1,5 +1,6 @@
 //! The command line: nfdump's spelling, and what it means.
 
+use crate::window;
 use anyhow::Context;
 use clap::Parser;
 use nfdump_compat::{
@@ -77,6 +78,10 @@ pub struct Arguments {
     #[arg(long, value_name = "STYLE", default_value = "1.7.1")]
     pub compat: Compat,
 
+    /// Only flows that lie wholly in this window (local time); any part may be missing from the right
+    #[arg(short = 't', value_name = "YYYY/MM/dd.hh:mm:ss[-…]")]
+    pub window: Option<String>,
+
     /// Read the filter from this file, unless one is given as words
     #[arg(short = 'f', value_name = "FILE")]
     pub filter_file: Option<PathBuf>,
@@ -125,6 +130,7 @@ impl Arguments {
         Ok(Query {
             mode,
             filter: None,
+            window: self.window.as_deref().map(window::parse).transpose()?,
             statistics,
             top,
             limit,

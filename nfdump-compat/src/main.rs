@@ -5,6 +5,7 @@ mod inputs;
 mod outside;
 mod run;
 mod verify;
+mod window;
 
 use clap::Parser;
 use nfdump_compat::filter::FilterError;

@@ -3,6 +3,7 @@
 use crate::{
     aggregate::FlowTable,
     field,
+    file::StatRecord,
     filter::{Context, Filter},
     output::{
         csv,
@@ -35,11 +36,22 @@ const NOTHING: Counters = Counters {
 /// Index of the default order in [`ORDERS`].
 const DEFAULT_ORDER: usize = 0;
 
+/// A span of time, both ends in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// Begin, Unix milliseconds.
+    pub first_ms: u64,
+    /// End, Unix milliseconds.
+    pub last_ms: u64,
+}
+
 /// What the user asked for.
 #[derive(Debug)]
 pub struct Query {
     /// How records are printed.
     pub mode: Mode,
+    /// Only flows that lie wholly in this window.
+    pub window: Option<Window>,
     /// Only records that pass; without it all.
     pub filter: Option<Filter>,
     /// Statistics; without any, records are listed.
@@ -86,6 +98,14 @@ impl<'q> Answer<'q> {
             flows,
             ident: String::new(),
         }
+    }
+
+    /// Whether a file with these totals has no flow in the time window.
+    #[must_use]
+    pub fn is_outside(&self, file: &StatRecord) -> bool {
+        self.query
+            .window
+            .is_some_and(|window| file.last_ms < window.first_ms || file.first_ms > window.last_ms)
     }
 
     /// Takes the name of the source whose records come next.
@@ -137,6 +157,14 @@ impl<'q> Answer<'q> {
     /// Takes one flow record; a listing appends its line.
     pub fn record(&mut self, record: RecordView<'_>, out: &mut Vec<u8>) {
         self.totals.processed += 1;
+        if let Some(window) = &self.query.window {
+            let (first, last) = (field::MSEC_FIRST, field::MSEC_LAST);
+            if record.get_or_zero(first) < window.first_ms
+                || record.get_or_zero(last) > window.last_ms
+            {
+                return;
+            }
+        }
         let mut label = None;
         if let Some(filter) = &self.query.filter {
             let context = Context {
@@ -210,6 +238,10 @@ impl<'q> Answer<'q> {
     pub fn push_summary(&mut self, out: &mut Vec<u8>, timing: &Timing) {
         if self.query.quiet {
             return;
+        }
+        if let (Some(window), Some((first, last))) = (self.query.window, &mut self.totals.window) {
+            *first = window.first_ms.max(*first);
+            *last = window.last_ms.min(*last);
         }
         if matches!(self.query.mode, Mode::Csv) {
             csv::push_summary(out, &self.totals.counters.unwrap_or(NOTHING));

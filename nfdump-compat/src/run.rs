@@ -82,6 +82,9 @@ fn read_input(
             return Ok(false);
         }
     };
+    if reader.stat().is_some_and(|stat| answer.is_outside(stat)) {
+        return Ok(true);
+    }
     answer.begin_file(reader.ident().unwrap_or("none"));
     let (mut counted, mut seen) = (false, 0);
     while !answer.is_complete() {

@@ -132,6 +132,18 @@ fn every_order() {
 }
 
 #[test]
+fn time_windows() {
+    let windows = "2026 2026/11 2026/11/23 2026/11/23.10 2026/11/23.10:30 2026/11/23.10:30:15 2026/11/23.10-2026/11/23.12 \
+        2026/11/23-2026/11/24 2027 2020-2021 2026/11/23.16:48:24-2026/11/24.10:00:01 2026/11/23.10:05:08-2026/11/23.10:05:10 \
+        2009-2030";
+    let commands: Vec<_> = windows
+        .split_whitespace()
+        .map(|window| with_format(&format!("-t {window}"), "line"))
+        .collect();
+    check(&commands);
+}
+
+#[test]
 fn csv() {
     let listings = [
         "",
