@@ -10,7 +10,7 @@ use crate::verdict::Verdict;
 const STYLE: &str = include_str!("page.css");
 
 /// Octets of a message that are shown at most; of a longer one those around the marked ones.
-const SHOWN: usize = 4096;
+const SHOWN: usize = 512;
 
 const LINE: usize = 16;
 
