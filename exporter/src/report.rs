@@ -347,6 +347,8 @@ impl Report {
         )?;
         count(f, "Octets of memory", self.usage.memory)?;
         match meter.status {
+            // Only the text and JSON sinks have all bits collected.
+            _ if self.text.is_empty() => Ok(()),
             0 => Ok(()),
             status => writeln!(f, "flowStat of all flows: 0x{status:016x}"),
         }
