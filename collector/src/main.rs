@@ -16,7 +16,7 @@ fn main() -> ExitCode {
         // Help and version, and where they go, are clap's.
         Err(error) if !error.use_stderr() => error.exit(),
         Err(error) => {
-            eprintln!("{}", one_line("t2collect", &error));
+            eprintln!("t2collect: {}", one_line("t2collect", &error));
             return ExitCode::from(USAGE);
         }
     };

@@ -11,6 +11,7 @@ use conformance::cli::{Cli, Command, Exporter};
 use conformance::known::unknown;
 use conformance::run::{Outcome, print, run};
 use conformance::{catalogue, explain};
+use exporter::cli::one_line;
 use nix::sys::signal::{SigSet, Signal};
 
 const FAILED: u8 = 1;
@@ -18,7 +19,13 @@ const USAGE: u8 = 2;
 const NEGATIVE: u8 = 3;
 
 fn main() -> ExitCode {
-    let shown = match Cli::parse().command {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        // Help and version, and where they go, are clap's.
+        Err(error) if !error.use_stderr() => error.exit(),
+        Err(error) => return complain(&one_line("t2check", &error), USAGE),
+    };
+    let shown = match cli.command {
         Command::List => print(&explain::list()),
         Command::Explain { id } => match catalogue::find(&id) {
             Some(row) => print(&explain::explain(row)),

@@ -272,9 +272,10 @@ fn parse_tcp_timeouts(text: &str) -> Result<TcpTimeouts, String> {
 /// Longer than any capture: a century.
 const MAX_SECONDS: f64 = 3_155_760_000.0;
 
-/// What is wrong with a command line, in one line: clap's sentence and its tips without the usage below.
+/// What is wrong with the command line of a program, in one line: clap's sentence and its tips without the usage
+/// below.
 #[must_use]
-pub fn one_line(error: &clap::Error) -> String {
+pub fn one_line(program: &str, error: &clap::Error) -> String {
     let text = error.render().to_string();
     let lines = text.lines().take_while(|line| !line.starts_with("Usage:"));
     let lines = lines
@@ -282,5 +283,5 @@ pub fn one_line(error: &clap::Error) -> String {
         .filter(|line| !line.is_empty() && !line.starts_with("For more"));
     let text = lines.collect::<Vec<_>>().join("; ");
     let text = text.strip_prefix("error: ").unwrap_or(&text);
-    format!("{text} (t2x --help tells more)")
+    format!("{text} ({program} --help tells more)")
 }

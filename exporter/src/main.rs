@@ -18,7 +18,7 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         // Help and version, and where they go, are clap's.
         Err(error) if !error.use_stderr() => error.exit(),
-        Err(error) => return complain(&one_line(&error), USAGE),
+        Err(error) => return complain(&one_line("t2x", &error), USAGE),
     };
     let config = match Config::new(cli, &|name| std::env::var_os(name)) {
         Ok(config) => config,

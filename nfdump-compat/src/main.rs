@@ -9,13 +9,25 @@ mod window;
 
 use clap::Parser;
 use nfdump_compat::filter::FilterError;
+use nfdump_compat::usage::one_line;
 use std::{io, process::ExitCode};
 
+/// Wrong usage.
+const USAGE: u8 = 2;
 /// nfdump's exit code for a filter that it does not understand.
 const BAD_FILTER: u8 = 254;
 
 fn main() -> ExitCode {
-    match answer(&cli::Arguments::parse()) {
+    let arguments = match cli::Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        // Help and version, and where they go, are clap's.
+        Err(error) if !error.use_stderr() => error.exit(),
+        Err(error) => {
+            eprintln!("t2report: {}", one_line("t2report", &error));
+            return ExitCode::from(USAGE);
+        }
+    };
+    match answer(&arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => match error.downcast_ref::<FilterError>() {

@@ -1,6 +1,6 @@
 //! Wrong usage of a command line, told in one line.
 
-/// Clap's sentence and its tips, without the usage below, and where to read more.
+/// Clap's sentence about the command line of `program` and its tips, without the usage below.
 #[must_use]
 pub fn one_line(program: &str, error: &clap::Error) -> String {
     let text = error.render().to_string();
@@ -12,5 +12,5 @@ pub fn one_line(program: &str, error: &clap::Error) -> String {
         .collect();
     let text = lines.join("; ");
     let text = text.strip_prefix("error: ").unwrap_or(&text);
-    format!("{program}: {text} ({program} --help tells more)")
+    format!("{text} ({program} --help tells more)")
 }
