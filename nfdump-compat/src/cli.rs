@@ -9,7 +9,7 @@ use nfdump_compat::{
         format::{Mode, PRESETS},
         style::{Compat, Style},
     },
-    query::Query,
+    query::{Query, Window},
     stat::{element::ELEMENTS, order::ORDERS, request::Request},
 };
 use std::path::PathBuf;
@@ -79,8 +79,8 @@ pub struct Arguments {
     pub compat: Compat,
 
     /// Only flows that lie wholly in this window (local time); any part may be missing from the right
-    #[arg(short = 't', value_name = "YYYY/MM/dd.hh:mm:ss[-…]")]
-    pub window: Option<String>,
+    #[arg(short = 't', value_name = "YYYY/MM/dd.hh:mm:ss[-…]", value_parser = window::parse, allow_hyphen_values = true)]
+    pub window: Option<Window>,
 
     /// Read the filter from this file, unless one is given as words
     #[arg(short = 'f', value_name = "FILE")]
@@ -130,7 +130,7 @@ impl Arguments {
         Ok(Query {
             mode,
             filter: None,
-            window: self.window.as_deref().map(window::parse).transpose()?,
+            window: self.window,
             statistics,
             top,
             limit,

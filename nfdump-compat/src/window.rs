@@ -16,8 +16,7 @@ pub fn parse(text: &str) -> anyhow::Result<Window> {
         Some((first, last)) => (first, Some(last)),
         None => (text, None),
     };
-    let seconds =
-        |text: &str| moment(text).with_context(|| format!("-t {text} is no time: {FORM}"));
+    let seconds = |text: &str| moment(text).with_context(|| format!("{text} is no time: {FORM}"));
     Ok(Window {
         first_ms: seconds(first)? * 1000,
         last_ms: match last {

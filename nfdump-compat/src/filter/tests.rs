@@ -1,3 +1,5 @@
+//! The filter language by its rules; against nfdump itself in `tests/filters.rs`.
+
 use super::*;
 use crate::{
     field,
