@@ -3,8 +3,6 @@
 use std::fmt::Display;
 use std::io::Write;
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::Parser;
 use conformance::cli::{Cli, Command, Exporter};
@@ -12,7 +10,7 @@ use conformance::known::unknown;
 use conformance::run::{Outcome, print, run};
 use conformance::{catalogue, explain};
 use exporter::cli::one_line;
-use nix::sys::signal::{SigSet, Signal};
+use exporter::signals::stop_on_signals;
 
 const FAILED: u8 = 1;
 const USAGE: u8 = 2;
@@ -50,21 +48,4 @@ fn judge(options: &Exporter) -> ExitCode {
 fn complain(what: &dyn Display, code: u8) -> ExitCode {
     let _ = writeln!(std::io::stderr(), "t2check: {what}");
     ExitCode::from(code)
-}
-
-/// The first SIGINT or SIGTERM ends the observation: what was seen is still reported. The second ends the program.
-fn stop_on_signals() -> anyhow::Result<Arc<AtomicBool>> {
-    let signals = SigSet::from_iter([Signal::SIGINT, Signal::SIGTERM]);
-    // Blocked here, and so in all threads to come: they are waited for instead.
-    signals.thread_block()?;
-    let stop = Arc::new(AtomicBool::new(false));
-    let seen = Arc::clone(&stop);
-    std::thread::spawn(move || {
-        while signals.wait().is_ok() {
-            if seen.swap(true, Ordering::Relaxed) {
-                std::process::exit(i32::from(FAILED));
-            }
-        }
-    });
-    Ok(stop)
 }

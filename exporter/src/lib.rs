@@ -9,5 +9,6 @@ pub mod progress;
 pub mod report;
 pub mod run;
 pub mod send;
+pub mod signals;
 pub mod sink;
 pub mod text_files;

@@ -1,14 +1,12 @@
 //! `t2x`: captures in, NetFlow out.
 
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::Parser;
 use exporter::cli::{Cli, one_line};
 use exporter::config::Config;
 use exporter::run::run;
-use nix::sys::signal::{SigSet, Signal};
+use exporter::signals::stop_on_signals;
 
 /// Wrong usage.
 const USAGE: u8 = 2;
@@ -40,21 +38,4 @@ fn main() -> ExitCode {
 fn complain(what: &dyn std::fmt::Display, code: u8) -> ExitCode {
     eprintln!("t2x: {what}");
     ExitCode::from(code)
-}
-
-/// The first SIGINT or SIGTERM ends the reading: what was metered is still sent. The second ends the program.
-fn stop_on_signals() -> anyhow::Result<Arc<AtomicBool>> {
-    let signals = SigSet::from_iter([Signal::SIGINT, Signal::SIGTERM]);
-    // Blocked here, and so in all threads to come: they are waited for instead.
-    signals.thread_block()?;
-    let stop = Arc::new(AtomicBool::new(false));
-    let seen = Arc::clone(&stop);
-    std::thread::spawn(move || {
-        while signals.wait().is_ok() {
-            if seen.swap(true, Ordering::Relaxed) {
-                std::process::exit(1);
-            }
-        }
-    });
-    Ok(stop)
 }

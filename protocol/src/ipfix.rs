@@ -37,14 +37,10 @@ pub(crate) fn header(reader: &mut Reader<'_>) -> Result<Header, Truncated> {
 /// The next record of a template set (RFC 7011 section 3.4.1); without fields it is a withdrawal (section 8.1).
 /// `None` where only padding is left.
 pub(crate) fn template(set: &mut Reader<'_>) -> Result<Option<Definition>, DecodeError> {
-    if set.left() < LEAST_RECORD {
-        return Ok(None);
-    }
     let offset = set.offset();
-    let (id, count) = pair(set).map_err(|at| truncated(0, at))?;
-    if (id, count) == (0, 0) {
+    let Some((id, count)) = begin(set)? else {
         return Ok(None);
-    }
+    };
     let fields = fields(set, id, usize::from(count))?;
     Ok(Some(Definition {
         offset,
@@ -56,14 +52,10 @@ pub(crate) fn template(set: &mut Reader<'_>) -> Result<Option<Definition>, Decod
 
 /// The next record of an options template set (RFC 7011 section 3.4.2.2), otherwise as [`template`].
 pub(crate) fn options_template(set: &mut Reader<'_>) -> Result<Option<Definition>, DecodeError> {
-    if set.left() < LEAST_RECORD {
-        return Ok(None);
-    }
     let offset = set.offset();
-    let (id, count) = pair(set).map_err(|at| truncated(0, at))?;
-    if (id, count) == (0, 0) {
+    let Some((id, count)) = begin(set)? else {
         return Ok(None);
-    }
+    };
     // A withdrawal has no scope field count.
     let scope_count = if count == 0 {
         0
@@ -77,6 +69,15 @@ pub(crate) fn options_template(set: &mut Reader<'_>) -> Result<Option<Definition
         kind: TemplateKind::Options { scope_count },
         fields,
     }))
+}
+
+/// ID and field count of the next record of either set; `None` where only padding is left.
+fn begin(set: &mut Reader<'_>) -> Result<Option<(u16, u16)>, DecodeError> {
+    if set.left() < LEAST_RECORD {
+        return Ok(None);
+    }
+    let begin = set.u16_pair().map_err(|at| truncated(0, at))?;
+    Ok((begin != (0, 0)).then_some(begin))
 }
 
 fn fields(set: &mut Reader<'_>, id: u16, count: usize) -> Result<Vec<FieldSpecifier>, DecodeError> {
@@ -93,7 +94,7 @@ fn fields(set: &mut Reader<'_>, id: u16, count: usize) -> Result<Vec<FieldSpecif
 
 /// RFC 7011 section 3.2.
 fn field(set: &mut Reader<'_>) -> Result<FieldSpecifier, Truncated> {
-    let (id, length) = pair(set)?;
+    let (id, length) = set.u16_pair()?;
     let pen = if id & ENTERPRISE_BIT == 0 {
         0
     } else {
@@ -104,8 +105,4 @@ fn field(set: &mut Reader<'_>) -> Result<FieldSpecifier, Truncated> {
         pen,
         length,
     })
-}
-
-fn pair(reader: &mut Reader<'_>) -> Result<(u16, u16), Truncated> {
-    Ok((reader.u16()?, reader.u16()?))
 }

@@ -64,6 +64,11 @@ impl<'a> Reader<'a> {
         })
     }
 
+    /// The next two numbers of 16 bits: an ID and a count or length.
+    pub fn u16_pair(&mut self) -> Result<(u16, u16), Truncated> {
+        Ok((self.u16()?, self.u16()?))
+    }
+
     fn array<const N: usize>(&mut self) -> Result<[u8; N], Truncated> {
         let (taken, rest) = self.rest.split_first_chunk::<N>().ok_or(Truncated {
             offset: self.offset,

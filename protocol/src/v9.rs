@@ -40,7 +40,7 @@ pub(crate) fn template(set: &mut Reader<'_>) -> Result<Option<Definition>, Decod
         return Ok(None);
     }
     let offset = set.offset();
-    let (id, count) = pair(set).map_err(|at| truncated(0, at))?;
+    let (id, count) = set.u16_pair().map_err(|at| truncated(0, at))?;
     if (id, count) == (0, 0) {
         return Ok(None);
     }
@@ -59,7 +59,7 @@ pub(crate) fn options_template(set: &mut Reader<'_>) -> Result<Option<Definition
         return Ok(None);
     }
     let offset = set.offset();
-    let (id, scope) = pair(set).map_err(|at| truncated(0, at))?;
+    let (id, scope) = set.u16_pair().map_err(|at| truncated(0, at))?;
     let option = set.u16().map_err(|at| truncated(id, at))?;
     if (id, scope, option) == (0, 0, 0) {
         return Ok(None);
@@ -84,12 +84,8 @@ fn fields(set: &mut Reader<'_>, id: u16, count: usize) -> Result<Vec<FieldSpecif
     // All specifiers have 4 octets: the claim is checked before anything is allocated.
     let mut specifiers = set.sub(count * 4).map_err(|at| truncated(id, at))?;
     let mut fields = Vec::with_capacity(count);
-    while let Ok((element, length)) = pair(&mut specifiers) {
+    while let Ok((element, length)) = specifiers.u16_pair() {
         fields.push(FieldSpecifier::new(element, length));
     }
     Ok(fields)
-}
-
-fn pair(reader: &mut Reader<'_>) -> Result<(u16, u16), Truncated> {
-    Ok((reader.u16()?, reader.u16()?))
 }
