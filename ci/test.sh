@@ -3,6 +3,7 @@
 #   --offline  install nothing; tests whose peer programs are missing are skipped, and named at the end
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 ci/setup.sh "$@"
+case " $* " in *" --offline "*) ;; *) ci/nfdump-versions.sh ;; esac
 if [ -z "${T2_CORPUS:-}" ] && [ -d ../shared/corpus ]; then
   T2_CORPUS=$(cd ../shared/corpus && pwd)
   export T2_CORPUS

@@ -115,6 +115,25 @@ pub fn peer(name: &str) -> Option<PathBuf> {
     found
 }
 
+/// The path of a program (`nfdump`, `nfcapd` …) of another nfdump version than the installed one, as unpacked by
+/// `ci/nfdump-versions.sh` into `T2_PEERS`, default `peers` in the target directory.
+///
+/// `None` is a visible skip: the test returns. With `CI=true` a missing program panics.
+pub fn nfdump_version(version: &str, program: &str) -> Option<PathBuf> {
+    let peers = env::var_os("T2_PEERS").map_or_else(
+        || profile_dir().join("../peers"),
+        |dir| workspace_dir().join(dir),
+    );
+    let path = peers.join(version).join("usr/bin").join(program);
+    if path.is_file() {
+        return Some(path);
+    }
+    let reason = format!("{program} {version} is not there (ci/nfdump-versions.sh fetches it)");
+    assert!(!in_ci(), "{reason}");
+    skip(&reason);
+    None
+}
+
 /// Whether this is a continuous-integration run (`CI=true`), where a missing program is a failure.
 pub fn in_ci() -> bool {
     env::var("CI").is_ok_and(|value| value == "true" || value == "1")
