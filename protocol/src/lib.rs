@@ -15,6 +15,7 @@ pub mod reader;
 pub mod registry;
 pub mod rules;
 pub mod session;
+pub mod structured;
 pub mod template;
 mod v5;
 mod v9;

@@ -28,6 +28,14 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// A reader over octets that begin at `offset` of a message.
+    pub fn at(bytes: &'a [u8], offset: usize) -> Self {
+        Self {
+            rest: bytes,
+            offset,
+        }
+    }
+
     /// Offset of the next octet in the message.
     pub fn offset(&self) -> usize {
         self.offset
@@ -95,12 +103,17 @@ impl<'a> Reader<'a> {
         self.array().map(u32::from_be_bytes)
     }
 
-    /// A value of variable length: one octet of length, or 255 and two octets of length (RFC 7011 section 7).
-    pub fn variable(&mut self) -> Result<&'a [u8], Truncated> {
-        let length = match self.u8()? {
+    /// The length in front of a value: one octet, or 255 and two octets (RFC 7011 section 7).
+    pub fn length(&mut self) -> Result<u16, Truncated> {
+        Ok(match self.u8()? {
             255 => self.u16()?,
             short => u16::from(short),
-        };
+        })
+    }
+
+    /// A value of variable length, see [`length`](Self::length).
+    pub fn variable(&mut self) -> Result<&'a [u8], Truncated> {
+        let length = self.length()?;
         self.take(usize::from(length))
     }
 }

@@ -65,6 +65,16 @@ pub enum DataType {
     SubTemplateMultiList,
 }
 
+impl DataType {
+    /// Whether values are lists, to be read with [`structured`](crate::structured).
+    pub fn is_list(self) -> bool {
+        matches!(
+            self,
+            Self::BasicList | Self::SubTemplateList | Self::SubTemplateMultiList
+        )
+    }
+}
+
 /// One Information Element.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Element {

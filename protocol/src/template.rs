@@ -28,6 +28,19 @@ impl FieldSpecifier {
     pub const fn new(id: u16, length: u16) -> Self {
         Self { id, pen: 0, length }
     }
+
+    /// The next value of this field; a length in front of it is passed (RFC 7011 section 7).
+    ///
+    /// # Errors
+    /// The value does not end in the reader's scope.
+    pub fn value<'a>(self, reader: &mut Reader<'a>) -> Result<Reader<'a>, Truncated> {
+        let length = if self.length == VARIABLE_LENGTH {
+            reader.length()?
+        } else {
+            self.length
+        };
+        reader.sub(usize::from(length))
+    }
 }
 
 /// What the records of a template describe.
@@ -252,11 +265,7 @@ impl<'a> Iterator for Values<'a> {
 
     fn next(&mut self) -> Option<Self::Item> {
         let field = *self.fields.next()?;
-        let value = if field.length == VARIABLE_LENGTH {
-            self.reader.variable()
-        } else {
-            self.reader.take(usize::from(field.length))
-        };
-        value.ok().map(|value| (field, value))
+        let value = field.value(&mut self.reader);
+        value.ok().map(|value| (field, value.rest()))
     }
 }
