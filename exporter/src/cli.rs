@@ -7,7 +7,7 @@ use clap::builder::PossibleValue;
 use clap::{Parser, ValueEnum};
 
 use crate::dissect::Tunnel;
-use crate::meter::TcpTimeouts;
+use crate::meter::{Metric, TcpTimeouts};
 
 /// Reads a capture, makes flows of it and exports them as NetFlow v9 or IPFIX.
 #[derive(Parser, Clone, Debug)]
@@ -62,7 +62,7 @@ pub struct Cli {
     /// Fields of a record: Tranalyzer's, or those of the IPFIX standard [default: t2 for version 9, standard for 10]
     #[arg(long, value_name = "PROFILE", help_heading = EXPORT)]
     pub profile: Option<ProfileKind>,
-    /// What octet counts count: layer 7 payload or IP packets [default: l7 with profile t2 and in text, ip with profile standard]
+    /// What octet counts count: layer 7 payload, IP payload, IP packets or frames [default: l7 with profile t2 and in text, ip with profile standard]
     #[arg(long, value_name = "METRIC", help_heading = METER)]
     pub bytes: Option<Metric>,
     /// Exact flow times, or early ones as Tranalyzer's old export had them, to compare with published results
@@ -146,13 +146,19 @@ pub enum ProfileKind {
     Standard,
 }
 
-/// `--bytes`.
-#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Metric {
-    /// Layer 7 payload: IP length without IP and transport headers
-    L7,
-    /// IP packets with their headers
-    Ip,
+impl ValueEnum for Metric {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[Metric::L7, Metric::L4, Metric::Ip, Metric::L2]
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(PossibleValue::new(self.name()).help(match self {
+            Metric::L7 => "Layer 7 payload: IP length without IP and transport headers",
+            Metric::L4 => "IP payload: with the transport header",
+            Metric::Ip => "IP packets with their headers",
+            Metric::L2 => "Frames as on the wire, without the padding of short frames",
+        }))
+    }
 }
 
 impl ValueEnum for Tunnel {

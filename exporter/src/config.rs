@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use crate::capture::STDIN;
 use crate::cli::{
-    self, Cli, ExportTime, Metric, ProfileKind, Rate, SinkKind, SocketType, TimeRule, Version,
+    self, Cli, ExportTime, ProfileKind, Rate, SinkKind, SocketType, TimeRule, Version,
 };
 use crate::dissect::Tunnel;
-use crate::meter::MeterConfig;
+use crate::meter::{MeterConfig, Metric};
 
 /// Everything [`run`](crate::run::run) needs to know.
 #[derive(Clone, PartialEq, Debug)]
@@ -119,6 +119,10 @@ impl Config {
             idle_timeout: cli.idle_timeout,
             active_timeout: cli.active_timeout,
             tcp_timeouts: cli.tcp_timeouts,
+            wide: match cli.bytes {
+                Some(wide @ (Metric::L4 | Metric::L2)) => wide,
+                Some(Metric::L7 | Metric::Ip) | None => Metric::Ip,
+            },
             text: text.is_some() || json.is_some(),
             ..MeterConfig::default()
         };

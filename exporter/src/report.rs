@@ -7,11 +7,10 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::capture::CaptureInfo;
-use crate::cli::Metric;
 use crate::dissect::DissectCounters;
 use crate::export::ExportCounters;
-use crate::meter::MeterStats;
 use crate::meter::flow::{Endpoints, Flow, FlowSink};
+use crate::meter::{MeterStats, Metric};
 use format::{Human, Span, Time};
 
 /// Packets of a capture, counted while it is read.
@@ -58,8 +57,8 @@ pub type Talker = Option<(IpAddr, u64)>;
 pub struct FlowCounters {
     /// Layer 7 octets of all flows.
     pub l7_octets: u64,
-    /// IP octets of all flows.
-    pub ip_octets: u64,
+    /// Octets of all flows under the meter's other metric.
+    pub wide_octets: u64,
     /// The flow with most packets.
     pub most_packets: Talker,
     /// The flow with most layer 7 octets.
@@ -70,7 +69,7 @@ impl FlowSink for FlowCounters {
     fn pair(&mut self, _now_ns: i64, first: &Flow, second: Option<&Flow>) {
         for flow in [Some(first), second].into_iter().flatten() {
             self.l7_octets += flow.l7.total;
-            self.ip_octets += flow.ip.total;
+            self.wide_octets += flow.wide.total;
             if let Endpoints::Ip { src, .. } = flow.endpoints {
                 most(&mut self.most_packets, src, flow.packets);
                 most(&mut self.most_octets, src, flow.l7.total);
@@ -124,6 +123,8 @@ pub struct Report {
     pub dissect: DissectCounters,
     /// Packets in flows, and flows.
     pub meter: MeterStats,
+    /// What was counted beside layer 7 octets.
+    pub wide: Metric,
     /// Sums over the flows.
     pub flows: FlowCounters,
     /// The NetFlow sink, if it ran.
@@ -336,7 +337,12 @@ impl Report {
                 "Bandwidth, layer 7: {} bit/s",
                 bits(self.flows.l7_octets)
             )?;
-            writeln!(f, "Bandwidth, IP: {} bit/s", bits(self.flows.ip_octets))?;
+            let wide = metric_name(self.wide);
+            writeln!(
+                f,
+                "Bandwidth, {wide}: {} bit/s",
+                bits(self.flows.wide_octets)
+            )?;
             writeln!(f, "Bandwidth, wire: {} bit/s", bits(self.packets.original))?;
         }
         count(f, "Most flows in memory", meter.max_flows)?;
@@ -361,10 +367,7 @@ impl Report {
         let Some((target, counters)) = &self.netflow else {
             return Ok(());
         };
-        let octets = match target.metric {
-            Metric::L7 => "layer 7 payload",
-            Metric::Ip => "IP packets",
-        };
+        let octets = metric_name(target.metric);
         writeln!(
             f,
             "{}, profile {}, octets of {octets}",
@@ -393,6 +396,16 @@ impl Report {
             )?;
         }
         Ok(())
+    }
+}
+
+/// What octets are octets of.
+fn metric_name(metric: Metric) -> &'static str {
+    match metric {
+        Metric::L7 => "layer 7 payload",
+        Metric::L4 => "IP payload",
+        Metric::Ip => "IP packets",
+        Metric::L2 => "frames",
     }
 }
 

@@ -86,6 +86,7 @@ pub fn run(config: &Config, stop: &AtomicBool) -> anyhow::Result<Outcome> {
         packets: pass.packets,
         dissect: *pass.dissector.counters(),
         meter: *pass.meter.stats(),
+        wide: config.meter.wide,
         flows,
         netflow,
         text,

@@ -4,9 +4,8 @@ use std::fs::File;
 use std::io::{self, BufWriter, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
-use crate::cli::Metric;
 use crate::config::TextOutput;
-use crate::meter::{Flow, FlowSink};
+use crate::meter::{Flow, FlowSink, Metric};
 use crate::sink::text::{Layout, TextSink, write_headers};
 
 /// Octets that are written at once.

@@ -169,7 +169,7 @@ fn between(
         let same_ports = ports.is_none_or(|ports| ports == [src_port, dst_port]);
         if [src, dst] == ends && same_ports && protocol == number {
             sum.0 += flow.packets;
-            sum.1 += flow.ip.total;
+            sum.1 += flow.wide.total;
             sum.2 |= flow.tos;
             sum.3 = sum.3.min(flow.min_ttl);
         }

@@ -10,9 +10,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use exporter::capture::CaptureFile;
-use exporter::cli::Metric;
 use exporter::dissect::{Dissector, Packet, Tunnel};
-use exporter::meter::{Meter, MeterConfig};
+use exporter::meter::{Meter, MeterConfig, Metric};
 use exporter::sink::text::{Layout, TextSink};
 
 /// A difference that is known: in which capture (behind a variant's label: in that one only), of which flows (index and direction; empty = all), in which

@@ -137,6 +137,7 @@ pub(super) fn link_flow(rest: Rest<'_>, packet: &mut Packet, known: u32) {
     packet.src_port = 0;
     packet.dst_port = 0;
     packet.l7_octets = rest.wire;
+    packet.l4_octets = rest.wire;
     packet.ip_octets = rest.wire;
     if packet.frame_octets <= MAX_PADDED_FRAME {
         packet.pad_octets = rest.wire.saturating_sub(known);

@@ -122,6 +122,8 @@ pub struct Packet {
     pub tcp: TcpFields,
     /// Octets after the transport header (link flows: after the link header).
     pub l7_octets: u32,
+    /// Octets after the IP header and its extension headers (link flows: as `l7_octets`).
+    pub l4_octets: u32,
     /// IP total length (link flows: as `l7_octets`).
     pub ip_octets: u32,
     /// Octets of the frame on the wire.

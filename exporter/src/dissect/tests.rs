@@ -60,6 +60,7 @@ fn udp_over_ipv4() {
         (packet.l7_octets, packet.ip_octets, packet.frame_octets),
         (100, 128, 142)
     );
+    assert_eq!(packet.l4_octets, 108);
     assert_eq!((packet.ttl, packet.pad_octets), (64, 0));
     assert_eq!(packet.status, status::IPV4 | status::IPV4_SEEN);
 }

@@ -36,6 +36,7 @@ pub(super) fn transport(
     counters: &mut DissectCounters,
 ) {
     packet.protocol = number;
+    packet.l4_octets = rest.wire;
     packet.l7_octets = rest.wire;
     if matches!(packet.fragment, Fragment::Middle | Fragment::Last) {
         packet.status |= status::STOPPED;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::status;
+use super::{Metric, status};
 use crate::dissect::{Family, Fragment, Packet, protocol};
 
 /// Time-outs of the TCP states (Tranalyzer's tcpStates).
@@ -43,6 +43,8 @@ pub struct MeterConfig {
     pub tcp_timeouts: TcpTimeouts,
     /// The most flows (directions) kept at a time; above it the least recently used pair is released early.
     pub max_flows: usize,
+    /// What is counted beside layer 7 octets: IP packets, their payload or frames.
+    pub wide: Metric,
     /// Whether a text or JSON sink runs: only then [`TextFeatures`](super::TextFeatures) are kept.
     pub text: bool,
 }
@@ -54,6 +56,7 @@ impl Default for MeterConfig {
             active_timeout: None,
             tcp_timeouts: TcpTimeouts::default(),
             max_flows: 1 << 18,
+            wide: Metric::Ip,
             text: false,
         }
     }

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use crate::dissect::Vlans;
+use crate::dissect::{Family, Packet, Vlans};
 
 /// The key of one direction (spec: flow definition of Tranalyzer).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -62,6 +62,46 @@ pub struct Octets {
     pub max: u32,
 }
 
+/// What octet counts count (Tranalyzer's `PACKETLENGTH`). Of frames without IP, what follows the link header, except
+/// under [`Metric::L2`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Metric {
+    /// Layer 7 payload: IP total length without IP and transport headers.
+    L7,
+    /// IP payload with the transport header, without IPv6 extension headers.
+    L4,
+    /// IP total length.
+    Ip,
+    /// Frames as on the wire, without the padding of short Ethernet frames that hold IP.
+    L2,
+}
+
+impl Metric {
+    /// Its name in `--bytes`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Metric::L7 => "l7",
+            Metric::L4 => "l4",
+            Metric::Ip => "ip",
+            Metric::L2 => "l2",
+        }
+    }
+
+    /// The octets of a packet.
+    #[inline]
+    #[must_use]
+    pub fn octets(self, packet: &Packet) -> u32 {
+        match self {
+            Metric::L7 => packet.l7_octets,
+            Metric::L4 => packet.l4_octets,
+            Metric::Ip => packet.ip_octets,
+            Metric::L2 if packet.family == Family::Link => packet.frame_octets,
+            Metric::L2 => packet.frame_octets.saturating_sub(packet.pad_octets),
+        }
+    }
+}
+
 /// One finished direction of a conversation.
 #[derive(Clone, Debug)]
 pub struct Flow {
@@ -85,8 +125,8 @@ pub struct Flow {
     pub packets: u64,
     /// Layer 7 octets: IP total length minus IP and transport headers.
     pub l7: Octets,
-    /// IP octets: IP total length.
-    pub ip: Octets,
+    /// Octets under [`MeterConfig::wide`](super::MeterConfig::wide).
+    pub wide: Octets,
     /// OR of the TCP flags (low 8 bits) and T2's combination bits above them.
     pub tcp_flags: u16,
     /// OR of all ToS / traffic class octets.
@@ -106,6 +146,17 @@ pub struct Flow {
     pub end_reason: EndReason,
     /// What only the text and JSON sinks print; absent when none of them runs.
     pub text: Option<Box<TextFeatures>>,
+}
+
+impl Flow {
+    /// Its octets under a metric, which must be that of the meter unless it is layer 7.
+    #[must_use]
+    pub fn octets(&self, metric: Metric) -> Octets {
+        match metric {
+            Metric::L7 => self.l7,
+            Metric::L4 | Metric::Ip | Metric::L2 => self.wide,
+        }
+    }
 }
 
 /// Features of one direction that only the text sinks print.

@@ -19,7 +19,7 @@ mod timeouts;
 
 pub use config::{MeterConfig, MeterStats, TcpTimeouts};
 pub use flow::{
-    EndReason, Endpoints, Flow, FlowSink, MAX_MAC_PAIRS, MacPair, Octets, TextFeatures,
+    EndReason, Endpoints, Flow, FlowSink, MAX_MAC_PAIRS, MacPair, Metric, Octets, TextFeatures,
 };
 
 use std::cmp::Reverse;
@@ -339,7 +339,7 @@ impl Meter {
             return false;
         };
         let before_ns = hot.last_ns;
-        hot.count(packet);
+        hot.count(packet, self.config.wide);
         if !matches!(packet.fragment, Fragment::Middle | Fragment::Last) || hot.packets == 1 {
             // Later fragments are no use of a flow in Tranalyzer's order.
             hot.last_serial = self.serial;

@@ -94,7 +94,7 @@ impl Meter {
             last_ns: hot.last_ns,
             packets: hot.packets,
             l7: hot.l7(),
-            ip: hot.ip(),
+            wide: hot.wide(),
             tcp_flags: hot.tcp_flags,
             tos: hot.tos,
             min_ttl: hot.min_ttl,

@@ -8,7 +8,7 @@ use hashbrown::HashTable;
 use super::key::Key;
 use super::tcp_states::{Connection, Side};
 use super::text::TextState;
-use super::{MacPair, Octets};
+use super::{MacPair, Metric, Octets};
 use crate::dissect::Packet;
 
 /// Time-outs in nanoseconds, by [`State`](super::tcp_states::State).
@@ -23,11 +23,12 @@ pub(super) struct Direction {
     pub last_serial: u64,
     pub packets: u64,
     pub l7_total: u64,
-    pub ip_total: u64,
+    /// Under the meter's other metric.
+    pub wide_total: u64,
     pub l7_min: u32,
     pub l7_max: u32,
-    pub ip_min: u32,
-    pub ip_max: u32,
+    pub wide_min: u32,
+    pub wide_max: u32,
     pub tcp_flags: u16,
     pub tos: u8,
     pub min_ttl: u8,
@@ -42,11 +43,11 @@ impl Default for Direction {
             last_serial: 0,
             packets: 0,
             l7_total: 0,
-            ip_total: 0,
+            wide_total: 0,
             l7_min: u32::MAX,
             l7_max: 0,
-            ip_min: u32::MAX,
-            ip_max: 0,
+            wide_min: u32::MAX,
+            wide_max: 0,
             tcp_flags: 0,
             tos: 0,
             min_ttl: u8::MAX,
@@ -59,15 +60,16 @@ impl Default for Direction {
 impl Direction {
     /// Counts a packet; its use and its TCP flags are the meter's.
     #[inline]
-    pub(super) fn count(&mut self, packet: &Packet) {
+    pub(super) fn count(&mut self, packet: &Packet, wide: Metric) {
+        let wide_octets = wide.octets(packet);
         self.packets += 1;
         self.last_ns = self.last_ns.max(packet.ts_ns);
         self.l7_total += u64::from(packet.l7_octets);
-        self.ip_total += u64::from(packet.ip_octets);
+        self.wide_total += u64::from(wide_octets);
         self.l7_min = self.l7_min.min(packet.l7_octets);
         self.l7_max = self.l7_max.max(packet.l7_octets);
-        self.ip_min = self.ip_min.min(packet.ip_octets);
-        self.ip_max = self.ip_max.max(packet.ip_octets);
+        self.wide_min = self.wide_min.min(wide_octets);
+        self.wide_max = self.wide_max.max(wide_octets);
         self.tos |= packet.tos;
         self.min_ttl = self.min_ttl.min(packet.ttl);
         self.max_ttl = self.max_ttl.max(packet.ttl);
@@ -81,11 +83,11 @@ impl Direction {
         }
     }
 
-    pub(super) fn ip(&self) -> Octets {
+    pub(super) fn wide(&self) -> Octets {
         Octets {
-            total: self.ip_total,
-            min: self.ip_min,
-            max: self.ip_max,
+            total: self.wide_total,
+            min: self.wide_min,
+            max: self.wide_max,
         }
     }
 }

@@ -6,8 +6,8 @@ use protocol::encoder::RecordWriter;
 use protocol::registry::ie;
 use protocol::template::FieldSpecifier;
 
-use crate::cli::{Metric, ProfileKind, Version};
-use crate::meter::flow::{Endpoints, Flow, Octets};
+use crate::cli::{ProfileKind, Version};
+use crate::meter::flow::{Endpoints, Flow, Metric};
 
 /// One value of a flow that a record can carry.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -200,7 +200,7 @@ impl Profile {
         else {
             return;
         };
-        let octets = self.octets(flow);
+        let octets = flow.octets(self.metric);
         for &(value, length) in &self.fields {
             match value {
                 Value::First => self.time(first_ms, to),
@@ -231,15 +231,6 @@ impl Profile {
                 Value::SecondSourceMac => to.bytes(&flow.mac_pairs[1].src),
                 Value::SecondDestinationMac => to.bytes(&flow.mac_pairs[1].dst),
             }
-        }
-    }
-
-    /// The octets of `flow` that this profile counts.
-    #[must_use]
-    pub fn octets(&self, flow: &Flow) -> Octets {
-        match self.metric {
-            Metric::L7 => flow.l7,
-            Metric::Ip => flow.ip,
         }
     }
 

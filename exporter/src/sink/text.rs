@@ -4,8 +4,7 @@
 use std::borrow::Cow;
 use std::io::{self, Write};
 
-use crate::cli::Metric;
-use crate::meter::{Endpoints, Flow, FlowSink, MacPair, Octets, TextFeatures};
+use crate::meter::{Endpoints, Flow, FlowSink, MacPair, Metric, Octets, TextFeatures};
 
 /// A flow beside its opposite direction.
 struct Row<'a> {
@@ -19,15 +18,7 @@ struct Row<'a> {
 impl Row<'_> {
     /// What the direction's octet columns count.
     fn octets(&self) -> Octets {
-        counted(self.flow, self.metric)
-    }
-}
-
-/// Octets of a flow under a metric.
-fn counted(flow: &Flow, metric: Metric) -> Octets {
-    match metric {
-        Metric::L7 => flow.l7,
-        Metric::Ip => flow.ip,
+        self.flow.octets(self.metric)
     }
 }
 
@@ -315,11 +306,16 @@ pub fn write_headers(out: &mut impl Write, metric: Metric) -> io::Result<()> {
 
 /// A column's name or meaning under a metric: Tranalyzer names octet columns by the layer that is counted.
 fn named(text: &'static str, metric: Metric) -> Cow<'static, str> {
-    match metric {
-        Metric::Ip if text.contains("l7") || text.contains("L7") || text.contains("ayer 7") => {
-            text.replace('7', "3").into()
-        }
-        _ => text.into(),
+    let layer = match metric {
+        Metric::L7 => return text.into(),
+        Metric::L4 => "4",
+        Metric::Ip => "3",
+        Metric::L2 => "2",
+    };
+    if text.contains("l7") || text.contains("L7") || text.contains("ayer 7") {
+        text.replace('7', layer).into()
+    } else {
+        text.into()
     }
 }
 
@@ -415,9 +411,8 @@ fn ports(flow: &Flow) -> (u16, u16, u8) {
 
 /// Packets and octets of the opposite direction.
 fn received(row: &Row<'_>) -> (u64, u64) {
-    row.opposite.map_or((0, 0), |flow| {
-        (flow.packets, counted(flow, row.metric).total)
-    })
+    row.opposite
+        .map_or((0, 0), |flow| (flow.packets, flow.octets(row.metric).total))
 }
 
 /// 0 for a flow without duration.

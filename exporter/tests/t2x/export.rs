@@ -211,6 +211,60 @@ fn records_of_bytes_l7() -> Record {
     records(&conversation(), &["--nf-version", "10", "--bytes", "l7"]).remove(0)
 }
 
+/// Octets of two UDP packets of 30 and 10 octets, the second in a frame padded to 60, and of an ARP frame of 42.
+#[test]
+fn every_metric_counts_its_headers() {
+    let mut padded = Vec::new();
+    padded.extend([0x45, 0x20, 0, 38, 0, 0, 0x40, 0, 63, 17, 0, 0]);
+    padded.extend([10, 0, 0, 1, 10, 0, 0, 2]);
+    padded.extend([0x13, 0x88, 0, 53, 0, 18, 0, 0]);
+    padded.resize(46, 0);
+    let capture = Capture::new()
+        .udp(0, (1, 2), (5000, 53), 30)
+        .frame(500, 0x0800, &padded)
+        .arp(600);
+    let headers = [
+        ("l7", 0, "l7", 28),
+        ("l4", 8, "l4", 28),
+        ("ip", 28, "l3", 28),
+        ("l2", 42, "l2", 42),
+    ];
+    for (metric, header, column, arp) in headers {
+        let (sum, min, max) = (40 + 2 * header, 10 + header, 30 + header);
+        for version in ["9", "10"] {
+            let args = ["--nf-version", version, "--bytes", metric];
+            let record = records(&capture, &args).remove(0);
+            assert_eq!(
+                [record.number(1), record.number(25), record.number(26)],
+                [sum, min, max],
+                "{metric}, version {version}"
+            );
+            if version == "10" {
+                assert_eq!(record.number(401), 40, "{metric}");
+            }
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let prefix = folder.path().join("out");
+        let args = ["--sink", "text,json", "--bytes", metric, "-w"];
+        let args = [&args[..], &[prefix.to_str().unwrap()]].concat();
+        export(&capture, &args);
+        let text = std::fs::read_to_string(folder.path().join("out_flows.txt")).unwrap();
+        let rows: Vec<Vec<_>> = text
+            .lines()
+            .map(|line| line.split('\t').collect())
+            .collect();
+        let name = format!("{column}BytesSnt");
+        let at = rows[0].iter().position(|found| *found == name).unwrap();
+        assert_eq!(
+            [rows[1][at], rows[2][at]],
+            [sum.to_string(), arp.to_string()],
+            "{metric}"
+        );
+        let json = std::fs::read_to_string(folder.path().join("out_flows.json")).unwrap();
+        assert!(json.contains(&format!("\"{name}\":{sum},")), "{json}");
+    }
+}
+
 #[test]
 fn profile_t2_over_ipfix() {
     let records = records(&conversation(), &["--nf-version", "10", "--profile", "t2"]);
