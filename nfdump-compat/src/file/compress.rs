@@ -4,7 +4,7 @@ use std::fmt;
 
 use bzip2::{Action, Compress, Decompress, Status};
 
-use super::layout2::MAX_BLOCK;
+use super::{layout2::MAX_BLOCK, lzo::LzoEncoder};
 
 /// Compression of the blocks of a file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -65,7 +65,7 @@ fn bound(raw: usize) -> usize {
 pub(super) struct Encoder {
     compression: Compression,
     lz4: lz4_flex::block::CompressTable,
-    lzo: Option<Box<lzokay::compress::Dict>>,
+    lzo: Option<LzoEncoder>,
     zstd: Option<zstd::bulk::Compressor<'static>>,
 }
 
@@ -78,7 +78,7 @@ impl Encoder {
             ),
             _ => None,
         };
-        let lzo = (compression == Compression::Lzo).then(lzokay::compress::Dict::new);
+        let lzo = (compression == Compression::Lzo).then(LzoEncoder::new);
         Ok(Self {
             compression,
             lz4: lz4_flex::block::CompressTable::default(),
@@ -93,6 +93,10 @@ impl Encoder {
             out.extend_from_slice(raw);
             return Ok(());
         }
+        if let Some(lzo) = &mut self.lzo {
+            lzo.encode(raw, out);
+            return Ok(());
+        }
         let start = out.len();
         out.resize(start + bound(raw.len()), 0);
         let place = out.get_mut(start..).unwrap_or_default();
@@ -101,11 +105,6 @@ impl Encoder {
                 lz4_flex::block::compress_into_with_table(raw, place, &mut self.lz4)
                     .map_err(|e| e.to_string())
             }
-            Compression::Lzo => match &mut self.lzo {
-                Some(dict) => lzokay::compress::compress_no_alloc(raw, place, dict)
-                    .map_err(|e| format!("{e:?}")),
-                None => Err("no LZO encoder".to_owned()),
-            },
             Compression::Zstd => match &mut self.zstd {
                 Some(encoder) => encoder
                     .compress_to_buffer(raw, place)
@@ -113,7 +112,8 @@ impl Encoder {
                 None => Err("no ZSTD encoder".to_owned()),
             },
             Compression::Bz2 => bzip2_encode(raw, place),
-            Compression::None => Ok(0),
+            // Both are done above.
+            Compression::None | Compression::Lzo => Ok(0),
         };
         out.truncate(start + written.as_ref().copied().unwrap_or(0));
         written.map(|_| ())

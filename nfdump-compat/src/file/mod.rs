@@ -7,6 +7,7 @@
 mod compress;
 mod copy;
 pub mod layout2;
+mod lzo;
 mod read;
 mod recover;
 #[cfg(test)]
