@@ -7,9 +7,9 @@ use foldhash::fast::RandomState;
 use hashbrown::{HashMap, HashSet};
 
 use crate::catalogue::{Requirement, requirements};
-use crate::tap::{Checksum, Message, Receiver};
 use crate::verdict::{Finding, Profile, Verdict};
 use crate::wire::{Judge, Options, RuleOutcome, Transport};
+use tap::{Checksum, Message, Receiver};
 
 /// The rules that are judged here rather than by the judge of messages: on what carried the message.
 pub const RULES: &[&str] = &[CHECKSUM];

@@ -11,7 +11,6 @@ pub mod known;
 pub mod live;
 pub mod report;
 pub mod run;
-pub mod tap;
 pub mod verdict;
 pub mod wire;
 

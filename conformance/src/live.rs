@@ -10,8 +10,8 @@ use anyhow::Context;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::cli::Listen;
-use crate::tap::{Checksum, Cut, Message, Pause, Receiver};
 use crate::wire::Transport;
+use tap::{Checksum, Cut, Message, Pause, Receiver};
 
 /// How long a wait may be before the end of the time is looked at, in milliseconds.
 const WAIT_MS: u16 = 100;

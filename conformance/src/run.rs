@@ -14,8 +14,8 @@ use crate::cli::{Exporter, Listen};
 use crate::inspection::Inspection;
 use crate::known::{Known, unknown};
 use crate::report::{Report, html, json, junit, text, write_captures};
-use crate::tap::{Tap, TapCounters};
 use crate::wire::Options;
+use tap::{Tap, TapCounters};
 
 /// How it ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -7,7 +7,6 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use conformance::tap::{Message, Receiver, Tap};
 use conformance::verdict::{Finding, Profile, Verdict};
 use conformance::wire::{Judge, Options, Outcome, Transport};
 use exporter::capture::CaptureFile;
@@ -18,6 +17,7 @@ use protocol::limits::Limits;
 use protocol::registry::ie;
 use protocol::session::{Events, MessageInfo, Session};
 use protocol::template::{FieldSpecifier, Template, TemplateKind, VARIABLE_LENGTH};
+use tap::{Message, Receiver, Tap};
 
 const STRICT: Options = Options {
     profile: Profile::Rfc7011,

@@ -31,6 +31,7 @@ use rules::{Desk, R};
 use walk::Walk;
 
 pub use rules::RULES;
+pub use tap::Transport;
 
 /// Domains of all senders together; messages of others are judged by themselves.
 const DOMAINS: usize = 4096;
@@ -56,15 +57,6 @@ pub struct Options {
     pub live: bool,
     /// What is only asked for (SHOULD) is a deviation too.
     pub strict: bool,
-}
-
-/// How a message travelled.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum Transport {
-    /// One message a datagram.
-    Udp,
-    /// One message of a stream.
-    Tcp,
 }
 
 /// What became of one rule.

@@ -13,9 +13,8 @@ use std::net::SocketAddr;
 use exporter::capture::Frame;
 use protocol::reader::Reader;
 
-use crate::wire::Transport;
 pub use checksum::Checksum;
-pub(crate) use cut::{Cut, Pause};
+pub use cut::{Cut, Pause};
 use flow_ports::FlowPorts;
 use fragments::Fragments;
 use network::{IpPacket, ip_packet};
@@ -23,6 +22,15 @@ use streams::Streams;
 
 const UDP: u8 = 17;
 const TCP: u8 = 6;
+
+/// How a message travelled.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Transport {
+    /// One message a datagram.
+    Udp,
+    /// One message of a stream.
+    Tcp,
+}
 
 /// One message as it was found.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

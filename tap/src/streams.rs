@@ -7,11 +7,11 @@ use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 use protocol::reader::Reader;
 
+use super::Transport;
 use super::cut::{Cut, Pause};
 use super::flow_ports::{FlowPorts, plausible_start};
 use super::network::IpPacket;
 use super::{Checksum, Message, Receiver, TapCounters};
-use crate::wire::Transport;
 
 /// As many streams are followed at a time; further ones replace the one that was silent for longest.
 const MOST: usize = 64;

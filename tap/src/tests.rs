@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-#[path = "../../tests/support/mod.rs"]
+#[path = "../../conformance/tests/support/mod.rs"]
 mod support;
 use support::{
     collector, ethernet, exporter, fragment, frame, hex, ip, ipfix, netflow9, tcp, udp, v6,

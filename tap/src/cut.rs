@@ -7,7 +7,7 @@ const LARGEST: usize = 65_535;
 
 /// What is known of the stream behind the octets at hand.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Pause {
+pub enum Pause {
     /// It goes on.
     None,
     /// Nothing came for a while.
@@ -18,15 +18,21 @@ pub(crate) enum Pause {
 
 /// See the module.
 #[derive(Debug)]
-pub(crate) struct Cut {
+pub struct Cut {
     framer: Framer,
     /// Octets taken so far.
     taken: u64,
 }
 
+impl Default for Cut {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Cut {
     /// For a stream whose next octet begins a message.
-    pub(crate) fn new() -> Self {
+    pub fn new() -> Self {
         Self {
             framer: Framer::new(LARGEST),
             taken: 0,
@@ -35,7 +41,7 @@ impl Cut {
 
     /// Takes octets and tells the messages that are complete. `false` when the boundary is lost: what stands there
     /// is told too, for the judge to name the fault, and nothing more can be read.
-    pub(crate) fn take(&mut self, data: &[u8], pause: Pause, mut tell: impl FnMut(&[u8])) -> bool {
+    pub fn take(&mut self, data: &[u8], pause: Pause, mut tell: impl FnMut(&[u8])) -> bool {
         let before = self.taken;
         self.taken += data.len() as u64;
         self.framer.push(data);
