@@ -1,11 +1,13 @@
 //! The command line of `t2check`.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::catalogue;
+use crate::known::unknown;
 use crate::verdict::Profile;
 use crate::wire::Transport;
 
@@ -39,7 +41,8 @@ pub enum Command {
 #[derive(Args, Clone, Debug)]
 #[command(after_help = CODES)]
 pub struct Exporter {
-    /// Capture to read (pcap or pcapng); - reads standard input
+    /// Capture to read: pcap or pcapng, or a file of bare messages such as an IPFIX file; - reads a capture from
+    /// standard input
     #[arg(
         long,
         value_name = "FILE",
@@ -51,14 +54,27 @@ pub struct Exporter {
     #[arg(long, value_name = "N", value_delimiter = ',', conflicts_with = "listen", value_parser = clap::value_parser!(u16).range(1..))]
     pub port: Vec<u16>,
     /// Where to wait for the exporter
-    #[arg(long, value_name = "udp|tcp://ADDR:PORT")]
+    #[arg(long, value_name = "[udp|tcp|tls://]ADDR:PORT")]
     pub listen: Option<Listen>,
+    /// How messages travel, where --listen does not say it: udp, tcp or tls [default: udp]
+    #[arg(long, value_name = "NAME", conflicts_with = "capture", value_parser = parse_transport)]
+    pub transport: Option<Transport>,
     /// How long to listen
-    #[arg(long, value_name = "N", default_value = "60", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", conflicts_with = "capture", default_value = "60", value_parser = clap::value_parser!(u32).range(1..))]
     pub seconds: u32,
     /// The exporter replays recorded traffic: its clock is not compared with this machine's
     #[arg(long, conflicts_with = "capture")]
     pub replayed: bool,
+
+    /// Certificate to show, with its chain (PEM) [default: one made for this run]
+    #[arg(long, value_name = "FILE", requires = "tls_key", help_heading = TLS)]
+    pub tls_cert: Option<PathBuf>,
+    /// Its private key (PEM)
+    #[arg(long, value_name = "FILE", requires = "tls_cert", help_heading = TLS)]
+    pub tls_key: Option<PathBuf>,
+    /// Exporters must show a certificate signed by one of these (PEM) [default: none is asked for]
+    #[arg(long, value_name = "FILE", conflicts_with = "capture", help_heading = TLS)]
+    pub tls_ca: Option<PathBuf>,
 
     /// The reading of the rules: 7011, 5101, modern or lenient
     #[arg(long, value_name = "PROFILE", default_value = "7011", value_parser = parse_profile)]
@@ -70,30 +86,80 @@ pub struct Exporter {
     #[arg(long, value_name = "FILE")]
     pub known: Option<PathBuf>,
     /// Only these rules
-    #[arg(long, value_name = "ID", value_delimiter = ',')]
-    pub only: Vec<String>,
+    #[arg(long, value_name = "ID", value_delimiter = ',', value_parser = parse_rule)]
+    pub only: Vec<&'static str>,
 
-    /// Writes JUnit XML
+    /// Writes JUnit XML; - writes it to standard output, in place of the table
     #[arg(long, value_name = "FILE", help_heading = REPORTS)]
     pub junit: Option<PathBuf>,
-    /// Writes JSON; - writes it to standard output, in place of the table
+    /// Writes JSON; - as for --junit
     #[arg(long, value_name = "FILE", help_heading = REPORTS)]
     pub json: Option<PathBuf>,
-    /// Writes a self-contained page
+    /// Writes a self-contained page; - as for --junit
     #[arg(long, value_name = "FILE", help_heading = REPORTS)]
     pub html: Option<PathBuf>,
-    /// Keeps the first offending message of each rule as a capture
+    /// Keeps the first offending message of each rule as a capture, with those it needs to be read
     #[arg(long, value_name = "DIR", help_heading = REPORTS)]
     pub pcap_dir: Option<PathBuf>,
 }
 
 const REPORTS: &str = "Reports";
+const TLS: &str = "TLS (needs --listen tls://ADDR:PORT)";
 
-/// `--listen`.
+/// `-`: standard output, in place of the table.
+pub const STDOUT: &str = "-";
+
+impl Exporter {
+    /// Where to listen, `--transport` considered.
+    ///
+    /// # Errors
+    /// When options contradict each other, in one line.
+    pub fn endpoint(&self) -> Result<Option<Endpoint>, String> {
+        let Some(listen) = self.listen else {
+            return Ok(None);
+        };
+        let transport = match (listen.transport, self.transport) {
+            (Some(said), Some(other)) if said != other => {
+                return Err(format!(
+                    "--listen {} contradicts --transport {}",
+                    Endpoint::new(said, listen.address),
+                    scheme(other)
+                ));
+            }
+            (said, other) => said.or(other).unwrap_or(Transport::Udp),
+        };
+        let tls = [&self.tls_cert, &self.tls_key, &self.tls_ca];
+        if transport != Transport::Tls && tls.iter().any(|option| option.is_some()) {
+            return Err(
+                "--tls-cert, --tls-key and --tls-ca need --listen tls://ADDR:PORT".to_owned(),
+            );
+        }
+        Ok(Some(Endpoint::new(transport, listen.address)))
+    }
+
+    /// The reports that go to files, and the folder of captures.
+    ///
+    /// # Errors
+    /// When several would go to standard output, in one line.
+    pub fn reports(&self) -> Result<Vec<&Path>, String> {
+        let files = [&self.junit, &self.json, &self.html].into_iter().flatten();
+        let (out, files): (Vec<&Path>, Vec<&Path>) = files
+            .map(PathBuf::as_path)
+            .partition(|path| *path == Path::new(STDOUT));
+        if out.len() > 1 {
+            return Err(
+                "only one of --junit, --json and --html can go to standard output".to_owned(),
+            );
+        }
+        Ok(files)
+    }
+}
+
+/// `--listen`: an address, and the transport if it is said there.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Listen {
     /// How messages travel.
-    pub transport: Transport,
+    pub transport: Option<Transport>,
     /// Where to listen.
     pub address: SocketAddr,
 }
@@ -102,13 +168,9 @@ impl FromStr for Listen {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let (scheme, address) = text
-            .split_once("://")
-            .ok_or("expected udp://ADDR:PORT or tcp://ADDR:PORT")?;
-        let transport = match scheme {
-            "udp" => Transport::Udp,
-            "tcp" => Transport::Tcp,
-            other => return Err(format!("the transport {other:?} is neither udp nor tcp")),
+        let (transport, address) = match text.split_once("://") {
+            Some((scheme, address)) => (Some(parse_transport(scheme)?), address),
+            None => (None, text),
         };
         let address = address.parse().map_err(|_| {
             format!("{address:?} is no address with a port, such as 127.0.0.1:4739 or [::1]:4739")
@@ -117,13 +179,45 @@ impl FromStr for Listen {
     }
 }
 
-impl std::fmt::Display for Listen {
+/// Where to listen, and for what.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Endpoint {
+    /// How messages travel.
+    pub transport: Transport,
+    /// The address.
+    pub address: SocketAddr,
+}
+
+impl Endpoint {
+    /// Both together.
+    pub fn new(transport: Transport, address: SocketAddr) -> Self {
+        Self { transport, address }
+    }
+}
+
+impl std::fmt::Display for Endpoint {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let scheme = match self.transport {
-            Transport::Udp => "udp",
-            Transport::Tcp => "tcp",
-        };
-        write!(f, "{scheme}://{}", self.address)
+        write!(f, "{}://{}", scheme(self.transport), self.address)
+    }
+}
+
+fn scheme(transport: Transport) -> &'static str {
+    match transport {
+        Transport::Udp => "udp",
+        Transport::Tcp => "tcp",
+        Transport::Tls => "tls",
+        Transport::File => "file",
+    }
+}
+
+fn parse_transport(text: &str) -> Result<Transport, String> {
+    match text {
+        "udp" => Ok(Transport::Udp),
+        "tcp" => Ok(Transport::Tcp),
+        "tls" => Ok(Transport::Tls),
+        other => Err(format!(
+            "the transport {other:?} is neither udp, tcp nor tls"
+        )),
     }
 }
 
@@ -132,4 +226,10 @@ fn parse_profile(text: &str) -> Result<Profile, String> {
         .into_iter()
         .find(|profile| profile.name() == text)
         .ok_or_else(|| "the profiles are 7011, 5101, modern and lenient".to_owned())
+}
+
+fn parse_rule(text: &str) -> Result<&'static str, String> {
+    catalogue::find(text)
+        .map(|row| row.rule.id)
+        .ok_or_else(|| unknown(text))
 }

@@ -78,6 +78,8 @@ pub struct Tally {
     pub exporters: usize,
     /// Messages to more collectors than are told apart: not judged.
     pub not_judged: u64,
+    /// NetFlow messages over TLS.
+    pub not_ipfix_over_tls: u64,
     /// Time of the first message, milliseconds since 1970.
     pub first_ms: u64,
     /// Time of the last message.
@@ -88,6 +90,29 @@ impl Tally {
     /// Messages that are something else.
     pub fn foreign(&self) -> u64 {
         self.versions[3]
+    }
+
+    /// What was not judged, or is strange, one line each.
+    pub fn remarks(&self) -> Vec<String> {
+        let lines = [
+            (
+                self.foreign(),
+                "messages are neither NetFlow v5, v9 nor IPFIX",
+            ),
+            (
+                self.not_judged,
+                "messages to further collectors were not judged",
+            ),
+            (
+                self.not_ipfix_over_tls,
+                "messages over TLS are NetFlow, which defines no TLS: RFC 7011 does for IPFIX",
+            ),
+        ];
+        lines
+            .into_iter()
+            .filter(|(count, _)| *count > 0)
+            .map(|(count, what)| format!("{count} {what}"))
+            .collect()
     }
 }
 
@@ -250,6 +275,7 @@ impl Receiver for Inspection {
         if let Some(count) = tally.versions.get_mut(version) {
             *count += 1;
         }
+        tally.not_ipfix_over_tls += u64::from(message.transport == Transport::Tls && version < 2);
         if self.exporters.len() < MOST_EXPORTERS {
             self.exporters.insert(message.from);
         }

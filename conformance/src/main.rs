@@ -38,7 +38,11 @@ fn main() -> ExitCode {
 }
 
 fn judge(options: &Exporter) -> ExitCode {
-    match stop_on_signals().and_then(|stop| run(options, &stop)) {
+    let endpoint = match options.reports().and_then(|_| options.endpoint()) {
+        Ok(endpoint) => endpoint,
+        Err(error) => return complain(&error, USAGE),
+    };
+    match stop_on_signals().and_then(|stop| run(options, endpoint, &stop)) {
         Ok(Outcome::Positive) => ExitCode::SUCCESS,
         Ok(Outcome::Negative) => ExitCode::from(NEGATIVE),
         Err(error) => complain(&format_args!("{error:#}"), FAILED),

@@ -2,20 +2,20 @@
 
 use std::fs;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use anyhow::{Context, bail};
-use exporter::capture::{CaptureError, CaptureFile};
+use exporter::capture::CaptureFile;
+use exporter::progress::Progress;
+use nix::unistd::{AccessFlags, access};
 
-use crate::catalogue;
-use crate::cli::{Exporter, Listen};
+use crate::cli::{Endpoint, Exporter, STDOUT};
 use crate::inspection::Inspection;
-use crate::known::{Known, unknown};
+use crate::known::Known;
 use crate::report::{Report, html, json, junit, text, write_captures};
-use crate::wire::Options;
-use tap::{Tap, TapCounters};
+use crate::wire::{Options, Transport};
+use tap::{MessageFile, Tap, TapCounters};
 
 /// How it ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -26,59 +26,44 @@ pub enum Outcome {
     Negative,
 }
 
-/// Judges what the options name and writes the reports. The table goes to standard output.
+/// Judges what the options name, listening on `endpoint` if there is one, and writes the reports. The table goes to
+/// standard output.
 ///
 /// # Errors
 /// When there is nothing to judge, it cannot be read to its end (what was read is reported first), or a report
 /// cannot be written.
-pub fn run(options: &Exporter, stop: &AtomicBool) -> anyhow::Result<Outcome> {
-    let only = only(&options.only)?;
+pub fn run(
+    options: &Exporter,
+    endpoint: Option<Endpoint>,
+    stop: &AtomicBool,
+) -> anyhow::Result<Outcome> {
     let known = match &options.known {
         Some(path) => Known::read(path)?,
         None => Known::default(),
     };
+    prepare(options)?;
     let mut inspection = Inspection::new(Options {
         profile: options.profile,
-        live: options.listen.is_some() && !options.replayed,
+        live: endpoint.is_some() && !options.replayed,
         strict: options.strict,
     });
-    let mut remarks = Vec::new();
-    let (source, fault) = match (&options.capture, options.listen) {
-        (Some(path), _) => {
-            let capture = CaptureFile::open(path)?;
-            let source = capture.path().to_owned();
-            let (counters, fault) = read(capture, options.port.clone(), stop, &mut inspection);
-            if inspection.found_nothing() {
-                return Err(nothing(&source, &counters, fault, &options.port));
-            }
-            remarks.extend(losses(&counters));
-            (source, fault)
-        }
-        (None, Some(address)) => {
-            hear(address, options.seconds, stop, &mut inspection)?;
-            (address.to_string(), None)
-        }
+    let observed = match (&options.capture, endpoint) {
+        (Some(path), _) => match MessageFile::open(path) {
+            Some(file) => read_messages(file, stop, &mut inspection),
+            None => read_capture(path, options.port.clone(), stop, &mut inspection)?,
+        },
+        (None, Some(endpoint)) => hear(endpoint, options, stop, &mut inspection)?,
         (None, None) => bail!("name a capture (--capture) or an address (--listen)"),
     };
+    let mut remarks = observed.remarks;
     let tally = inspection.tally();
-    if tally.foreign() > 0 {
-        remarks.push(format!(
-            "{} messages are neither NetFlow v5, v9 nor IPFIX",
-            tally.foreign()
-        ));
-    }
-    if tally.not_judged > 0 {
-        remarks.push(format!(
-            "{} messages to further collectors were not judged",
-            tally.not_judged
-        ));
-    }
+    remarks.extend(tally.remarks());
     let mut results = inspection.finish();
-    if !only.is_empty() {
-        results.retain(|result| only.contains(&result.requirement.rule.id));
+    if !options.only.is_empty() {
+        results.retain(|result| options.only.contains(&result.requirement.rule.id));
     }
     let report = Report {
-        source,
+        source: observed.source,
         profile: options.profile,
         strict: options.strict,
         tally,
@@ -87,8 +72,8 @@ pub fn run(options: &Exporter, stop: &AtomicBool) -> anyhow::Result<Outcome> {
         known,
     };
     write(&report, options)?;
-    if let Some(fault) = fault {
-        return Err(fault.into());
+    if let Some(fault) = observed.fault {
+        return Err(fault);
     }
     Ok(if report.is_negative() {
         Outcome::Negative
@@ -97,22 +82,50 @@ pub fn run(options: &Exporter, stop: &AtomicBool) -> anyhow::Result<Outcome> {
     })
 }
 
-fn only(ids: &[String]) -> anyhow::Result<Vec<&'static str>> {
-    ids.iter()
-        .map(|id| match catalogue::find(id) {
-            Some(row) => Ok(row.rule.id),
-            None => bail!("{}", unknown(id)),
-        })
-        .collect()
+/// What was observed, apart from the messages.
+struct Observed {
+    /// A file or an address.
+    source: String,
+    remarks: Vec<String>,
+    /// Why it is not all.
+    fault: Option<anyhow::Error>,
 }
 
-/// Reads to the end, or to the fault.
-fn read(
-    mut capture: CaptureFile,
+/// Makes sure that reports can be written before an hour of listening is lost.
+fn prepare(options: &Exporter) -> anyhow::Result<()> {
+    for path in options.reports().map_err(anyhow::Error::msg)? {
+        let parent = path.parent().filter(|parent| *parent != Path::new(""));
+        let place = if path.exists() {
+            path
+        } else {
+            parent.unwrap_or(Path::new("."))
+        };
+        access(place, AccessFlags::W_OK)
+            .map_err(std::io::Error::from)
+            .with_context(|| format!("cannot write {}", path.display()))?;
+        if path.is_dir() {
+            bail!("cannot write {}: it is a folder", path.display());
+        }
+    }
+    if let Some(folder) = &options.pcap_dir {
+        fs::create_dir_all(folder)
+            .and_then(|()| access(folder, AccessFlags::W_OK).map_err(Into::into))
+            .with_context(|| format!("cannot write to {}", folder.display()))?;
+    }
+    Ok(())
+}
+
+/// Reads a capture to the end, or to the fault.
+fn read_capture(
+    path: &Path,
     ports: Vec<u16>,
     stop: &AtomicBool,
     inspection: &mut Inspection,
-) -> (TapCounters, Option<CaptureError>) {
+) -> anyhow::Result<Observed> {
+    let mut capture = CaptureFile::open(path)?;
+    let source = capture.path().to_owned();
+    let mut progress = Progress::new(capture.size());
+    let guessed = ports.is_empty();
     let mut tap = Tap::new(ports);
     let mut fault = None;
     while !stop.load(Ordering::Relaxed) {
@@ -124,26 +137,62 @@ fn read(
             }
             Ok(None) => break,
             Err(error) => {
-                fault = Some(error);
+                fault = Some(error.into());
+                break;
+            }
+        }
+        progress.at(capture.offset());
+    }
+    progress.done();
+    tap.finish(inspection);
+    if inspection.found_nothing() {
+        return Err(fault.unwrap_or_else(|| nothing(&source, tap.counters(), guessed)));
+    }
+    let mut remarks = losses(tap.counters());
+    remarks.extend(interrupted(stop));
+    Ok(Observed {
+        remarks,
+        source,
+        fault,
+    })
+}
+
+/// Reads bare messages to the end, or to the fault.
+fn read_messages(
+    mut file: MessageFile,
+    stop: &AtomicBool,
+    inspection: &mut Inspection,
+) -> Observed {
+    let mut progress = Progress::new(Some(file.size()));
+    let mut fault = None;
+    while !stop.load(Ordering::Relaxed) {
+        match file.next_message(inspection) {
+            Ok(true) => progress.at(file.offset()),
+            Ok(false) => break,
+            Err(error) => {
+                let what = format!("{}: reading failed at octet {}", file.name(), file.offset());
+                fault = Some(anyhow::Error::from(error).context(what));
                 break;
             }
         }
     }
-    tap.finish(inspection);
-    (*tap.counters(), fault)
+    progress.done();
+    Observed {
+        remarks: interrupted(stop).into_iter().collect(),
+        source: file.name().to_owned(),
+        fault,
+    }
+}
+
+/// What is read ends with a signal, and is reported as far as it goes.
+fn interrupted(stop: &AtomicBool) -> Option<String> {
+    stop.load(Ordering::Relaxed)
+        .then(|| "interrupted: not all was read".to_owned())
 }
 
 /// Why there is nothing to judge.
-fn nothing(
-    source: &str,
-    counters: &TapCounters,
-    fault: Option<CaptureError>,
-    ports: &[u16],
-) -> anyhow::Error {
-    if let Some(fault) = fault {
-        return fault.into();
-    }
-    let hint = if ports.is_empty() {
+fn nothing(source: &str, counters: &TapCounters, guessed: bool) -> anyhow::Error {
+    let hint = if guessed {
         "name the collector's port with --port if there is one"
     } else {
         "without --port the ports are guessed"
@@ -182,6 +231,10 @@ fn losses(counters: &TapCounters) -> Vec<String> {
             counters.unframed,
             "streams could not be cut into messages to their end",
         ),
+        (
+            counters.broken_off,
+            "streams were reset, or the capture ends, inside a message: that message is not judged",
+        ),
     ];
     lines
         .into_iter()
@@ -191,50 +244,56 @@ fn losses(counters: &TapCounters) -> Vec<String> {
 }
 
 fn hear(
-    address: Listen,
-    seconds: u32,
+    endpoint: Endpoint,
+    options: &Exporter,
     stop: &AtomicBool,
     inspection: &mut Inspection,
-) -> anyhow::Result<()> {
-    let time = Duration::from_secs(u64::from(seconds));
-    let bound = |bound| {
-        let address = Listen {
-            address: bound,
-            ..address
+) -> anyhow::Result<Observed> {
+    let seconds = options.seconds;
+    let bound = |bound: Endpoint| {
+        let certificate = match (bound.transport, &options.tls_cert) {
+            (Transport::Tls, None) => ", with a certificate made for this run",
+            _ => "",
         };
         // Whoever started us may not read this.
         let _ = writeln!(
             std::io::stderr(),
-            "t2check: listening on {address} for {seconds} s"
+            "t2check: listening on {bound} for {seconds} s{certificate}"
         );
     };
-    crate::live::listen(address, time, stop, bound, inspection)?;
+    let remarks = crate::live::listen(endpoint, options, stop, bound, inspection)?;
     if inspection.found_nothing() {
         let foreign = inspection.tally().foreign();
+        let time = if stop.load(Ordering::Relaxed) {
+            "before the interruption".to_owned()
+        } else {
+            format!("within {seconds} s")
+        };
+        let more: String = remarks.iter().map(|remark| format!("; {remark}")).collect();
         bail!(
-            "{address}: no NetFlow or IPFIX message arrived within {seconds} s ({foreign} other ones)"
+            "{endpoint}: no NetFlow or IPFIX message arrived {time} ({foreign} other ones){more}"
         );
     }
-    Ok(())
+    Ok(Observed {
+        source: endpoint.to_string(),
+        remarks,
+        fault: None,
+    })
 }
 
 fn write(report: &Report, options: &Exporter) -> anyhow::Result<()> {
     let mut table = true;
-    if let Some(path) = &options.json {
-        let text = json(report)?;
-        if path == Path::new("-") {
+    let mut save = |path: &Option<PathBuf>, make: &dyn Fn() -> anyhow::Result<String>| {
+        let Some(path) = path else { return Ok(()) };
+        if path == Path::new(STDOUT) {
             table = false;
-            print(&text)?;
-        } else {
-            save(path, &text)?;
+            return print(&make()?);
         }
-    }
-    if let Some(path) = &options.junit {
-        save(path, &junit(report))?;
-    }
-    if let Some(path) = &options.html {
-        save(path, &html(report))?;
-    }
+        fs::write(path, make()?).with_context(|| format!("cannot write {}", path.display()))
+    };
+    save(&options.json, &|| Ok(json(report)?))?;
+    save(&options.junit, &|| Ok(junit(report)))?;
+    save(&options.html, &|| Ok(html(report)))?;
     if let Some(folder) = &options.pcap_dir {
         write_captures(report, folder)?;
     }
@@ -242,10 +301,6 @@ fn write(report: &Report, options: &Exporter) -> anyhow::Result<()> {
         print(&text(report))?;
     }
     Ok(())
-}
-
-fn save(path: &Path, text: &str) -> anyhow::Result<()> {
-    fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
 }
 
 /// To standard output; a reader that has gone away is no failure.

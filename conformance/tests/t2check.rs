@@ -246,26 +246,31 @@ fn other_protocols_on_the_port() {
 
 #[test]
 fn wrong_usage() {
-    let cases: [&[&str]; 8] = [
-        &[],
-        &["exporter"],
-        &[
-            "exporter",
-            "--capture",
-            "a",
-            "--listen",
-            "udp://127.0.0.1:1",
-        ],
-        &["exporter", "--listen", "tls://127.0.0.1:1"],
-        &["exporter", "--listen", "127.0.0.1:1"],
-        &["exporter", "--capture", "a", "--profile", "2024"],
-        &["exporter", "--capture", "a", "--port", "0"],
-        &["exporter", "--capture", "a", "--replayed"],
-    ];
-    for arguments in cases {
-        let run = t2check(arguments);
-        assert_eq!(code(&run), 2, "{arguments:?}");
-        assert_eq!(out(&run), "", "{arguments:?}");
+    for arguments in [
+        "",
+        "exporter",
+        "exporter --capture a --listen udp://127.0.0.1:1",
+        "exporter --listen dccp://127.0.0.1:1",
+        "exporter --listen localhost",
+        "exporter --listen udp://127.0.0.1:1 --transport tcp",
+        "exporter --listen 127.0.0.1:1 --transport dccp",
+        "exporter --listen 127.0.0.1:1 --tls-ca a",
+        "exporter --listen tls://127.0.0.1:1 --tls-cert a",
+        "exporter --listen 127.0.0.1:1 --seconds 0",
+        "exporter --capture a --profile 2024",
+        "exporter --capture a --port 0",
+        "exporter --capture a --replayed",
+        "exporter --capture a --seconds 5",
+        "exporter --capture a --transport udp",
+        "exporter --capture a --only H-02,X-99",
+        "exporter --capture a --json - --html -",
+        "exporter --capture a --jsn b",
+    ] {
+        let words: Vec<&str> = arguments.split_whitespace().collect();
+        let run = t2check(&words);
+        assert_eq!(code(&run), 2, "{arguments}: {}", err(&run));
+        assert_eq!(out(&run), "", "{arguments}");
+        assert_eq!(err(&run).lines().count(), 1, "{arguments}: {}", err(&run));
     }
 }
 

@@ -39,6 +39,11 @@ impl Cut {
         }
     }
 
+    /// Whether a message has begun and is not complete.
+    pub fn is_inside(&self) -> bool {
+        self.framer.pending() > 0
+    }
+
     /// Takes octets and tells the messages that are complete. `false` when the boundary is lost: what stands there
     /// is told too, for the judge to name the fault, and nothing more can be read.
     pub fn take(&mut self, data: &[u8], pause: Pause, mut tell: impl FnMut(&[u8])) -> bool {

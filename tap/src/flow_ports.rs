@@ -68,6 +68,26 @@ pub(super) fn plausible(bytes: &[u8]) -> bool {
     }
 }
 
+/// Octets of the message at the beginning as its own lengths say: there may be fewer, and something else behind it.
+/// NetFlow v9 has no length: its message ends where no FlowSet goes on.
+pub(super) fn message_length(bytes: &[u8]) -> Option<usize> {
+    let mut reader = Reader::new(bytes);
+    match (reader.u16().ok()?, reader.u16().ok()?) {
+        (5, count) => Some(24 + 48 * usize::from(count)),
+        (9, _) => {
+            reader.take(16).ok()?;
+            while reader.left() > 0 && !has_version(reader.rest()) {
+                reader.u16().ok()?;
+                let body = usize::from(reader.u16().ok()?).checked_sub(4)?;
+                reader.take(body).ok()?;
+            }
+            Some(reader.offset())
+        }
+        (10, length) if length >= 16 => Some(usize::from(length)),
+        _ => None,
+    }
+}
+
 /// Whether sets fill the rest: templates have the IDs `template` and the next, data 256 and above.
 fn sets_fit(mut reader: Reader<'_>, template: u16) -> bool {
     while reader.left() >= 4 {

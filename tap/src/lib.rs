@@ -5,6 +5,7 @@ mod checksum;
 mod cut;
 mod flow_ports;
 mod fragments;
+mod message_file;
 mod network;
 mod streams;
 
@@ -17,6 +18,7 @@ pub use checksum::Checksum;
 pub use cut::{Cut, Pause};
 use flow_ports::FlowPorts;
 use fragments::Fragments;
+pub use message_file::MessageFile;
 use network::{IpPacket, ip_packet};
 use streams::Streams;
 
@@ -30,6 +32,18 @@ pub enum Transport {
     Udp,
     /// One message of a stream.
     Tcp,
+    /// One message of a TLS stream over TCP (RFC 7011 section 11).
+    Tls,
+    /// One message of a file (RFC 5655): nothing was sent over a network, and what binds datagrams or connections
+    /// does not bind it.
+    File,
+}
+
+impl Transport {
+    /// A connection, whose session ends with it.
+    pub fn is_stream(self) -> bool {
+        matches!(self, Transport::Tcp | Transport::Tls)
+    }
 }
 
 /// One message as it was found.
@@ -79,6 +93,8 @@ pub struct TapCounters {
     pub missing_octets: u64,
     /// Streams that could not be cut into messages to their end.
     pub unframed: u64,
+    /// Streams that were reset, or are not in the capture to their end, inside a message.
+    pub broken_off: u64,
 }
 
 /// See the module.

@@ -69,7 +69,7 @@ impl Streams {
         counters.segments += u64::from(!segment.data.is_empty());
         if segment.flags & SYN != 0 {
             // The ports were used before.
-            self.end(segment.key, counters, receiver);
+            self.end(segment.key, Pause::Idle, counters, receiver);
         }
         if !self.streams.contains_key(&segment.key)
             && !self.begin(&segment, ports, counters, receiver)
@@ -84,8 +84,11 @@ impl Streams {
         } else {
             stream.take(&segment, counters, receiver);
         }
-        if segment.flags & (FIN | RST) != 0 {
-            self.end(segment.key, counters, receiver);
+        // A reset drops what the sender had not sent yet: the message it cuts is no fault of its length.
+        if segment.flags & RST != 0 {
+            self.end(segment.key, Pause::Idle, counters, receiver);
+        } else if segment.flags & FIN != 0 {
+            self.end(segment.key, Pause::End, counters, receiver);
         }
     }
 
@@ -93,7 +96,7 @@ impl Streams {
         let mut keys: Vec<Key> = self.streams.keys().copied().collect();
         keys.sort_unstable();
         for key in keys {
-            self.end(key, counters, receiver);
+            self.end(key, Pause::Idle, counters, receiver);
         }
     }
 
@@ -123,7 +126,7 @@ impl Streams {
                 .min_by_key(|(key, stream)| (stream.last_ms, **key))
                 .map(|(key, _)| *key);
             if let Some(silent) = silent {
-                self.end(silent, counters, receiver);
+                self.end(silent, Pause::Idle, counters, receiver);
             }
         }
         let stream = Stream {
@@ -137,12 +140,21 @@ impl Streams {
         true
     }
 
-    fn end(&mut self, key: Key, counters: &mut TapCounters, receiver: &mut impl Receiver) {
+    /// `pause` tells whether the sender has closed it, or it is only not followed any further.
+    fn end(
+        &mut self,
+        key: Key,
+        pause: Pause,
+        counters: &mut TapCounters,
+        receiver: &mut impl Receiver,
+    ) {
         let Some(mut stream) = self.streams.remove(&key) else {
             return;
         };
         stream.skip_gaps(key, counters, receiver);
-        stream.give(key, &[], Pause::End, counters, receiver);
+        stream.give(key, &[], pause, counters, receiver);
+        let pending = stream.cut.as_ref().is_some_and(Cut::is_inside);
+        counters.broken_off += u64::from(pending);
         receiver.closed(key.0, key.1);
     }
 }

@@ -150,6 +150,14 @@ fn time(ms: u64) -> String {
 
 /// Where the message of a finding came from, and where in it the fault is.
 fn place(first: &Evidence) -> String {
+    if first.transport == Transport::File {
+        return format!(
+            "message {} of {}, octet {}",
+            first.number,
+            time(first.at_ms),
+            first.finding.offset
+        );
+    }
     format!(
         "message {} at {}, {} to {} over {}, octet {}",
         first.number,
@@ -165,6 +173,8 @@ fn transport(transport: Transport) -> &'static str {
     match transport {
         Transport::Udp => "UDP",
         Transport::Tcp => "TCP",
+        Transport::Tls => "TLS",
+        Transport::File => "file",
     }
 }
 

@@ -47,7 +47,7 @@ fn capture(first: &Evidence) -> Vec<u8> {
     }
     match first.transport {
         Transport::Udp => record(&mut file, first, UDP, &udp(first)),
-        Transport::Tcp => {
+        Transport::Tcp | Transport::Tls | Transport::File => {
             let mut sequence = 1_u32;
             for part in first.bytes.chunks(SEGMENT) {
                 record(&mut file, first, TCP, &tcp(first, sequence, part));

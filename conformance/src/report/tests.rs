@@ -41,6 +41,7 @@ fn report() -> Report {
             versions: [0, 9, 0, 0],
             exporters: 1,
             not_judged: 0,
+            not_ipfix_over_tls: 0,
             first_ms: 1_704_067_200_250,
             last_ms: 1_704_067_201_000,
         },

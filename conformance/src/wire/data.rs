@@ -6,7 +6,6 @@ use protocol::reader::Reader;
 use protocol::registry::ie;
 use protocol::template::VARIABLE_LENGTH;
 
-use super::Transport;
 use super::domain::Domain;
 use super::layout::Layout;
 use super::message::Message;
@@ -135,7 +134,7 @@ fn unknown(message: &Message<'_>, id: u16, at: usize, domain: &Domain, desk: &mu
     } else if whole && message.step == Step::InOrder {
         desk.judge(R::T10, false, Verdict::DataLoss, at, 4, || before(id));
     } else if message.version == 10
-        && message.transport == Transport::Tcp
+        && message.transport.is_stream()
         && domain.sequence.began
         && message.sequence > 0
     {
@@ -152,7 +151,7 @@ fn judge_known(message: &Message<'_>, domain: &Domain, desk: &mut Desk) {
         desk.check(R::T09);
     }
     desk.check(R::T10);
-    if message.transport == Transport::Tcp {
+    if message.transport.is_stream() {
         desk.check(R::X07);
     }
 }

@@ -126,10 +126,11 @@ impl Judge {
 
     /// The stream of this peer has ended.
     pub fn close(&mut self, from: SocketAddr, _out: &mut impl FnMut(Finding)) {
-        self.senders.remove(&(from, Transport::Tcp));
+        self.senders
+            .retain(|(sender, transport)| *sender != from || !transport.is_stream());
         let desk = &mut self.desk;
         self.domains.retain(|key, domain| {
-            let keep = key.from != from || key.transport != Transport::Tcp;
+            let keep = key.from != from || !key.transport.is_stream();
             if !keep {
                 desk.fields_left += domain.fields();
             }

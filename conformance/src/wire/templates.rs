@@ -406,8 +406,8 @@ fn judge_again(
     (id, offset, length): (u16, usize, usize),
     desk: &mut Desk,
 ) {
-    if message.transport == Transport::Tcp {
-        if message.version == 10 && !known.withdrawn {
+    if message.transport != Transport::Udp {
+        if message.transport.is_stream() && message.version == 10 && !known.withdrawn {
             let resent = same && desk.options.profile == Profile::Rfc5101;
             let verdict = match desk.options.profile {
                 Profile::Rfc5101 => Verdict::DataLoss,
