@@ -11,7 +11,7 @@ use std::sync::Arc;
 use foldhash::fast::FixedState;
 use hashbrown::{HashMap, HashSet};
 use protocol::error::DecodeError;
-use protocol::session::{Events, LossUnit, MessageInfo, Session};
+use protocol::session::{DataRecord, Events, LossUnit, MessageInfo, Session};
 use protocol::template::{Template, TemplateKind};
 use tracing::{debug, info, warn};
 
@@ -268,13 +268,13 @@ impl Sink {
 }
 
 impl Events for Sink {
-    fn record(
-        &mut self,
-        message: &MessageInfo,
-        template: &Arc<Template>,
-        bytes: &[u8],
-        _late: bool,
-    ) {
+    fn record(&mut self, record: &DataRecord<'_>) {
+        let DataRecord {
+            message,
+            template,
+            bytes,
+            ..
+        } = *record;
         if matches!(template.kind(), TemplateKind::Options { .. }) {
             self.options(message, template, bytes);
             return;

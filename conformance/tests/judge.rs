@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use conformance::verdict::{Finding, Profile, Verdict};
 use conformance::wire::{Judge, Options, Outcome, Transport};
@@ -15,8 +14,8 @@ use protocol::encoder::{Encoder, EncoderConfig, ExportVersion, RecordWriter, Tem
 use protocol::error::DecodeError;
 use protocol::limits::Limits;
 use protocol::registry::ie;
-use protocol::session::{Events, MessageInfo, Session};
-use protocol::template::{FieldSpecifier, Template, TemplateKind, VARIABLE_LENGTH};
+use protocol::session::{DataRecord, Events, Session};
+use protocol::template::{FieldSpecifier, TemplateKind, VARIABLE_LENGTH};
 use tap::{Message, Receiver, Tap};
 
 const STRICT: Options = Options {
@@ -92,7 +91,7 @@ struct Decoded {
 }
 
 impl Events for Decoded {
-    fn record(&mut self, _: &MessageInfo, _: &Arc<Template>, _: &[u8], _: bool) {
+    fn record(&mut self, _: &DataRecord<'_>) {
         self.records += 1;
     }
 

@@ -17,14 +17,14 @@ pub struct DecodeError {
 /// What is wrong.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum DecodeErrorKind {
-    /// Neither 5, 9 nor 10, or too short to say.
-    #[error("version {0} is none of 5, 9, 10")]
+    /// None of 1, 5, 7, 9, 10, or too short to say.
+    #[error("version {0} is none of 1, 5, 7, 9, 10")]
     UnknownVersion(u16),
     /// The message ends inside its header.
     #[error("message of {0} octets is shorter than its header")]
     ShortHeader(usize),
-    /// NetFlow v5: count and length disagree.
-    #[error("NetFlow v5 header counts {count} records, the packet has room for {room}")]
+    /// NetFlow v1, v5, v7: count and length disagree.
+    #[error("header counts {count} records, the packet has room for {room}")]
     V5Count {
         /// Count of the header.
         count: u16,

@@ -1,4 +1,4 @@
-//! NetFlow v5, v9 and IPFIX on the wire, without I/O and without a clock.
+//! NetFlow v1, v5, v7, v9 and IPFIX on the wire, without I/O and without a clock.
 //!
 //! Bytes, a sender and a time go in; typed events ([`session`]) or finished
 //! messages ([`encoder`]) come out. Nothing here opens a socket, reads a file
@@ -8,6 +8,7 @@
 
 pub mod encoder;
 pub mod error;
+mod fixed;
 pub mod framing;
 mod ipfix;
 pub mod limits;
@@ -17,7 +18,6 @@ pub mod rules;
 pub mod session;
 pub mod structured;
 pub mod template;
-mod v5;
 mod v9;
 pub mod value;
 mod writer;

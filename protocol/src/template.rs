@@ -4,6 +4,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::error::{DecodeError, DecodeErrorKind};
+use crate::fixed;
 use crate::reader::{Reader, Truncated};
 
 /// The enterprise number that marks the reverse direction of an IANA element (RFC 5103 section 6.1).
@@ -103,7 +104,7 @@ pub struct Template {
 }
 
 impl Template {
-    /// Checks the fields and gives the template its process-wide number. `version` is 5, 9 or 10.
+    /// Checks the fields and gives the template its process-wide number. `version` is 1, 5, 7, 9 or 10.
     ///
     /// # Errors
     /// See [`TemplateError`].
@@ -114,7 +115,7 @@ impl Template {
         fields: Vec<FieldSpecifier>,
     ) -> Result<Self, TemplateError> {
         static NEXT_UID: AtomicU64 = AtomicU64::new(1);
-        if id < 256 && version != 5 {
+        if id < 256 && !fixed::is_fixed(version) {
             return Err(TemplateError::ReservedId(id));
         }
         if let TemplateKind::Options { scope_count } = kind {
@@ -159,12 +160,12 @@ impl Template {
         self.uid
     }
 
-    /// 5, 9 or 10.
+    /// 1, 5, 7, 9 or 10.
     pub fn version(&self) -> u16 {
         self.version
     }
 
-    /// Template ID; 0 for NetFlow v5.
+    /// Template ID; 0 for NetFlow v1, v5 and v7.
     pub fn id(&self) -> u16 {
         self.id
     }

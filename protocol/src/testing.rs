@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::error::DecodeError;
-use crate::session::{DiscardCause, Events, LossUnit, MessageInfo};
+use crate::session::{DataRecord, DiscardCause, Events, LossUnit, MessageInfo};
 use crate::template::Template;
 
 /// A record as told.
@@ -22,6 +22,7 @@ pub(crate) struct Seen {
     pub records: Vec<SeenRecord>,
     pub templates: Vec<u16>,
     pub withdrawn: Vec<u16>,
+    pub redefined: Vec<(u16, u32)>,
     pub losses: Vec<(u64, LossUnit)>,
     pub recovered: Vec<u64>,
     pub restarts: usize,
@@ -31,13 +32,14 @@ pub(crate) struct Seen {
 }
 
 impl Events for Seen {
-    fn record(
-        &mut self,
-        message: &MessageInfo,
-        template: &Arc<Template>,
-        bytes: &[u8],
-        late: bool,
-    ) {
+    fn record(&mut self, record: &DataRecord<'_>) {
+        let DataRecord {
+            message,
+            template,
+            bytes,
+            late,
+            ..
+        } = *record;
         // Whatever is told as a record can be read field by field.
         assert_eq!(template.values(bytes).count(), template.fields().len());
         let (message, octets) = (*message, bytes.to_vec());
@@ -55,6 +57,11 @@ impl Events for Seen {
 
     fn withdrawn(&mut self, _: &MessageInfo, template: &Arc<Template>) {
         self.withdrawn.push(template.id());
+    }
+
+    fn redefined(&mut self, _: &MessageInfo, old: &Arc<Template>, new: &Arc<Template>, times: u32) {
+        assert_eq!(old.id(), new.id());
+        self.redefined.push((new.id(), times));
     }
 
     fn loss(&mut self, _: &MessageInfo, missing: u64, unit: LossUnit) {

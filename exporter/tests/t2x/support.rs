@@ -2,12 +2,11 @@
 
 use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
-use std::sync::Arc;
 use std::time::Duration;
 
 use protocol::limits::Limits;
-use protocol::session::{Events, MessageInfo, Session};
-use protocol::template::{FieldSpecifier, Template};
+use protocol::session::{DataRecord, Events, MessageInfo, Session};
+use protocol::template::FieldSpecifier;
 use tempfile::NamedTempFile;
 
 /// 2009-11-18 11:36:55.037210 UTC.
@@ -133,19 +132,14 @@ impl Record {
 pub struct Seen(pub Vec<Record>);
 
 impl Events for Seen {
-    fn record(
-        &mut self,
-        message: &MessageInfo,
-        template: &Arc<Template>,
-        bytes: &[u8],
-        _late: bool,
-    ) {
-        let fields = template
-            .values(bytes)
+    fn record(&mut self, record: &DataRecord<'_>) {
+        let fields = record
+            .template
+            .values(record.bytes)
             .map(|(field, value)| (field, value.to_vec()));
         self.0.push(Record {
-            message: *message,
-            template: template.id(),
+            message: *record.message,
+            template: record.template.id(),
             fields: fields.collect(),
         });
     }

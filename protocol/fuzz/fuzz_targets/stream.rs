@@ -2,19 +2,21 @@
 #![no_main]
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 
 use libfuzzer_sys::fuzz_target;
 use protocol::framing::Framer;
 use protocol::limits::Limits;
-use protocol::session::{Events, MessageInfo, Session};
-use protocol::template::Template;
+use protocol::session::{DataRecord, Events, Session};
 
 struct Values;
 
 impl Events for Values {
-    fn record(&mut self, _: &MessageInfo, template: &Arc<Template>, bytes: &[u8], _: bool) {
-        assert_eq!(template.values(bytes).count(), template.fields().len());
+    fn record(&mut self, record: &DataRecord<'_>) {
+        let template = record.template;
+        assert_eq!(
+            template.values(record.bytes).count(),
+            template.fields().len()
+        );
     }
 }
 

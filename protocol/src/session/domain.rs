@@ -1,19 +1,19 @@
 //! One observation domain of one exporter: its templates, its waiting data, its sequence number.
 
+use std::ops::Range;
 use std::sync::Arc;
 
-use foldhash::fast::RandomState;
-use hashbrown::HashMap;
-
-use super::context::{Context, Totals};
-use super::events::{Counters, DiscardCause, Events, LossUnit, MessageInfo};
+use super::context::{Context, Ledger, tell_record};
+use super::events::{Counters, DataRecord, DiscardCause, Events, LossUnit, MessageInfo};
 use super::pending::{Pending, Waiting};
 use super::sequence::{Sequence, Step};
+use super::shared::Home;
+use super::templates::{TemplateLookup, Templates};
 use crate::error::{DecodeError, DecodeErrorKind};
 use crate::limits::Limits;
 use crate::reader::Reader;
-use crate::template::{Definition, FieldSpecifier, Template, TemplateKind};
-use crate::{ipfix, v5, v9};
+use crate::template::Template;
+use crate::{fixed, ipfix, v9};
 
 /// Clocks in headers have whole seconds: a boot time that differs by less is the same.
 const SAME_BOOT_MS: i64 = 2000;
@@ -21,7 +21,7 @@ const SAME_BOOT_MS: i64 = 2000;
 /// See the module.
 #[derive(Debug, Default)]
 pub(super) struct Domain {
-    templates: HashMap<u16, Arc<Template>, RandomState>,
+    pub(super) templates: Templates,
     pending: Pending,
     sequence: Sequence,
     /// Uptime and boot time of the last message in order.
@@ -30,32 +30,54 @@ pub(super) struct Domain {
     counted: Option<u32>,
 }
 
+/// A data set whose template is known and whose records are whole: where it lies in the message.
+type Ready = (Arc<Template>, Range<usize>);
+
 impl Domain {
+    /// A domain that knows nothing; its templates are shared under `home`.
+    pub(super) fn new(home: Option<Home>) -> Self {
+        Self {
+            templates: Templates::new(home),
+            ..Self::default()
+        }
+    }
+
     /// Whether the message (`whole` or not) was one of an exporter: something in it was decoded or may be yet.
     pub(super) fn worth_keeping(&self, whole: bool) -> bool {
         let told = self.counted.is_some_and(|records| records > 0);
         told || !self.templates.is_empty() || (whole && !self.pending.is_empty())
     }
 
-    /// Decodes the records of a v5 packet.
-    pub(super) fn v5<E: Events>(&mut self, packet: v5::Packet<'_>, context: &mut Context<'_, E>) {
+    /// Decodes the records of a v1, v5 or v7 packet.
+    pub(super) fn fixed<E: Events>(
+        &mut self,
+        packet: fixed::Packet<'_>,
+        context: &mut Context<'_, E>,
+    ) {
         let message = context.message;
         let step = self.begin(context);
         self.counted = Some(u32::from(packet.count));
-        if let Some(template) = v5::template() {
-            for record in packet.records {
-                context.record(&message, template, record, false);
+        if let Some(template) = fixed::template(packet.version) {
+            for bytes in packet.records {
+                let record = DataRecord {
+                    message: &message,
+                    template,
+                    bytes,
+                    late: false,
+                    templates: TemplateLookup::default(),
+                };
+                tell_record(&record, context.counters, context.events);
             }
         }
         let (trailing, offset) = packet.trailing;
         if trailing > 0 {
             context.violation(offset, DecodeErrorKind::TrailingOctets(trailing));
         }
-        self.end(step, self.counted, LossUnit::Flows, context);
+        self.end(step, self.counted, context);
     }
 
-    /// Decodes the sets of a v9 or IPFIX message; gives whether it was whole. A broken set ends the message;
-    /// what came before it has been told.
+    /// Decodes the sets of a v9 or IPFIX message; gives whether it was whole. A broken set ends a v9 message, and
+    /// what came before it is told. Of a broken IPFIX message no record is told (RFC 7011 section 9.1).
     pub(super) fn sets<E: Events>(
         &mut self,
         mut sets: Reader<'_>,
@@ -63,17 +85,29 @@ impl Domain {
     ) -> bool {
         let step = self.begin(context);
         self.counted = Some(0);
-        let result = self.walk(&mut sets, context);
+        let (start, bytes) = (sets.offset(), sets.rest());
+        let mut ready = Vec::new();
+        let result = match (context.message.version, check_sets(sets.clone())) {
+            (10, Err(error)) => Err(error),
+            _ => self.walk(&mut sets, &mut ready, context),
+        };
+        if result.is_ok() || context.message.version != 10 {
+            for (template, range) in ready {
+                let range = range.start - start..range.end - start;
+                let octets = bytes.get(range).unwrap_or_default();
+                self.tell(&context.message.clone(), &template, octets, false, context);
+            }
+        }
         if let Err(error) = &result {
             self.counted = None;
             context.counters.malformed += 1;
             context.tell(error);
         }
-        let (counted, unit) = match context.message.version {
-            9 => (Some(1), LossUnit::Messages),
-            _ => (self.counted, LossUnit::Records),
+        let counted = match context.message.version {
+            9 => Some(1),
+            _ => self.counted,
         };
-        self.end(step, counted, unit, context);
+        self.end(step, counted, context);
         result.is_ok()
     }
 
@@ -82,41 +116,30 @@ impl Domain {
         &mut self,
         now_ms: u64,
         limits: &Limits,
-        totals: &mut Totals,
+        ledger: &mut Ledger<'_>,
         counters: &mut Counters,
         events: &mut impl Events,
     ) {
         self.pending
-            .expire(now_ms, limits, &mut totals.pending, counters, events);
+            .expire(now_ms, limits, ledger, counters, events);
     }
 
     /// Gives everything back before the domain is forgotten.
     pub(super) fn close(
         &mut self,
-        totals: &mut Totals,
+        ledger: &mut Ledger<'_>,
         counters: &mut Counters,
         events: &mut impl Events,
     ) {
         self.pending
-            .clear(DiscardCause::Closed, &mut totals.pending, counters, events);
-        let fields: usize = self
-            .templates
-            .drain()
-            .map(|(_, template)| template.fields().len())
-            .sum();
-        totals.fields = totals.fields.saturating_sub(fields);
+            .clear(DiscardCause::Closed, ledger, counters, events);
+        self.templates.clear(ledger);
     }
 
     /// What it has of the totals: cost of waiting data, fields of templates.
     #[cfg(test)]
     pub(super) fn holds(&self) -> (usize, usize) {
-        (
-            self.pending.cost(),
-            self.templates
-                .values()
-                .map(|template| template.fields().len())
-                .sum(),
-        )
+        (self.pending.cost(), self.templates.fields())
     }
 
     /// Judges sequence number and clock before the message is decoded.
@@ -126,17 +149,17 @@ impl Domain {
         if new_boot {
             self.sequence.reset();
         }
-        let step = if new_boot {
-            Step::Restart
-        } else {
-            self.sequence.check(message.sequence)
+        let step = match unit(message.version) {
+            _ if new_boot => Step::Restart,
+            None => Step::InOrder,
+            Some(_) => self.sequence.check(message.sequence),
         };
         match step {
             Step::InOrder => {}
             Step::Missing(missing) => {
-                context
-                    .events
-                    .loss(&message, u64::from(missing), unit(message.version));
+                if let Some(unit) = unit(message.version) {
+                    context.events.loss(&message, u64::from(missing), unit);
+                }
             }
             Step::Behind => context.counters.out_of_order += 1,
             Step::Jump => context.counters.sequence_jumps += 1,
@@ -148,13 +171,10 @@ impl Domain {
         step
     }
 
-    fn end<E: Events>(
-        &mut self,
-        step: Step,
-        counted: Option<u32>,
-        unit: LossUnit,
-        context: &mut Context<'_, E>,
-    ) {
+    fn end<E: Events>(&mut self, step: Step, counted: Option<u32>, context: &mut Context<'_, E>) {
+        let Some(unit) = unit(context.message.version) else {
+            return;
+        };
         let found = self
             .sequence
             .advance(step, context.message.sequence, counted);
@@ -181,18 +201,13 @@ impl Domain {
         context.counters.restarts += 1;
         self.pending.clear(
             DiscardCause::Restart,
-            &mut context.totals.pending,
+            &mut context.ledger,
             context.counters,
             context.events,
         );
         // RFC 3954 section 9: templates do not outlive a restart. Numbers alone are no proof of one.
         if new_boot && context.message.version == 9 {
-            for (_, template) in self.templates.drain() {
-                context.totals.fields = context
-                    .totals
-                    .fields
-                    .saturating_sub(template.fields().len());
-            }
+            self.templates.clear(&mut context.ledger);
         }
         context.events.restart(&context.message);
     }
@@ -200,32 +215,11 @@ impl Domain {
     fn walk<E: Events>(
         &mut self,
         sets: &mut Reader<'_>,
+        ready: &mut Vec<Ready>,
         context: &mut Context<'_, E>,
     ) -> Result<(), DecodeError> {
-        // Less than a set header is padding of the message, which v9 exporters add.
-        while sets.left() >= 4 {
-            let offset = sets.offset();
-            let padding = sets.rest();
-            let (Ok(set), Ok(length)) = (sets.u16(), sets.u16()) else {
-                break;
-            };
-            let Some(body) = length.checked_sub(4) else {
-                // Some (Cisco ACI) pad v9 messages with more.
-                if context.message.version == 9 && padding.iter().all(|octet| *octet == 0) {
-                    return Ok(());
-                }
-                let kind = DecodeErrorKind::SetTooShort { set, length };
-                return Err(DecodeError { offset, kind });
-            };
-            let body = sets.sub(usize::from(body)).map_err(|at| {
-                let kind = DecodeErrorKind::SetTooLong {
-                    set,
-                    length,
-                    left: at.left + 4,
-                };
-                DecodeError { offset, kind }
-            })?;
-            self.set(set, offset, body, context)?;
+        while let Some((set, offset, body)) = next_set(sets, context.message.version)? {
+            self.set(set, offset, body, ready, context)?;
         }
         if sets.left() > 0 && sets.rest().iter().any(|octet| *octet != 0) {
             context.violation(sets.offset(), DecodeErrorKind::TrailingOctets(sets.left()));
@@ -238,6 +232,7 @@ impl Domain {
         set: u16,
         offset: usize,
         mut body: Reader<'_>,
+        ready: &mut Vec<Ready>,
         context: &mut Context<'_, E>,
     ) -> Result<(), DecodeError> {
         let next_definition = match (context.message.version, set) {
@@ -245,7 +240,7 @@ impl Domain {
             (9, v9::OPTIONS_SET) => v9::options_template,
             (10, ipfix::TEMPLATE_SET) => ipfix::template,
             (10, ipfix::OPTIONS_SET) => ipfix::options_template,
-            (_, 256..) => return self.data_set(set, &body, context),
+            (_, 256..) => return self.data_set(set, &body, ready, context),
             _ => {
                 context.violation(offset, DecodeErrorKind::ReservedSet(set));
                 return Ok(());
@@ -253,154 +248,44 @@ impl Domain {
         };
         while let Some(definition) = next_definition(&mut body)? {
             if context.message.version == 10 && definition.fields.is_empty() {
-                self.withdraw(set, &definition, context);
-            } else {
-                self.define(definition, context);
+                self.templates.withdraw(set, &definition, context);
+            } else if let Some(template) = self.templates.define(definition, context) {
+                self.decode_waiting(&template, context);
             }
         }
         Ok(())
-    }
-
-    fn define<E: Events>(&mut self, definition: Definition, context: &mut Context<'_, E>) {
-        let Definition {
-            offset,
-            id,
-            kind,
-            fields,
-        } = definition;
-        if self
-            .templates
-            .get(&id)
-            .is_some_and(|known| known.defines(kind, &fields))
-        {
-            return;
-        }
-        // The old definition is gone in any case: its ID means something else now.
-        let old = self.forget(id, context.totals);
-        let message = context.message;
-        if let Some(template) = self.learn(offset, id, kind, fields, context) {
-            context.events.template(&message, &template);
-            self.decode_waiting(&template, context);
-        } else if let Some(old) = old {
-            context.events.withdrawn(&message, &old);
-        }
-    }
-
-    /// Takes a new template in, if it can be used and there is room for it.
-    fn learn<E: Events>(
-        &mut self,
-        offset: usize,
-        id: u16,
-        kind: TemplateKind,
-        fields: Vec<FieldSpecifier>,
-        context: &mut Context<'_, E>,
-    ) -> Option<Arc<Template>> {
-        let limits = context.limits;
-        if fields.len() > limits.fields
-            || self.templates.len() >= limits.templates
-            || context.totals.fields + fields.len() > limits.fields_total
-        {
-            context.counters.refused_templates += 1;
-            return None;
-        }
-        match Template::new(context.message.version, id, kind, fields) {
-            Ok(template) => {
-                let template = Arc::new(template);
-                context.totals.fields += template.fields().len();
-                context.counters.templates += 1;
-                self.templates.insert(id, Arc::clone(&template));
-                Some(template)
-            }
-            Err(error) => {
-                context.counters.bad_templates += 1;
-                context.violation(offset, error.into());
-                None
-            }
-        }
-    }
-
-    /// RFC 7011 section 8.1; over UDP withdrawals are ignored (section 8.4).
-    fn withdraw<E: Events>(
-        &mut self,
-        set: u16,
-        definition: &Definition,
-        context: &mut Context<'_, E>,
-    ) {
-        let Definition { offset, id, .. } = *definition;
-        if !context.stream {
-            context.violation(offset, DecodeErrorKind::WithdrawalOverUdp(id));
-            return;
-        }
-        if id != set {
-            if !self.remove(id, context) {
-                context.violation(offset, DecodeErrorKind::UnknownWithdrawal(id));
-            }
-            return;
-        }
-        // All templates, or all options templates.
-        let options = set == ipfix::OPTIONS_SET;
-        let mut ids: Vec<u16> = self
-            .templates
-            .values()
-            .filter(|template| (template.kind() != TemplateKind::Data) == options)
-            .map(|template| template.id())
-            .collect();
-        ids.sort_unstable();
-        for id in ids {
-            self.remove(id, context);
-        }
-    }
-
-    fn remove<E: Events>(&mut self, id: u16, context: &mut Context<'_, E>) -> bool {
-        let Some(template) = self.forget(id, context.totals) else {
-            return false;
-        };
-        context.counters.withdrawals += 1;
-        let message = context.message;
-        context.events.withdrawn(&message, &template);
-        true
-    }
-
-    fn forget(&mut self, id: u16, totals: &mut Totals) -> Option<Arc<Template>> {
-        let template = self.templates.remove(&id)?;
-        totals.fields = totals.fields.saturating_sub(template.fields().len());
-        Some(template)
     }
 
     fn data_set<E: Events>(
         &mut self,
         set: u16,
         body: &Reader<'_>,
+        ready: &mut Vec<Ready>,
         context: &mut Context<'_, E>,
     ) -> Result<(), DecodeError> {
-        let Some(template) = self.templates.get(&set) else {
+        let Some((template, borrowed)) = self.templates.find(set, context) else {
             self.counted = None;
             let waiting = Waiting {
                 message: context.message,
                 set,
                 octets: body.rest().into(),
             };
-            let pending = &mut context.totals.pending;
             self.pending.keep(
                 waiting,
                 context.limits,
-                pending,
+                &mut context.ledger,
                 context.counters,
                 context.events,
             );
             return Ok(());
         };
-        let message = context.message;
+        if borrowed {
+            context.counters.borrowed_sets += 1;
+            self.decode_waiting(&template, context);
+        }
         let records = match template.fixed_length() {
-            Some(length) => {
-                let records = body.rest().chunks_exact(length);
-                let count = records.len();
-                for record in records {
-                    context.record(&message, template, record, false);
-                }
-                count
-            }
-            None => variable_records(&message, template, set, body.clone(), context)?,
+            Some(length) => body.left() / length,
+            None => count_variable(&template, set, body.clone())?,
         };
         if records == 0 && body.left() > 0 {
             context.violation(
@@ -416,6 +301,7 @@ impl Domain {
             .counted
             .zip(records)
             .map(|(sum, records)| sum.wrapping_add(records));
+        ready.push((template, body.offset()..body.offset() + body.left()));
         Ok(())
     }
 
@@ -428,62 +314,122 @@ impl Domain {
         if self.pending.is_empty() {
             return;
         }
-        let now_ms = context.message.received_ms;
         self.pending.expire(
-            now_ms,
+            context.message.received_ms,
             context.limits,
-            &mut context.totals.pending,
+            &mut context.ledger,
             context.counters,
             context.events,
         );
-        for waiting in self
-            .pending
-            .take(template.id(), &mut context.totals.pending)
-        {
-            if !fits(template, &waiting.octets) {
+        for waiting in self.pending.take(template.id(), &mut context.ledger) {
+            if fits(template, &waiting.octets) {
+                self.tell(&waiting.message, template, &waiting.octets, true, context);
+            } else {
                 waiting.discard(DiscardCause::Unfit, context.counters, context.events);
-                continue;
             }
-            let mut octets = &*waiting.octets;
-            while let Some((record, rest)) = template
-                .record_length(octets)
-                .and_then(|end| octets.split_at_checked(end))
-            {
-                context.record(&waiting.message, template, record, true);
-                octets = rest;
+        }
+    }
+
+    /// Tells the whole records in `octets`.
+    fn tell<E: Events>(
+        &self,
+        message: &MessageInfo,
+        template: &Arc<Template>,
+        octets: &[u8],
+        late: bool,
+        context: &mut Context<'_, E>,
+    ) {
+        let record = |bytes| DataRecord {
+            message,
+            template,
+            bytes,
+            late,
+            templates: self.templates.lookup(&context.ledger.totals.shared),
+        };
+        if let Some(length) = template.fixed_length() {
+            for bytes in octets.chunks_exact(length) {
+                tell_record(&record(bytes), context.counters, context.events);
             }
+            return;
+        }
+        let mut rest = octets;
+        while rest.len() >= template.min_length()
+            && let Some((bytes, behind)) = template
+                .record_length(rest)
+                .and_then(|end| rest.split_at_checked(end))
+        {
+            tell_record(&record(bytes), context.counters, context.events);
+            rest = behind;
         }
     }
 }
 
-fn unit(version: u16) -> LossUnit {
+/// What the sequence numbers of a version count; v1 has none.
+fn unit(version: u16) -> Option<LossUnit> {
     match version {
-        5 => LossUnit::Flows,
-        9 => LossUnit::Messages,
-        _ => LossUnit::Records,
+        1 => None,
+        5 | 7 => Some(LossUnit::Flows),
+        9 => Some(LossUnit::Messages),
+        _ => Some(LossUnit::Records),
     }
 }
 
-fn variable_records<E: Events>(
-    message: &MessageInfo,
-    template: &Arc<Template>,
+/// Whether all sets lie within the message.
+fn check_sets(mut sets: Reader<'_>) -> Result<(), DecodeError> {
+    while next_set(&mut sets, 10)?.is_some() {}
+    Ok(())
+}
+
+/// ID, offset and body of the next set; `None` at the end. Less than a set header is padding of the message, which
+/// v9 exporters add.
+fn next_set<'a>(
+    sets: &mut Reader<'a>,
+    version: u16,
+) -> Result<Option<(u16, usize, Reader<'a>)>, DecodeError> {
+    let offset = sets.offset();
+    let padding = sets.rest();
+    if padding.len() < 4 {
+        return Ok(None);
+    }
+    let Ok((set, length)) = sets.u16_pair() else {
+        return Ok(None);
+    };
+    let Some(body) = length.checked_sub(4) else {
+        // Some (Cisco ACI) pad v9 messages with more.
+        if version == 9 && padding.iter().all(|octet| *octet == 0) {
+            let _ = sets.take(sets.left());
+            return Ok(None);
+        }
+        let kind = DecodeErrorKind::SetTooShort { set, length };
+        return Err(DecodeError { offset, kind });
+    };
+    let body = sets.sub(usize::from(body)).map_err(|at| {
+        let kind = DecodeErrorKind::SetTooLong {
+            set,
+            length,
+            left: at.left + 4,
+        };
+        DecodeError { offset, kind }
+    })?;
+    Ok(Some((set, offset, body)))
+}
+
+/// Records of a set whose template has fields of variable length; all of them must end inside it.
+fn count_variable(
+    template: &Template,
     set: u16,
     mut body: Reader<'_>,
-    context: &mut Context<'_, E>,
 ) -> Result<usize, DecodeError> {
     let mut records = 0;
     while body.left() >= template.min_length() {
         let offset = body.offset();
-        let record = template
+        template
             .record_length(body.rest())
-            .and_then(|length| body.take(length).ok());
-        let Some(record) = record else {
-            return Err(DecodeError {
+            .and_then(|length| body.take(length).ok())
+            .ok_or(DecodeError {
                 offset,
                 kind: DecodeErrorKind::RecordTooLong { set },
-            });
-        };
-        context.record(message, template, record, false);
+            })?;
         records += 1;
     }
     Ok(records)

@@ -3,13 +3,14 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use super::templates::TemplateLookup;
 use crate::error::DecodeError;
 use crate::template::Template;
 
 /// Where a record came from: the header of its message.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct MessageInfo {
-    /// 5, 9 or 10.
+    /// 1, 5, 7, 9 or 10.
     pub version: u16,
     /// The sender's address and port.
     pub exporter: SocketAddr,
@@ -28,7 +29,7 @@ pub struct MessageInfo {
 }
 
 impl MessageInfo {
-    /// When the exporter's uptime clock stood at zero, milliseconds since 1970 (v5 and v9). Negative values come
+    /// When the exporter's uptime clock stood at zero, milliseconds since 1970 (all but IPFIX). Negative values come
     /// from senders whose header carries no time.
     pub fn boot_ms(&self) -> Option<i64> {
         let uptime = self.uptime_ms?;
@@ -41,7 +42,7 @@ impl MessageInfo {
 /// What the sequence number of a version counts.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum LossUnit {
-    /// Flow records (v5).
+    /// Flow records (v5, v7).
     Flows,
     /// Export packets (v9, RFC 3954 section 5.1).
     Messages,
@@ -64,19 +65,45 @@ pub enum DiscardCause {
     Closed,
 }
 
+/// A data record, options included (see [`Template::kind`]), and what it takes to read it.
+#[derive(Clone, Copy)]
+pub struct DataRecord<'a> {
+    /// The message it came in.
+    pub message: &'a MessageInfo,
+    /// Its template.
+    pub template: &'a Arc<Template>,
+    /// Exactly the record, padding of the set aside.
+    pub bytes: &'a [u8],
+    /// It waited for its template.
+    pub late: bool,
+    /// The other templates of its domain: what its structured data is read by.
+    pub templates: TemplateLookup<'a>,
+}
+
 /// What a session tells. All but `record` may be ignored.
 pub trait Events {
-    /// A data record of `template`, options included (see [`Template::kind`]). `bytes` is exactly the record,
-    /// padding of the set aside. `late` marks records that waited for their template; `message` is then the
-    /// message they came in.
-    fn record(&mut self, message: &MessageInfo, template: &Arc<Template>, bytes: &[u8], late: bool);
+    /// A data record.
+    fn record(&mut self, record: &DataRecord<'_>);
 
     /// A template was learned or changed.
     fn template(&mut self, message: &MessageInfo, template: &Arc<Template>) {
         let _ = (message, template);
     }
 
-    /// A template was withdrawn (streams only) or replaced by a definition that was refused.
+    /// The ID of a template got another definition; [`template`](Self::template) follows. `times` is how often that
+    /// happened to the ID within the last minute.
+    fn redefined(
+        &mut self,
+        message: &MessageInfo,
+        old: &Arc<Template>,
+        new: &Arc<Template>,
+        times: u32,
+    ) {
+        let _ = (message, old, new, times);
+    }
+
+    /// A template was withdrawn (streams only), replaced by a definition that was refused, or not sent again for its
+    /// lifetime.
     fn withdrawn(&mut self, message: &MessageInfo, template: &Arc<Template>) {
         let _ = (message, template);
     }
@@ -124,15 +151,21 @@ pub struct Counters {
     pub templates: u64,
     /// Templates withdrawn.
     pub withdrawals: u64,
+    /// Templates whose ID got another definition.
+    pub redefinitions: u64,
+    /// Templates forgotten because they were not sent again for their lifetime.
+    pub expired_templates: u64,
+    /// Data sets read by a template that the exporter sent from another port.
+    pub borrowed_sets: u64,
     /// Restarts of exporters.
     pub restarts: u64,
     /// Messages that came twice or late by their sequence number (decoded all the same).
     pub out_of_order: u64,
     /// Sequence numbers too far away to be loss (not followed unless the next message confirms them).
     pub sequence_jumps: u64,
-    /// Messages dropped: version none of 5, 9, 10, or header incomplete.
+    /// Messages dropped: version none of 1, 5, 7, 9, 10, or header incomplete.
     pub unknown: u64,
-    /// Messages given up from a fault on (what came before the fault was told).
+    /// Messages given up: IPFIX as a whole, others from the fault on (what came before it was told).
     pub malformed: u64,
     /// Violations that cost nothing else: reserved sets, trailing octets, withdrawals over UDP …
     pub violations: u64,

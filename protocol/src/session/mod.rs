@@ -2,13 +2,16 @@
 //! exporter and observation domain. Messages in, [`Events`] out.
 //!
 //! The key of all state is the transport session (kind of transport, address and port of the sender), the
-//! version and the observation domain (RFC 7011 section 3.1, RFC 3954 section 5.1).
+//! version and the observation domain (RFC 7011 section 3.1, RFC 3954 section 5.1); see [`SessionKey`] for less.
 
 mod context;
 mod domain;
 mod events;
 mod pending;
 mod sequence;
+mod shared;
+mod state;
+mod templates;
 #[cfg(test)]
 mod tests;
 
@@ -20,25 +23,46 @@ use hashbrown::HashMap;
 use crate::error::{DecodeError, DecodeErrorKind, short_header};
 use crate::limits::Limits;
 use crate::reader::Reader;
-use crate::{ipfix, v5, v9};
-use context::{Context, Totals};
+use crate::{fixed, ipfix, v9};
+use context::{Context, Ledger, Share, Totals};
 use domain::Domain;
+use shared::Home;
 
-pub use events::{Counters, DiscardCause, Events, LossUnit, MessageInfo};
+pub use events::{Counters, DataRecord, DiscardCause, Events, LossUnit, MessageInfo};
+pub use state::KeptTemplate;
+pub use templates::TemplateLookup;
 
 /// A full table of exporters is searched for idle ones at most this often, so that a flood of new senders costs
 /// little.
 const SWEEP_MS: u64 = 1000;
 
+/// How datagram exporters are told apart.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum SessionKey {
+    /// By address and port (RFC 7011 section 3.1); ports know nothing of each other.
+    #[default]
+    AddressPort,
+    /// By address and port, but a data set whose template is unknown there may use one of the same address and
+    /// domain, if all known definitions of its ID agree.
+    AddressPortShared,
+    /// By address alone.
+    Address,
+}
+
 /// See the module.
 #[derive(Debug)]
 pub struct Session {
     limits: Limits,
+    key: SessionKey,
     counters: Counters,
     totals: Totals,
     exporters: HashMap<Peer, Exporter, RandomState>,
     swept_ms: u64,
 }
+
+/// Octets of the state of one exporter and of one domain, for [`Limits::memory`].
+pub(crate) const EXPORTER: usize = size_of::<Peer>() + size_of::<Exporter>();
+pub(crate) const DOMAIN: usize = size_of::<Domain>() + size_of::<(u16, u32)>();
 
 /// A transport session.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -50,6 +74,7 @@ struct Peer {
 #[derive(Debug, Default)]
 struct Exporter {
     last_ms: u64,
+    share: Share,
     domains: HashMap<(u16, u32), Domain, RandomState>,
 }
 
@@ -62,15 +87,21 @@ struct Message<'a> {
 }
 
 enum Body<'a> {
-    V5(v5::Packet<'a>),
+    Fixed(fixed::Packet<'a>),
     Sets(Reader<'a>),
 }
 
 impl Session {
     /// A session that knows nobody.
     pub fn new(limits: Limits) -> Self {
+        Self::with_key(limits, SessionKey::default())
+    }
+
+    /// A session that knows nobody and tells exporters apart by `key`.
+    pub fn with_key(limits: Limits, key: SessionKey) -> Self {
         Self {
             limits,
+            key,
             counters: Counters::default(),
             totals: Totals::default(),
             exporters: HashMap::default(),
@@ -86,15 +117,24 @@ impl Session {
         bytes: &[u8],
         events: &mut impl Events,
     ) {
-        self.receive(
-            now_ms,
-            Peer {
-                address: from,
-                stream: false,
-            },
-            bytes,
-            events,
-        );
+        self.receive(now_ms, self.datagram_peer(from), from, bytes, events);
+    }
+
+    fn datagram_peer(&self, from: SocketAddr) -> Peer {
+        let port = match self.key {
+            SessionKey::Address => 0,
+            _ => from.port(),
+        };
+        Peer {
+            address: SocketAddr::new(from.ip(), port),
+            stream: false,
+        }
+    }
+
+    /// Under which name a peer's templates are shared with its other ports.
+    fn home(&self, peer: Peer, version: u16, domain: u32) -> Option<Home> {
+        let shared = self.key == SessionKey::AddressPortShared && !peer.stream;
+        shared.then_some((peer.address.ip(), version, domain))
     }
 
     /// Decodes one message of a stream (TCP, TLS), cut by a [`Framer`](crate::framing::Framer).
@@ -111,6 +151,7 @@ impl Session {
                 address: from,
                 stream: true,
             },
+            from,
             bytes,
             events,
         );
@@ -131,18 +172,20 @@ impl Session {
         if self.totals.pending == 0 {
             return;
         }
-        for domain in self
-            .exporters
-            .values_mut()
-            .flat_map(|exporter| exporter.domains.values_mut())
-        {
-            domain.expire(
-                now_ms,
-                &self.limits,
-                &mut self.totals,
-                &mut self.counters,
-                events,
-            );
+        for exporter in self.exporters.values_mut() {
+            let mut ledger = Ledger {
+                totals: &mut self.totals,
+                share: &mut exporter.share,
+            };
+            for domain in exporter.domains.values_mut() {
+                domain.expire(
+                    now_ms,
+                    &self.limits,
+                    &mut ledger,
+                    &mut self.counters,
+                    events,
+                );
+            }
         }
     }
 
@@ -156,9 +199,16 @@ impl Session {
         self.exporters.len()
     }
 
-    fn receive(&mut self, now_ms: u64, peer: Peer, bytes: &[u8], events: &mut impl Events) {
+    fn receive(
+        &mut self,
+        now_ms: u64,
+        peer: Peer,
+        from: SocketAddr,
+        bytes: &[u8],
+        events: &mut impl Events,
+    ) {
         self.counters.octets += bytes.len() as u64;
-        let message = match read_header(now_ms, peer.address, bytes) {
+        let message = match read_header(now_ms, from, bytes) {
             Ok(message) => message,
             Err(error) => {
                 let known = matches!(
@@ -170,60 +220,121 @@ impl Session {
                 } else {
                     &mut self.counters.unknown
                 } += 1;
-                events.violation(peer.address, now_ms, &error);
+                events.violation(from, now_ms, &error);
                 return;
             }
         };
         self.counters.messages += 1;
         let key = (message.info.version, message.info.domain);
+        let home = self.home(peer, key.0, key.1);
+        let known = self.exporters.get_mut(&peer);
+        if let Some(exporter) = known {
+            exporter.last_ms = now_ms;
+            let refused = exporter.domains.len() >= self.limits.domains
+                || self.totals.domains >= self.limits.domains_total;
+            let mut context = Context {
+                message: message.info,
+                stream: peer.stream,
+                limits: &self.limits,
+                ledger: Ledger {
+                    totals: &mut self.totals,
+                    share: &mut exporter.share,
+                },
+                counters: &mut self.counters,
+                events,
+            };
+            if let Some(domain) = exporter.domains.get_mut(&key) {
+                decode(domain, message, &mut context);
+            } else if refused {
+                context.counters.refused_domains += 1;
+            } else if let Some(domain) = first_message(home, message, &mut context) {
+                exporter.domains.insert(key, domain);
+                self.totals.domains += 1;
+            }
+            return;
+        }
+        if self.exporters.len() >= self.limits.exporters {
+            self.sweep(now_ms, events);
+        }
+        if self.exporters.len() >= self.limits.exporters {
+            self.counters.refused_exporters += 1;
+            return;
+        }
+        if self.totals.domains >= self.limits.domains_total {
+            self.counters.refused_domains += 1;
+            return;
+        }
+        let mut exporter = Exporter {
+            last_ms: now_ms,
+            ..Exporter::default()
+        };
         let mut context = Context {
             message: message.info,
             stream: peer.stream,
             limits: &self.limits,
-            totals: &mut self.totals,
+            ledger: Ledger {
+                totals: &mut self.totals,
+                share: &mut exporter.share,
+            },
             counters: &mut self.counters,
             events,
         };
-        let exporter = self.exporters.get_mut(&peer);
-        if let Some(exporter) = exporter {
-            exporter.last_ms = now_ms;
-            if let Some(domain) = exporter.domains.get_mut(&key) {
-                decode(domain, message, &mut context);
-                return;
-            }
-            if exporter.domains.len() >= self.limits.domains {
-                self.counters.refused_domains += 1;
-                return;
-            }
-        } else if self.exporters.len() >= self.limits.exporters {
-            sweep(
-                now_ms,
-                &mut self.swept_ms,
-                &mut self.exporters,
-                &mut context,
-            );
-            if self.exporters.len() >= self.limits.exporters {
-                self.counters.refused_exporters += 1;
-                return;
-            }
-        }
-        // A stranger gets a state only if the message gave reason to: random octets leave nothing behind.
-        let mut domain = Domain::default();
-        let whole = decode(&mut domain, message, &mut context);
-        if domain.worth_keeping(whole) {
-            let exporter = self.exporters.entry(peer).or_default();
-            exporter.last_ms = now_ms;
+        if let Some(domain) = first_message(home, message, &mut context) {
             exporter.domains.insert(key, domain);
-        } else {
-            domain.close(context.totals, context.counters, context.events);
+            self.totals.domains += 1;
+            self.exporters.insert(peer, exporter);
         }
     }
+
+    /// Forgets datagram exporters that were silent for long. Streams end by themselves.
+    fn sweep(&mut self, now_ms: u64, events: &mut impl Events) {
+        if now_ms.saturating_sub(self.swept_ms) < SWEEP_MS {
+            return;
+        }
+        self.swept_ms = now_ms;
+        let Self {
+            limits,
+            counters,
+            totals,
+            exporters,
+            ..
+        } = self;
+        exporters.retain(|peer, exporter| {
+            let keep = peer.stream || now_ms.saturating_sub(exporter.last_ms) <= limits.idle_ms;
+            if !keep {
+                counters.forgotten_exporters += 1;
+                exporter.close(totals, counters, events);
+            }
+            keep
+        });
+    }
+}
+
+/// Decodes the first message of a domain. A stranger gets a state only if the message gave reason to: random octets
+/// leave nothing behind.
+fn first_message<E: Events>(
+    home: Option<Home>,
+    message: Message<'_>,
+    context: &mut Context<'_, E>,
+) -> Option<Domain> {
+    let mut domain = Domain::new(home);
+    let whole = decode(&mut domain, message, context);
+    if domain.worth_keeping(whole) {
+        return Some(domain);
+    }
+    domain.close(&mut context.ledger, context.counters, context.events);
+    None
 }
 
 impl Exporter {
     fn close(&mut self, totals: &mut Totals, counters: &mut Counters, events: &mut impl Events) {
+        let mut ledger = Ledger {
+            totals,
+            share: &mut self.share,
+        };
+        ledger.totals.domains = ledger.totals.domains.saturating_sub(self.domains.len());
         for domain in self.domains.values_mut() {
-            domain.close(totals, counters, events);
+            domain.close(&mut ledger, counters, events);
         }
     }
 }
@@ -235,8 +346,8 @@ fn decode<E: Events>(
     context: &mut Context<'_, E>,
 ) -> bool {
     let whole = match message.body {
-        Body::V5(packet) => {
-            domain.v5(packet, context);
+        Body::Fixed(packet) => {
+            domain.fixed(packet, context);
             true
         }
         Body::Sets(sets) => domain.sets(sets, context),
@@ -246,27 +357,6 @@ fn decode<E: Events>(
         context.violation(offset, DecodeErrorKind::TrailingOctets(trailing));
     }
     whole && trailing == 0
-}
-
-/// Forgets datagram exporters that were silent for long. Streams end by themselves.
-fn sweep<E: Events>(
-    now_ms: u64,
-    swept_ms: &mut u64,
-    exporters: &mut HashMap<Peer, Exporter, RandomState>,
-    context: &mut Context<'_, E>,
-) {
-    if now_ms.saturating_sub(*swept_ms) < SWEEP_MS {
-        return;
-    }
-    *swept_ms = now_ms;
-    exporters.retain(|peer, exporter| {
-        let keep = peer.stream || now_ms.saturating_sub(exporter.last_ms) <= context.limits.idle_ms;
-        if !keep {
-            context.counters.forgotten_exporters += 1;
-            exporter.close(context.totals, context.counters, context.events);
-        }
-        keep
-    });
 }
 
 fn read_header(now_ms: u64, from: SocketAddr, bytes: &[u8]) -> Result<Message<'_>, DecodeError> {
@@ -286,7 +376,7 @@ fn read_header(now_ms: u64, from: SocketAddr, bytes: &[u8]) -> Result<Message<'_
         received_ms: now_ms,
     };
     match version {
-        5 => v5::packet(bytes).map(|packet| {
+        1 | 5 | 7 => fixed::packet(bytes).map(|packet| {
             let info = MessageInfo {
                 domain: u32::from(packet.engine),
                 export_ms: packet.export_ms,
@@ -297,7 +387,7 @@ fn read_header(now_ms: u64, from: SocketAddr, bytes: &[u8]) -> Result<Message<'_
             };
             Message {
                 info,
-                body: Body::V5(packet),
+                body: Body::Fixed(packet),
                 trailing: (0, 0),
             }
         }),

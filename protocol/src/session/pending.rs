@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use super::context::Ledger;
 use super::events::{Counters, DiscardCause, Events, MessageInfo};
 use crate::limits::Limits;
 
@@ -56,33 +57,38 @@ impl Pending {
         self.cost
     }
 
-    /// Keeps a set. The oldest of the domain make room for it; where the bound on all domains together is
-    /// reached, the set itself is given up. `total` is what all domains hold.
+    /// Keeps a set. The oldest of the domain make room for it; where the bound on all domains together or on
+    /// one exporter is reached, the set itself is given up.
     pub(super) fn keep(
         &mut self,
         waiting: Waiting,
         limits: &Limits,
-        total: &mut usize,
+        ledger: &mut Ledger<'_>,
         counters: &mut Counters,
         events: &mut impl Events,
     ) {
         counters.pending_sets += 1;
         let cost = waiting.cost();
         while self.cost + cost > limits.pending_domain {
-            let Some(oldest) = self.pop(total) else { break };
+            let Some(oldest) = self.pop(ledger) else {
+                break;
+            };
             oldest.discard(DiscardCause::Overflow, counters, events);
         }
-        if self.cost + cost > limits.pending_domain || *total + cost > limits.pending_total {
+        if self.cost + cost > limits.pending_domain
+            || ledger.share.pending + cost > limits.pending_exporter
+            || ledger.totals.pending + cost > limits.pending_total
+        {
             waiting.discard(DiscardCause::Overflow, counters, events);
             return;
         }
         self.cost += cost;
-        *total += cost;
+        ledger.keep_waiting(cost);
         self.sets.push_back(waiting);
     }
 
     /// Takes out what waits for template `set`, oldest first.
-    pub(super) fn take(&mut self, set: u16, total: &mut usize) -> Vec<Waiting> {
+    pub(super) fn take(&mut self, set: u16, ledger: &mut Ledger<'_>) -> Vec<Waiting> {
         if !self.sets.iter().any(|waiting| waiting.set == set) {
             return Vec::new();
         }
@@ -91,7 +97,7 @@ impl Pending {
             .partition(|waiting| waiting.set == set);
         self.sets = kept;
         let cost = taken.iter().map(Waiting::cost).sum();
-        self.release(cost, total);
+        self.release(cost, ledger);
         taken.into()
     }
 
@@ -100,7 +106,7 @@ impl Pending {
         &mut self,
         now_ms: u64,
         limits: &Limits,
-        total: &mut usize,
+        ledger: &mut Ledger<'_>,
         counters: &mut Counters,
         events: &mut impl Events,
     ) {
@@ -108,7 +114,7 @@ impl Pending {
             now_ms.saturating_sub(waiting.message.received_ms) > limits.pending_ms
         };
         while self.sets.front().is_some_and(too_old) {
-            if let Some(oldest) = self.pop(total) {
+            if let Some(oldest) = self.pop(ledger) {
                 oldest.discard(DiscardCause::NoTemplate, counters, events);
             }
         }
@@ -118,23 +124,23 @@ impl Pending {
     pub(super) fn clear(
         &mut self,
         cause: DiscardCause,
-        total: &mut usize,
+        ledger: &mut Ledger<'_>,
         counters: &mut Counters,
         events: &mut impl Events,
     ) {
-        while let Some(oldest) = self.pop(total) {
+        while let Some(oldest) = self.pop(ledger) {
             oldest.discard(cause, counters, events);
         }
     }
 
-    fn pop(&mut self, total: &mut usize) -> Option<Waiting> {
+    fn pop(&mut self, ledger: &mut Ledger<'_>) -> Option<Waiting> {
         let oldest = self.sets.pop_front()?;
-        self.release(oldest.cost(), total);
+        self.release(oldest.cost(), ledger);
         Some(oldest)
     }
 
-    fn release(&mut self, cost: usize, total: &mut usize) {
+    fn release(&mut self, cost: usize, ledger: &mut Ledger<'_>) {
         self.cost = self.cost.saturating_sub(cost);
-        *total = total.saturating_sub(cost);
+        ledger.release_waiting(cost);
     }
 }

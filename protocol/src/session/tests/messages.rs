@@ -194,7 +194,7 @@ fn another_definition_replaces_at_once_and_the_same_changes_nothing() {
 }
 
 #[test]
-fn a_broken_set_ends_the_message_and_what_came_before_counts() {
+fn a_broken_set_ends_a_v9_message_and_what_came_before_counts() {
     let good = [set(0, TEMPLATE), set(256, "00000001")];
     for (broken, rule) in [
         ("0100 0000", "S-10"),
@@ -210,6 +210,64 @@ fn a_broken_set_ends_the_message_and_what_came_before_counts() {
             (vec![rule], 1)
         );
     }
+}
+
+#[test]
+fn of_a_broken_ipfix_message_no_record_is_told() {
+    let good = [set(2, TEMPLATE), set(256, "00000001")];
+    for (broken, rule) in [
+        ("0100 0003", "S-10"),
+        ("0100 0015 00000002 00000003", "S-09"),
+        ("0002 0010 0101 0003 0001 0004 0002 0004", "T-30"),
+    ] {
+        let mut collector = Collector::new();
+        collector.udp(&ipfix(0, &[good.concat(), hex(broken)]));
+        assert_eq!(collector.seen.records.len(), 0, "{rule}");
+        assert_eq!(
+            (collector.seen.rules, collector.session.counters().malformed),
+            (vec![rule], 1)
+        );
+    }
+}
+
+/// Cisco's tables: header of 16 (v1) or 24 octets, records of 52; v7's last four octets are the router's address.
+#[test]
+fn v1_and_v7_have_records_of_their_own() {
+    let common =
+        "0a000001 0a000002 0a000003 0001 0002 00000005 00000064 00000001 00000002 0035 0050";
+    let v1 = format!(
+        "0001 0001 0000ea60 6553f100 00000000 {common} 0000 06 10 1b {}",
+        "00".repeat(11)
+    );
+    let v7 = format!(
+        "0007 0001 0000ea60 6553f100 00000000 00000009 00000000 {common} 00 1b 06 10 0001 0002 18 19 0000 c0000201"
+    );
+    let mut collector = Collector::new();
+    collector.udp(&hex(&v1)).udp(&hex(&v7));
+    assert_eq!(collector.seen.rules, [""; 0]);
+    for (record, version, length) in [(0, 1, 52), (1, 7, 52)] {
+        let record = &collector.seen.records[record];
+        let template = crate::fixed::template(version).unwrap();
+        assert_eq!(
+            (record.message.version, record.octets.len()),
+            (version, length)
+        );
+        let value = |id| {
+            let mut values = template.values(&record.octets);
+            values.find(|(field, _)| field.id == id).unwrap().1.to_vec()
+        };
+        assert_eq!(value(4), [6]);
+        assert_eq!(value(6), [0x1b]);
+        assert_eq!(value(11), [0, 80]);
+        if version == 7 {
+            assert_eq!((value(43), value(13)), (vec![192, 0, 2, 1], vec![25]));
+        }
+    }
+    // v1 has no sequence numbers, v7 counts flows.
+    collector
+        .udp(&hex(&v1))
+        .udp(&hex(&v7.replace("00000009", "0000000c")));
+    assert_eq!(collector.seen.losses, [(2, LossUnit::Flows)]);
 }
 
 #[test]
@@ -263,7 +321,7 @@ fn records_without_octets_are_refused() {
 }
 
 #[test]
-fn a_value_that_ends_behind_its_set_ends_the_message() {
+fn a_value_that_ends_behind_its_set_costs_the_message() {
     let mut collector = Collector::new();
     collector.udp(&ipfix(
         0,
@@ -275,7 +333,7 @@ fn a_value_that_ends_behind_its_set_ends_the_message() {
     ));
     assert_eq!(
         (collector.octets(), collector.seen.rules.clone()),
-        (vec![hex("0161")], vec!["F-08"])
+        (Vec::<Vec<u8>>::new(), vec!["F-08"])
     );
 }
 

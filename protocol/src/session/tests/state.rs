@@ -259,3 +259,189 @@ fn limits_refuse_and_count() {
     collector.udp(&v9(3, &[set(257, "00000001")]));
     assert_eq!(collector.seen.records.len(), 3);
 }
+
+/// A session whose exporters' ports share their templates.
+fn sharing() -> Collector {
+    let mut collector = Collector::new();
+    collector.session = Session::with_key(Limits::default(), SessionKey::AddressPortShared);
+    collector
+}
+
+#[test]
+fn a_port_without_templates_uses_those_of_its_address_and_domain_while_they_agree() {
+    let mut collector = sharing();
+    collector.udp_from(1, &v9(0, &[set(0, TEMPLATE)]));
+    collector.udp_from(2, &v9(5, &[set(256, "00000001 00000002")]));
+    // Another address and another domain do not.
+    let mut other_domain = v9(0, &[set(256, "00000003")]);
+    other_domain[19] = 4;
+    collector.udp_from(2, &other_domain);
+    let stranger: SocketAddr = ([192, 0, 2, 2], 1).into();
+    let message = v9(0, &[set(256, "00000003")]);
+    collector
+        .session
+        .datagram(NOW_MS, stranger, &message, &mut collector.seen);
+    assert_eq!(collector.octets(), [[0, 0, 0, 1], [0, 0, 0, 2]]);
+    assert_eq!(
+        (
+            collector.counters().borrowed_sets,
+            collector.counters().pending_sets
+        ),
+        (1, 2)
+    );
+    // Sequence numbers stay apart: port 2 began with 5, port 1 with 0.
+    collector.udp_from(2, &v9(7, &[set(256, "00000004")]));
+    collector.udp_from(1, &v9(1, &[set(256, "00000005")]));
+    assert_eq!(collector.seen.losses, [(1, LossUnit::Messages)]);
+    // A third port that means something else by the ID: nobody can say what the second means.
+    collector.udp_from(3, &v9(0, &[set(0, SHORTER)]));
+    collector.udp_from(2, &v9(8, &[set(256, "00000006")]));
+    assert_eq!(
+        (collector.octets().len(), collector.counters().pending_sets),
+        (4, 3)
+    );
+    // Its own template tells.
+    collector.udp_from(2, &v9(9, &[set(0, TEMPLATE)]));
+    assert_eq!(collector.octets().last().unwrap(), &[0, 0, 0, 6]);
+}
+
+#[test]
+fn data_that_waits_at_one_port_is_read_once_another_has_brought_the_template() {
+    let mut collector = sharing();
+    collector.udp_from(1, &v9(0, &[set(256, "00000001")]));
+    collector.udp_from(2, &v9(0, &[set(0, TEMPLATE)]));
+    collector.udp_from(1, &v9(1, &[set(256, "00000002")]));
+    assert_eq!(collector.octets(), [[0, 0, 0, 1], [0, 0, 0, 2]]);
+    assert_eq!(collector.counters().late_records, 1);
+}
+
+#[test]
+fn streams_share_nothing() {
+    let mut collector = sharing();
+    collector.udp(&ipfix(0, &[set(2, TEMPLATE)]));
+    collector.tcp(&ipfix(0, &[set(256, "00000001")]));
+    assert_eq!(
+        (
+            collector.seen.records.len(),
+            collector.counters().pending_sets
+        ),
+        (0, 1)
+    );
+}
+
+#[test]
+fn by_address_alone_all_ports_are_one() {
+    let mut collector = Collector::new();
+    collector.session = Session::with_key(Limits::default(), SessionKey::Address);
+    collector.udp_from(1, &v9(0, &[set(0, TEMPLATE)]));
+    collector.udp_from(2, &v9(1, &[set(256, "00000001")]));
+    collector.udp_from(3, &v9(3, &[set(256, "00000002")]));
+    assert_eq!(collector.seen.losses, [(1, LossUnit::Messages)]);
+    assert_eq!(
+        (collector.octets().len(), collector.session.exporters()),
+        (2, 1)
+    );
+    assert_eq!(collector.seen.records[1].message.exporter.port(), 3);
+}
+
+#[test]
+fn changes_of_a_definition_are_counted_within_a_minute() {
+    let mut collector = Collector::new();
+    for (second, template) in [
+        (0, TEMPLATE),
+        (1, SHORTER),
+        (2, TEMPLATE),
+        (3, TEMPLATE),
+        (70, SHORTER),
+    ] {
+        collector.now_ms = NOW_MS + second * 1000;
+        collector.udp(&v9(second as u32, &[set(0, template)]));
+    }
+    assert_eq!(collector.seen.redefined, [(256, 1), (256, 2), (256, 1)]);
+    assert_eq!(collector.counters().redefinitions, 3);
+}
+
+#[test]
+fn templates_grow_old_over_udp_only() {
+    let limits = Limits {
+        template_ms: 60_000,
+        ..Limits::default()
+    };
+    let mut collector = Collector::with(limits);
+    collector.udp(&v9(0, &[set(0, TEMPLATE)]));
+    collector.tcp(&ipfix(0, &[set(2, TEMPLATE)]));
+    collector.now_ms += 50_000;
+    collector.udp(&v9(1, &[set(0, TEMPLATE)]));
+    collector.now_ms += 60_000;
+    collector.udp(&v9(2, &[set(256, "00000001")]));
+    collector.tcp(&ipfix(0, &[set(256, "00000002")]));
+    assert_eq!(collector.octets().len(), 2);
+    collector.now_ms += 1;
+    collector.udp(&v9(3, &[set(256, "00000003")]));
+    assert_eq!(
+        (
+            collector.octets().len(),
+            collector.counters().expired_templates
+        ),
+        (2, 1)
+    );
+    assert_eq!(collector.seen.withdrawn, [256]);
+}
+
+#[test]
+fn templates_of_datagram_exporters_outlive_the_session() {
+    let mut collector = Collector::new();
+    collector.udp(&v9(0, &[set(0, TEMPLATE)]));
+    collector.tcp(&ipfix(0, &[set(2, TEMPLATE)]));
+    let kept: Vec<KeptTemplate> = collector.session.kept().collect();
+    assert_eq!(kept.len(), 1);
+    let restore = |session: &mut Session, now_ms| session.restore(now_ms, kept[0].clone());
+    let mut next = Collector::new();
+    assert!(restore(&mut next.session, NOW_MS + 1000));
+    next.now_ms += 1000;
+    next.udp(&v9(1, &[set(256, "00000001")]));
+    assert_eq!(next.octets(), [[0, 0, 0, 1]]);
+    let mut late = Collector::new();
+    assert!(!restore(
+        &mut late.session,
+        NOW_MS + Limits::default().template_ms + 1
+    ));
+    assert_eq!(late.session.exporters(), 0);
+}
+
+#[test]
+fn limits_hold_for_one_exporter_and_for_all() {
+    let limits = Limits {
+        templates_exporter: 2,
+        templates_total: 3,
+        domains_total: 3,
+        ..Limits::default()
+    };
+    let mut collector = Collector::with(limits);
+    let message = |domain: u8| {
+        let mut message = v9(0, &[set(0, TEMPLATE)]);
+        message[19] = domain;
+        message
+    };
+    for domain in 1..=3 {
+        collector.udp(&message(domain));
+    }
+    assert_eq!(collector.counters().refused_templates, 1);
+    collector.udp_from(1, &message(1)).udp_from(2, &message(1));
+    assert_eq!(
+        (
+            collector.counters().refused_templates,
+            collector.session.totals.templates
+        ),
+        (1, 3)
+    );
+    // Three domains are all there may be.
+    assert_eq!(
+        (
+            collector.counters().refused_domains,
+            collector.session.totals.domains
+        ),
+        (1, 3)
+    );
+    assert!(limits.memory() > 0);
+}
