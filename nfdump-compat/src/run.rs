@@ -90,7 +90,7 @@ fn read_input(
     while !answer.is_complete() {
         match reader.next_block() {
             Ok(Some(block)) => {
-                answer.totals().bytes_read += block.data().len() as u64;
+                answer.totals().bytes_read += block.size() as u64;
                 if !read_block(&block, answer, out)? {
                     progress.report(&format!(
                         "{input}: flow records of block {} cannot be read",

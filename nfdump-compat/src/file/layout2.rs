@@ -42,11 +42,16 @@ pub const RECORD_HEADER: usize = 4;
 /// Takes integers off the front of a slice; what is not there is none.
 pub(super) struct Cursor<'a>(pub(super) &'a [u8]);
 
-impl Cursor<'_> {
-    fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
+impl<'a> Cursor<'a> {
+    pub(super) fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
         let (head, rest) = self.0.split_first_chunk::<N>()?;
         self.0 = rest;
         Some(*head)
+    }
+    pub(super) fn slice(&mut self, length: usize) -> Option<&'a [u8]> {
+        let (head, rest) = self.0.split_at_checked(length)?;
+        self.0 = rest;
+        Some(head)
     }
     pub(super) fn u8(&mut self) -> Option<u8> {
         self.take().map(|[b]| b)
@@ -59,6 +64,13 @@ impl Cursor<'_> {
     }
     pub(super) fn u64(&mut self) -> Option<u64> {
         self.take().map(u64::from_le_bytes)
+    }
+    pub(super) fn u32_or_u64(&mut self, wide: bool) -> Option<u64> {
+        if wide {
+            self.u64()
+        } else {
+            self.u32().map(u64::from)
+        }
     }
 }
 
@@ -251,6 +263,12 @@ pub fn parse_appendix(mut rest: &[u8]) -> Result<Appendix, &'static str> {
         rest = behind;
     }
     Ok(appendix)
+}
+
+/// Layout version of the file that starts with these bytes.
+#[must_use]
+pub(super) fn layout(bytes: &[u8; FILE_HEADER]) -> u16 {
+    bytes.get(2..).map_or(0, record_type)
 }
 
 /// Type of the record at the start of the bytes, 0 if there is none.

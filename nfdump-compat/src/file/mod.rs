@@ -6,6 +6,7 @@
 
 mod compress;
 mod copy;
+mod layout1;
 pub mod layout2;
 mod lzo;
 mod read;
@@ -20,7 +21,7 @@ use std::path::{Path, PathBuf};
 
 pub use compress::Compression;
 pub use copy::merge;
-pub use layout2::{ExporterInfo, ExporterStat, FileHeader, Sampler, StatRecord};
+pub use layout2::{ExporterInfo, ExporterStat, FileHeader, ProtocolTotals, Sampler, StatRecord};
 pub use read::{Block, FileReader, RawRecord, Records};
 pub use recover::{Recovered, recover};
 pub use write::{FileWriter, WriterOptions};
@@ -88,7 +89,7 @@ pub enum FileErrorKind {
     )]
     ForeignEndian,
     /// Another layout.
-    #[error("layout version {0} ({by}) is not supported, only 2 (nfdump 1.7)", by = match .0 { 1 => "nfdump 1.6", 3 => "nfdump 1.8", _ => "unknown" })]
+    #[error("layout version {0} ({by}) is not supported, only 1 (nfdump 1.6) and 2 (nfdump 1.7)", by = match .0 { 3 => "nfdump 1.8", _ => "unknown" })]
     Layout(u16),
     /// Unknown compression code.
     #[error("unknown compression {0}")]

@@ -6,9 +6,9 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use super::compress::Decoder;
+use super::layout1;
 use super::layout2::{
-    self, Appendix, BLOCK_HEADER, BlockHeader, FILE_HEADER, FileHeader, MAX_BLOCK, RECORD_BLOCK,
-    StatRecord,
+    self, Appendix, BLOCK_HEADER, BlockHeader, FILE_HEADER, FileHeader, MAX_BLOCK, StatRecord,
 };
 use super::{FileError, FileErrorKind};
 
@@ -26,6 +26,7 @@ pub struct RawRecord<'a> {
 pub struct Block<'a> {
     number: u32,
     offset: u64,
+    size: usize,
     data: &'a [u8],
 }
 
@@ -40,6 +41,12 @@ impl<'a> Block<'a> {
     #[must_use]
     pub fn offset(&self) -> u64 {
         self.offset
+    }
+
+    /// Bytes of its payload in the file's own layout, decompressed.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.size
     }
 
     /// The raw records.
@@ -87,6 +94,16 @@ enum Extent {
     ToEnd,
 }
 
+impl Extent {
+    /// Of a file without an appendix: as many blocks as the header counts, all if it counts none.
+    fn unfinished(header: &FileHeader) -> Self {
+        match header.blocks {
+            0 => Self::ToEnd,
+            blocks => Self::Growing { blocks },
+        }
+    }
+}
+
 /// What comes next from the file.
 enum Step {
     /// A record block is in `stored`.
@@ -101,7 +118,7 @@ enum Step {
     End,
 }
 
-/// Reads a file.
+/// Reads a file, of layout 2 (nfdump 1.7) or layout 1 (nfdump 1.6), whose records become those of layout 2.
 ///
 /// [`FileReader::next_block`] may be called again after an error: it then goes on behind the damage, or says that the
 /// end is reached. A file that was not closed (the header says 0 blocks) is read to its end.
@@ -110,6 +127,8 @@ pub struct FileReader {
     input: Box<dyn Read + Send>,
     header: FileHeader,
     extent: Extent,
+    /// Makes the records of layout 2 from a file of layout 1.
+    converter: Option<layout1::Converter>,
     appendix: Appendix,
     /// Whether the appendix was read (or found missing) at opening.
     appendix_done: bool,
@@ -138,7 +157,7 @@ impl FileReader {
     /// totals are known at the end only.
     ///
     /// # Errors
-    /// It cannot be opened, or its header is not that of a layout-2 file.
+    /// It cannot be opened, or its header is not that of a file of layout 1 or 2.
     pub fn open(path: &Path) -> Result<Self, FileError> {
         if path.as_os_str() == "-" {
             return Self::from_reader(Path::new("standard input"), io::stdin());
@@ -166,7 +185,7 @@ impl FileReader {
     /// Reads from anything; `name` stands for the path in errors.
     ///
     /// # Errors
-    /// The input cannot be read, or its header is not that of a layout-2 file.
+    /// The input cannot be read, or its header is not that of a file of layout 1 or 2.
     pub fn from_reader(name: &Path, input: impl Read + Send + 'static) -> Result<Self, FileError> {
         let mut input: Box<dyn Read + Send> = Box::new(input);
         let mut bytes = [0; FILE_HEADER];
@@ -184,32 +203,65 @@ impl FileReader {
         if found < FILE_HEADER {
             return Err(fail(FileErrorKind::ShortHeader(found)));
         }
+        if magic == layout2::MAGIC && layout2::layout(&bytes) == layout1::LAYOUT {
+            return Self::of_layout1(name, input, &bytes);
+        }
         let header = FileHeader::parse(&bytes).map_err(fail)?;
-        let decoder = Decoder::new(header.compression)
-            .map_err(|e| FileError::io(name, None, "start the decoder", io::Error::other(e)))?;
+        let decoder = decoder(name, &header)?;
         let extent = if header.is_finished() {
             Extent::Finished {
                 blocks: header.blocks,
                 appendix: header.appendix_offset,
             }
-        } else if header.blocks > 0 {
-            Extent::Growing {
-                blocks: header.blocks,
-            }
         } else {
-            Extent::ToEnd
+            Extent::unfinished(&header)
         };
         Ok(Self {
             path: name.to_owned(),
             input,
             header,
             extent,
+            converter: None,
             appendix: Appendix::default(),
             appendix_done: false,
             pending: None,
             decoder,
             stored: Vec::new(),
             offset: FILE_HEADER as u64,
+            blocks: 0,
+            skipped: 0,
+            ended: false,
+        })
+    }
+
+    /// A file of layout 1, whose first bytes have been read.
+    fn of_layout1(
+        name: &Path,
+        mut input: Box<dyn Read + Send>,
+        start: &[u8; FILE_HEADER],
+    ) -> Result<Self, FileError> {
+        let mut bytes = [0; layout1::HEADER];
+        let (head, rest) = bytes.split_at_mut(FILE_HEADER);
+        head.copy_from_slice(start);
+        let found = read_full(&mut input, rest)
+            .map_err(|e| FileError::io(name, Some(FILE_HEADER as u64), "read", e))?;
+        let fail = |kind| FileError::new(name, None, kind);
+        if found < layout1::HEADER - FILE_HEADER {
+            return Err(fail(FileErrorKind::ShortHeader(found + FILE_HEADER)));
+        }
+        let header = layout1::Header::parse(&bytes).map_err(fail)?;
+        Ok(Self {
+            path: name.to_owned(),
+            input,
+            extent: Extent::unfinished(&header.file),
+            converter: Some(layout1::Converter::new(&header)),
+            decoder: decoder(name, &header.file)?,
+            header: header.file,
+            appendix: header.appendix,
+            appendix_done: true,
+            pending: None,
+            stored: Vec::new(),
+            offset: layout1::HEADER as u64,
             blocks: 0,
             skipped: 0,
             ended: false,
@@ -309,13 +361,22 @@ impl FileReader {
             self.ended = true;
             return Ok(None);
         }
-        if let Some(kind) = chain_fault(data, whole, number, records, found) {
-            self.pending = Some(FileError::new(&self.path, Some(offset), kind));
+        let mut fault = chain_fault(data, whole, number, records, found);
+        let mut data = data.get(..whole).unwrap_or_default();
+        let size = data.len();
+        if let Some(converter) = &mut self.converter {
+            let damaged;
+            (data, damaged) = converter.convert(data);
+            if damaged > 0 {
+                fault = fault.or(Some(FileErrorKind::DamagedRecords { block: number }));
+            }
         }
+        self.pending = fault.map(|kind| FileError::new(&self.path, Some(offset), kind));
         Ok(Some(Block {
             number,
             offset,
-            data: data.get(..whole).unwrap_or_default(),
+            size,
+            data,
         }))
     }
 
@@ -339,7 +400,11 @@ impl FileReader {
             return self.end_of_input();
         };
         self.blocks += 1;
-        if header.kind != RECORD_BLOCK {
+        let records = match self.converter {
+            Some(_) => layout1::RECORD_BLOCK,
+            None => layout2::RECORD_BLOCK,
+        };
+        if header.kind != records {
             self.skipped += 1;
             return Ok(Step::Skipped);
         }
@@ -528,6 +593,11 @@ impl FileReader {
             .map_err(|_| "it does not decompress")?;
         layout2::parse_appendix(raw)
     }
+}
+
+fn decoder(path: &Path, header: &FileHeader) -> Result<Decoder, FileError> {
+    Decoder::new(header.compression)
+        .map_err(|e| FileError::io(path, None, "start the decoder", io::Error::other(e)))
 }
 
 /// Fills the buffer as far as the input goes.

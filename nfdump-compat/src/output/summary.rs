@@ -70,12 +70,14 @@ pub fn push_summary(
     push_sums(out, totals, plain);
     out.extend_from_slice(b"Time window: ");
     match totals.window {
+        // nfdump's two ways of not knowing.
+        Some((_, 0)) | None => out.extend_from_slice(b"<unknown>"),
+        Some((..1000, _)) => out.extend_from_slice(b"Time Window unknown"),
         Some((first, last)) => {
             time.push_seconds(out, first / 1000);
             out.extend_from_slice(b" - ");
             time.push_seconds(out, last / 1000);
         }
-        None => out.extend_from_slice(b"<unknown>"),
     }
     out.extend_from_slice(b"\nTotal flows processed: ");
     push_u64(out, totals.processed);
