@@ -13,15 +13,28 @@ use crate::meter::{Metric, TcpTimeouts};
 #[derive(Parser, Clone, Debug)]
 #[command(name = "t2x", version, max_term_width = 100, args_override_self = true, after_help = ENVIRONMENT)]
 pub struct Cli {
-    /// Capture to read (pcap or pcapng); - reads standard input
-    #[arg(short = 'r', value_name = "FILE|-")]
+    /// Capture to read (pcap or pcapng, also compressed with gzip, Zstandard or LZ4); - reads standard input
+    #[arg(short = 'r', value_name = "FILE|-", group = "input")]
     pub read: Option<PathBuf>,
-    /// Prefix, or directory, of the files that --sink text and --sink json write; - writes the flows to standard output [default: the capture's name without suffix]
+    /// List of captures, one file a line, that are read as one; - reads the list from standard input
+    #[arg(short = 'R', value_name = "LIST|-", group = "input")]
+    pub read_list: Option<PathBuf>,
+    /// Only packets that this filter wants (libpcap's language, see pcap-filter(7))
+    #[arg(value_name = "FILTER", conflicts_with = "filter_file")]
+    pub filter: Vec<String>,
+    /// File with such a filter
+    #[arg(short = 'F', value_name = "FILE")]
+    pub filter_file: Option<PathBuf>,
+    /// Prefix, or directory, of the files that --sink text and --sink json write; - writes the flows to standard output [default: the name of capture or list without suffix]
     #[arg(short = 'w', value_name = "PREFIX")]
     pub write: Option<PathBuf>,
     /// Where flows go; may be repeated, only the named sinks run [default: netflow]
     #[arg(long, value_name = "SINK", value_delimiter = ',')]
     pub sink: Vec<SinkKind>,
+
+    /// Form of the end report on standard error: text, or one JSON object
+    #[arg(long, value_name = "FORM", default_value = "text")]
+    pub report: ReportForm,
 
     /// NetFlow version: 9, or 10 for IPFIX [default: 9]
     #[arg(long, value_name = "9|10", value_parser = parse_version, help_heading = EXPORT)]
@@ -78,6 +91,9 @@ pub struct Cli {
     /// Time-outs of the TCP states: connecting, established, closing, closed, reset
     #[arg(long, value_name = "NEW,EST,CLOSING,CLOSED,RESET", value_parser = parse_tcp_timeouts, default_value = "120,610,120,10,0.1", help_heading = METER)]
     pub tcp_timeouts: TcpTimeouts,
+    /// Room for so many times 262144 flows at a time; above it the least recently used ones end early
+    #[arg(short = 'f', value_name = "N", value_parser = parse_factor, default_value = "1", help_heading = METER)]
+    pub hash_factor: u16,
     /// Which packet of a tunnel counts: the innermost one or the outermost one
     #[arg(long, value_name = "PACKET", default_value = "inner", help_heading = METER)]
     pub tunnel: Tunnel,
@@ -88,6 +104,16 @@ const METER: &str = "Flows";
 const ENVIRONMENT: &str = "Environment, where an option is not given: NF_VER, NF_SERVADD, NF_DPORT, \
     NF_SOCKTYPE (0 or udp, 1 or tcp), NF_NUM4FLWS, NF_NUM6FLWS.\n\
     Exit codes: 0 fine, 1 failed, 2 wrong usage.";
+
+/// `--report`.
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum ReportForm {
+    /// Lines, those that would say zero left out
+    #[default]
+    Text,
+    /// One JSON object on one line
+    Json,
+}
 
 /// Where flows go.
 #[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
@@ -225,6 +251,17 @@ pub fn parse_count(text: &str) -> Result<u32, String> {
     let count = text.parse().ok().filter(|count| *count > 0);
     count.ok_or_else(|| format!("a number from 1 to {} expected", u32::MAX))
 }
+
+fn parse_factor(text: &str) -> Result<u16, String> {
+    let factor = text
+        .parse()
+        .ok()
+        .filter(|factor| (1..=MAX_FACTOR).contains(factor));
+    factor.ok_or_else(|| format!("a number from 1 to {MAX_FACTOR} expected"))
+}
+
+/// Of room for flows: 2^30 of them.
+const MAX_FACTOR: u16 = 4096;
 
 fn parse_mtu(text: &str) -> Result<u16, String> {
     let mtu = text

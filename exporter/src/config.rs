@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::capture::STDIN;
 use crate::cli::{
-    self, Cli, ExportTime, ProfileKind, Rate, SinkKind, SocketType, TimeRule, Version,
+    self, Cli, ExportTime, ProfileKind, Rate, ReportForm, SinkKind, SocketType, TimeRule, Version,
 };
 use crate::dissect::Tunnel;
 use crate::meter::{MeterConfig, Metric};
@@ -14,8 +14,12 @@ use crate::meter::{MeterConfig, Metric};
 /// Everything [`run`](crate::run::run) needs to know.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Config {
-    /// The capture; `-` is standard input.
-    pub input: PathBuf,
+    /// What is read.
+    pub input: Input,
+    /// Which packets of it, in libpcap's language.
+    pub filter: Option<FilterText>,
+    /// Form of the end report.
+    pub report: ReportForm,
     /// The NetFlow sink, if it runs.
     pub netflow: Option<NetflowConfig>,
     /// The text sink, if it runs.
@@ -28,6 +32,34 @@ pub struct Config {
     pub tunnel: Tunnel,
     /// How flows are told apart and when they end.
     pub meter: MeterConfig,
+}
+
+/// What is read; `-` is standard input.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Input {
+    /// One capture.
+    Capture(PathBuf),
+    /// The captures that a file lists.
+    List(PathBuf),
+}
+
+impl Input {
+    /// What was named on the command line.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        match self {
+            Input::Capture(path) | Input::List(path) => path,
+        }
+    }
+}
+
+/// Where a filter is written.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum FilterText {
+    /// On the command line.
+    Words(String),
+    /// In a file.
+    File(PathBuf),
 }
 
 /// The NetFlow sink and its way to the collector.
@@ -76,7 +108,9 @@ pub enum TextOutput {
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum UsageError {
     /// No input named.
-    #[error("nothing to read: give a capture with -r FILE, or -r - for standard input")]
+    #[error(
+        "nothing to read: give a capture with -r FILE, standard input with -r -, or a list of captures with -R LIST"
+    )]
     NoInput,
     /// Both text sinks to standard output.
     #[error("-w -: only one of the sinks text and json can write to standard output")]
@@ -108,10 +142,19 @@ impl Config {
         cli: Cli,
         variable: &dyn Fn(&'static str) -> Option<OsString>,
     ) -> Result<Self, UsageError> {
-        let input = cli.read.clone().ok_or(UsageError::NoInput)?;
+        let input = match (&cli.read, &cli.read_list) {
+            (Some(capture), _) => Input::Capture(capture.clone()),
+            (None, Some(list)) => Input::List(list.clone()),
+            (None, None) => return Err(UsageError::NoInput),
+        };
+        let filter = match &cli.filter_file {
+            Some(file) => Some(FilterText::File(file.clone())),
+            None if cli.filter.is_empty() => None,
+            None => Some(FilterText::Words(cli.filter.join(" "))),
+        };
         let runs = |kind| cli.sink.contains(&kind);
-        let text = runs(SinkKind::Text).then(|| text_output(cli.write.as_deref(), &input));
-        let json = runs(SinkKind::Json).then(|| text_output(cli.write.as_deref(), &input));
+        let text = runs(SinkKind::Text).then(|| text_output(cli.write.as_deref(), input.path()));
+        let json = runs(SinkKind::Json).then(|| text_output(cli.write.as_deref(), input.path()));
         if text == Some(TextOutput::Stdout) && json.is_some() {
             return Err(UsageError::TwoOnStdout);
         }
@@ -123,10 +166,10 @@ impl Config {
                 Some(wide @ (Metric::L4 | Metric::L2)) => wide,
                 Some(Metric::L7 | Metric::Ip) | None => Metric::Ip,
             },
+            max_flows: usize::from(cli.hash_factor) * MeterConfig::default().max_flows,
             text: text.is_some() || json.is_some(),
-            ..MeterConfig::default()
         };
-        let tunnel = cli.tunnel;
+        let (tunnel, report) = (cli.tunnel, cli.report);
         let text_metric = cli.bytes.unwrap_or(Metric::L7);
         let netflow = if runs(SinkKind::Netflow) || cli.sink.is_empty() {
             Some(NetflowConfig::new(cli, variable)?)
@@ -135,6 +178,8 @@ impl Config {
         };
         Ok(Config {
             input,
+            filter,
+            report,
             netflow,
             text,
             json,

@@ -4,6 +4,7 @@ pub mod cli;
 pub mod config;
 pub mod dissect;
 pub mod export;
+pub mod inputs;
 pub mod meter;
 pub mod progress;
 pub mod report;

@@ -1,11 +1,13 @@
 //! `t2x`: captures in, NetFlow out.
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
-use exporter::cli::{Cli, one_line};
+use exporter::capture::FilterError;
+use exporter::cli::{Cli, ReportForm, one_line};
 use exporter::config::Config;
-use exporter::run::run;
+use exporter::run::{Outcome, run};
 use exporter::signals::stop_on_signals;
 
 /// Wrong usage.
@@ -25,17 +27,31 @@ fn main() -> ExitCode {
     let outcome = stop_on_signals().and_then(|stop| run(&config, &stop));
     match outcome {
         Ok(outcome) => {
-            eprint!("{}", outcome.report);
-            for failure in &outcome.failures {
-                complain(failure, 1);
-            }
-            ExitCode::from(u8::from(!outcome.failures.is_empty()))
+            let told = tell(&outcome, config.report);
+            ExitCode::from(u8::from(!outcome.failures.is_empty() || told.is_err()))
         }
+        Err(error) if error.is::<FilterError>() => complain(&error, USAGE),
         Err(error) => complain(&format_args!("{error:#}"), 1),
     }
 }
 
+/// The end report and what went wrong.
+fn tell(outcome: &Outcome, form: ReportForm) -> std::io::Result<()> {
+    let Outcome { report, failures } = outcome;
+    let mut to = std::io::stderr().lock();
+    match form {
+        ReportForm::Json => writeln!(to, "{}", report.json(failures)),
+        ReportForm::Text => {
+            write!(to, "{report}")?;
+            failures
+                .iter()
+                .try_for_each(|failure| writeln!(to, "t2x: {failure}"))
+        }
+    }
+}
+
 fn complain(what: &dyn std::fmt::Display, code: u8) -> ExitCode {
-    eprintln!("t2x: {what}");
+    // Nobody is left to be told that it cannot be told.
+    let _ = writeln!(std::io::stderr(), "t2x: {what}");
     ExitCode::from(code)
 }

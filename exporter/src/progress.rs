@@ -11,32 +11,40 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// How far the reading is.
 #[derive(Debug)]
 pub struct Progress {
-    /// Octets of the capture; `None` when no bar is wanted.
+    /// Octets of the captures; `None` when no bar is wanted.
     size: Option<u64>,
+    /// Octets of the captures before this one.
+    before: u64,
     start: Instant,
     bar: Option<ProgressBar>,
 }
 
 impl Progress {
-    /// For a capture of `size` octets. Without a size, or when standard error is no terminal, nothing is ever shown.
+    /// For captures of `size` octets in all. Without a size, or when standard error is no terminal, nothing is ever shown.
     #[must_use]
     pub fn new(size: Option<u64>) -> Self {
         Progress {
             size: size.filter(|_| std::io::stderr().is_terminal()),
+            before: 0,
             start: Instant::now(),
             bar: None,
         }
     }
 
-    /// `offset` octets are read.
+    /// `offset` octets of this capture are read.
     pub fn at(&mut self, offset: u64) {
         let Some(size) = self.size else { return };
         if self.bar.is_none() && self.start.elapsed() > PATIENCE {
             self.bar = Some(bar(size));
         }
         if let Some(bar) = &self.bar {
-            bar.set_position(offset);
+            bar.set_position(self.before + offset);
         }
+    }
+
+    /// This capture is done after `offset` octets.
+    pub fn next(&mut self, offset: u64) {
+        self.before += offset;
     }
 
     /// Takes the bar away.

@@ -5,19 +5,20 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeVal;
 
-use crate::capture::{Batch, CaptureFile, Format, LinkType};
+use crate::capture::{Batch, CaptureFile, Filter, LinkType};
 use crate::cli::{ProfileKind, SocketType, Version};
-use crate::config::{Config, NetflowConfig};
+use crate::config::{Config, FilterText, NetflowConfig};
 use crate::dissect::{Dissector, Packet};
 use crate::export::{ExportCounters, Exporter};
+use crate::inputs::Inputs;
 use crate::meter::Meter;
 use crate::meter::flow::{Flow, FlowSink};
 use crate::progress::Progress;
-use crate::report::{FlowCounters, NetflowTarget, PacketCounters, Report, Usage};
+use crate::report::{FlowCounters, InputReport, NetflowTarget, PacketCounters, Report, Usage};
 use crate::send::{Lost, Sender};
 use crate::sink::text::Layout;
 use crate::text_files::TextFiles;
@@ -41,48 +42,35 @@ pub struct Outcome {
 /// cannot be created. Later trouble is told in the [`Outcome`], with everything before it delivered.
 pub fn run(config: &Config, stop: &AtomicBool) -> anyhow::Result<Outcome> {
     let start = Instant::now();
-    let mut capture = CaptureFile::open(&config.input)?;
-    let info = capture.info();
-    if let Some(link) = info.link
-        && info.format != Format::Pcapng
-        && !Dissector::knows(link)
-    {
-        bail!("{}: link type {link} is not supported", capture.path());
-    }
+    let mut filter = filter(config.filter.as_ref())?;
+    let mut inputs = Inputs::open(&config.input, filter.as_mut(), stop)?;
     let mut sinks = Sinks::open(config)?;
-    let mut pass = Pass::new(config);
+    let mut pass = Pass::new(config, filter, Progress::new(inputs.size()));
     let mut failures = Vec::new();
-    let mut progress = Progress::new(capture.size());
-    loop {
+    let mut read = Vec::new();
+    while let Some(capture) = inputs.next(pass.filter.as_mut(), stop, &mut failures) {
+        read.push(pass.capture(capture, &mut sinks, stop, &mut failures)?);
         if stop.load(Ordering::Relaxed) || sinks.all_failed() {
             break;
         }
-        match capture.next_batch() {
-            Ok(Some(batch)) => pass.batch(batch, &mut sinks)?,
-            Ok(None) => break,
-            Err(error) => {
-                failures.push(error.to_string());
-                break;
-            }
-        }
-        progress.at(capture.offset());
     }
-    progress.done();
+    pass.progress.done();
     pass.meter.finish(&mut sinks);
-    if let Some(link) = pass.unknown_link {
+    if let Some((path, link)) = &pass.unknown_link {
         let packets = pass.dissector.counters().unknown_link;
         failures.push(format!(
-            "{}: link type {link} is not supported: {packets} packets left out",
-            capture.path()
+            "{path}: link type {link} is not supported: {packets} packets left out"
         ));
+    }
+    if let Some(error) = pass.filter.as_ref().and_then(Filter::failed) {
+        failures.push(error.to_string());
     }
     let flows = sinks.flows;
     let Delivered { netflow, text } = sinks.finish(&mut failures)?;
     let report = Report {
-        input: capture.path().to_owned(),
-        info: capture.info(),
-        size: capture.size(),
-        read: capture.offset(),
+        inputs: read,
+        stopped: stop.load(Ordering::Relaxed),
+        max_flows: config.meter.max_flows as u64,
         packets: pass.packets,
         dissect: *pass.dissector.counters(),
         meter: *pass.meter.stats(),
@@ -95,19 +83,37 @@ pub fn run(config: &Config, stop: &AtomicBool) -> anyhow::Result<Outcome> {
     Ok(Outcome { report, failures })
 }
 
+/// The filter, not compiled yet.
+fn filter(text: Option<&FilterText>) -> anyhow::Result<Option<Filter>> {
+    Ok(match text {
+        None => None,
+        Some(FilterText::Words(words)) => Some(Filter::new(words)),
+        Some(FilterText::File(path)) => {
+            let text = std::fs::read_to_string(path);
+            let text =
+                text.with_context(|| format!("{}: cannot read the filter", path.display()))?;
+            Some(Filter::new(&text))
+        }
+    })
+}
+
 /// Frames to packets to flows.
 struct Pass {
+    filter: Option<Filter>,
     dissector: Dissector,
     meter: Meter,
     waiting: Vec<Packet>,
     packets: PacketCounters,
-    /// The first link type that nobody can dissect.
-    unknown_link: Option<LinkType>,
+    progress: Progress,
+    /// The first link type that nobody can dissect, and the capture with it.
+    unknown_link: Option<(String, LinkType)>,
 }
 
 impl Pass {
-    fn new(config: &Config) -> Self {
+    fn new(config: &Config, filter: Option<Filter>, progress: Progress) -> Self {
         Pass {
+            filter,
+            progress,
             dissector: Dissector::new(config.tunnel),
             meter: Meter::new(config.meter),
             waiting: vec![Packet::default(); PACKETS],
@@ -116,9 +122,53 @@ impl Pass {
         }
     }
 
+    /// Reads a capture to its end, to a fault, or until `stop` is set.
+    fn capture(
+        &mut self,
+        mut capture: CaptureFile,
+        sinks: &mut Sinks<'_>,
+        stop: &AtomicBool,
+        failures: &mut Vec<String>,
+    ) -> anyhow::Result<InputReport> {
+        let known_links = self.unknown_link.is_none();
+        let before = self.packets.packets;
+        while !stop.load(Ordering::Relaxed) && !sinks.all_failed() {
+            match capture.next_batch() {
+                Ok(Some(batch)) => self.batch(batch, sinks)?,
+                Ok(None) => break,
+                Err(error) => {
+                    failures.push(error.to_string());
+                    break;
+                }
+            }
+            self.progress.at(capture.position());
+        }
+        self.progress.next(capture.position());
+        if let Some((path, _)) = &mut self.unknown_link
+            && known_links
+        {
+            capture.path().clone_into(path);
+        }
+        Ok(InputReport {
+            path: capture.path().to_owned(),
+            compression: capture.compression(),
+            info: capture.info(),
+            size: capture.size(),
+            position: capture.position(),
+            octets: capture.offset(),
+            packets: self.packets.packets - before,
+        })
+    }
+
     fn batch(&mut self, batch: Batch<'_>, sinks: &mut Sinks<'_>) -> anyhow::Result<()> {
         let mut waiting = 0;
         for frame in batch {
+            if let Some(filter) = &mut self.filter
+                && !filter.wants(&frame)
+            {
+                self.packets.filtered += 1;
+                continue;
+            }
             if self.packets.first_ns.is_none() {
                 sinks.begin(frame.ts_ns)?;
             }
@@ -130,7 +180,8 @@ impl Pass {
             if self.dissector.dissect(&frame, packet) {
                 waiting += 1;
             } else if !Dissector::knows(frame.link) {
-                self.unknown_link.get_or_insert(frame.link);
+                self.unknown_link
+                    .get_or_insert_with(|| (String::new(), frame.link));
             }
             if waiting == PACKETS {
                 self.meter.packets(&self.waiting, sinks);
@@ -262,6 +313,7 @@ fn target(config: &NetflowConfig, sender: &Sender) -> NetflowTarget {
     };
     NetflowTarget {
         path: format!("{version} over {transport} to {}", sender.address()),
+        source_id: config.source_id,
         profile: match config.profile {
             ProfileKind::T2 => "t2",
             ProfileKind::Standard => "standard",

@@ -1,14 +1,13 @@
-//! Reading a capture from a file or a pipe through one buffer.
+//! Reading a capture through one buffer.
 
 use std::fs::File;
-use std::io::{ErrorKind, Read};
 use std::os::fd::AsFd;
 use std::path::Path;
 
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-
+use super::compressed::{Compression, Got};
 use super::pcap::{self, Pcap};
 use super::pcapng::{self, Pcapng};
+use super::source::Source;
 use super::{CaptureError, CaptureInfo, Fault, Frame, Step};
 
 /// The name that stands for standard input.
@@ -17,19 +16,11 @@ pub const STDIN: &str = "-";
 /// The buffer: room for the longest record with what is left of a chunk before it.
 const BUFFER: usize = 1 << 20;
 
-/// Octets asked for in one read: they stay in the processor's cache until they are dissected.
-const CHUNK: usize = 256 * 1024;
-
-/// How long a read from a pipe waits before the caller gets a chance to stop, in milliseconds.
-const WAIT_MS: u8 = 100;
-
 /// A capture that is being read.
 #[derive(Debug)]
 pub struct CaptureFile {
     path: String,
-    file: File,
-    /// Octets in the file; `None` if it is no regular file.
-    size: Option<u64>,
+    source: Source,
     buffer: Vec<u8>,
     /// The part of the buffer that is filled.
     filled: usize,
@@ -42,7 +33,7 @@ struct State {
     parser: Parser,
     /// Octets of the buffer that are done with.
     done: usize,
-    /// Offset in the file of `done`.
+    /// Offset of `done` in the capture.
     offset: u64,
     /// Octets to be dropped that were not in the buffer.
     skip: u64,
@@ -80,18 +71,18 @@ impl CaptureFile {
         Self::from_file(file, display_name(path)).map_err(fail)
     }
 
-    fn from_file(mut file: File, path: String) -> Result<Self, Fault> {
-        let metadata = file.metadata().map_err(Fault::Open)?;
-        let size = metadata.is_file().then_some(metadata.len());
+    fn from_file(file: File, path: String) -> Result<Self, Fault> {
+        let mut source = Source::new(file)?;
         let mut buffer = vec![0; BUFFER];
-        let mut filled = fill_at_least(&mut file, &mut buffer, 0, 4)?;
-        let magic = match buffer.get(..filled) {
-            None | Some([]) => return Err(Fault::Empty),
-            Some(&[a, b, c, d, ..]) => [a, b, c, d],
-            Some(short) => return Err(not_a_capture(short)),
-        };
+        let mut filled = fill_at_least(&mut source, &mut buffer, 0, 4)?;
+        let mut magic = start(buffer.get(..filled).unwrap_or_default())?;
+        if let Some(compression) = Compression::recognise(magic) {
+            source = source.decompressed(compression, buffer.get(..filled).unwrap_or_default());
+            filled = fill_at_least(&mut source, &mut buffer, 0, 4)?;
+            magic = start(buffer.get(..filled).unwrap_or_default())?;
+        }
         let (parser, done) = if let Some((format, order)) = pcap::recognise(magic) {
-            filled = fill_at_least(&mut file, &mut buffer, filled, pcap::HEADER)?;
+            filled = fill_at_least(&mut source, &mut buffer, filled, pcap::HEADER)?;
             let Some(header) = buffer.get(..filled).and_then(|head| head.first_chunk()) else {
                 let (needed, present) = (pcap::HEADER as u64, filled as u64);
                 return Err(Fault::Cut {
@@ -120,8 +111,7 @@ impl CaptureFile {
         };
         let mut capture = CaptureFile {
             path,
-            file,
-            size,
+            source,
             buffer,
             filled,
             state,
@@ -138,7 +128,7 @@ impl CaptureFile {
         // The section header must be right before anything else is believed.
         let mut needed = 12;
         loop {
-            self.filled = fill_at_least(&mut self.file, &mut self.buffer, self.filled, needed)?;
+            self.filled = fill_at_least(&mut self.source, &mut self.buffer, self.filled, needed)?;
             let data = self
                 .buffer
                 .get(self.state.done..self.filled)
@@ -187,10 +177,25 @@ impl CaptureFile {
     /// Octets in the file; `None` for pipes.
     #[must_use]
     pub fn size(&self) -> Option<u64> {
-        self.size
+        self.source.size()
     }
 
-    /// Octets of the file that are done with.
+    /// How the file is compressed.
+    #[must_use]
+    pub fn compression(&self) -> Option<Compression> {
+        self.source.compression()
+    }
+
+    /// Octets of the file that are done with; of a compressed one those that were decompressed.
+    #[must_use]
+    pub fn position(&self) -> u64 {
+        match self.source.compression() {
+            Some(_) => self.source.position(),
+            None => self.state.offset,
+        }
+    }
+
+    /// Octets of the capture, decompressed, that are done with.
     #[must_use]
     pub fn offset(&self) -> u64 {
         self.state.offset
@@ -234,24 +239,12 @@ impl CaptureFile {
         self.buffer.copy_within(self.state.done..self.filled, 0);
         self.state.done = 0;
         self.filled = present;
-        if self.size.is_none() && !self.readable()? {
-            return Ok(true);
-        }
         let free = self.buffer.get_mut(present..).unwrap_or_default();
-        let chunk = free.len().min(CHUNK);
-        let got = match self.file.read(free.get_mut(..chunk).unwrap_or_default()) {
-            Ok(got) => got,
-            Err(error) if error.kind() == ErrorKind::Interrupted => return Ok(true),
-            Err(source) => {
-                return Err(Fault::Read {
-                    offset: self.state.offset + present as u64,
-                    source,
-                });
-            }
+        let got = match self.source.read(free)? {
+            Got::Octets(got) => got,
+            Got::Silence => return Ok(true),
+            Got::End => return self.end(present as u64),
         };
-        if got == 0 {
-            return self.end(present as u64);
-        }
         self.filled += got;
         let skipped = usize::try_from(self.state.skip)
             .unwrap_or(usize::MAX)
@@ -283,19 +276,6 @@ impl CaptureFile {
             needed: needed as u64,
             present,
         })
-    }
-
-    /// Waits a little for a pipe.
-    fn readable(&self) -> Result<bool, Fault> {
-        let mut fds = [PollFd::new(self.file.as_fd(), PollFlags::POLLIN)];
-        match poll(&mut fds, PollTimeout::from(WAIT_MS)) {
-            Ok(0) | Err(nix::Error::EINTR) => Ok(false),
-            Ok(_) => Ok(true),
-            Err(errno) => Err(Fault::Read {
-                offset: self.state.offset,
-                source: errno.into(),
-            }),
-        }
     }
 }
 
@@ -355,7 +335,8 @@ impl Batch<'_> {
     }
 }
 
-fn display_name(path: &Path) -> String {
+/// A path as messages name it.
+pub(crate) fn display_name(path: &Path) -> String {
     if path == Path::new(STDIN) {
         "standard input".to_owned()
     } else {
@@ -365,35 +346,34 @@ fn display_name(path: &Path) -> String {
 
 /// Reads until `wanted` octets are in the buffer or the file ends; says how many there are.
 fn fill_at_least(
-    file: &mut File,
+    source: &mut Source,
     buffer: &mut [u8],
     mut filled: usize,
     wanted: usize,
 ) -> Result<usize, Fault> {
     while filled < wanted {
-        let end = buffer.len().min(filled + CHUNK);
-        match file.read(buffer.get_mut(filled..end).unwrap_or_default()) {
-            Ok(0) => break,
-            Ok(got) => filled += got,
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(source) => {
-                return Err(Fault::Read {
-                    offset: filled as u64,
-                    source,
-                });
-            }
+        match source.read(buffer.get_mut(filled..).unwrap_or_default())? {
+            Got::Octets(got) => filled += got,
+            Got::Silence => {}
+            Got::End => break,
         }
     }
     Ok(filled)
 }
 
+/// The first four octets.
+fn start(octets: &[u8]) -> Result<[u8; 4], Fault> {
+    match *octets {
+        [] => Err(Fault::Empty),
+        [a, b, c, d, ..] => Ok([a, b, c, d]),
+        _ => Err(not_a_capture(octets)),
+    }
+}
+
 fn not_a_capture(start: &[u8]) -> Fault {
     let hint = match start {
-        [0x1f, 0x8b, ..] => " (gzip: use zcat FILE | t2x -r -)",
-        [0x28, 0xb5, 0x2f, 0xfd] => " (Zstandard: use zstdcat FILE | t2x -r -)",
         [0xfd, b'7', b'z', b'X'] => " (xz: use xzcat FILE | t2x -r -)",
         [b'B', b'Z', b'h', ..] => " (bzip2: use bzcat FILE | t2x -r -)",
-        [0x04, 0x22, 0x4d, 0x18] => " (LZ4: use lz4cat FILE | t2x -r -)",
         _ => "",
     };
     let start = start

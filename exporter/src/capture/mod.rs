@@ -1,14 +1,20 @@
 //! Captures in, frames out: the only part of the exporter that knows pcap and pcapng.
 //!
 //! A frame is a slice of the reader's own buffer: nothing is copied between the
-//! read and the dissection. What is inside a frame is not looked at here.
+//! read and the dissection. Compressed files are decompressed on the way. What is inside a frame is not looked at here.
 
+mod compressed;
 mod file;
+mod filter;
 mod link_type;
 mod pcap;
 mod pcapng;
+mod source;
 
+pub use compressed::Compression;
+pub(crate) use file::display_name;
 pub use file::{Batch, CaptureFile, STDIN};
+pub use filter::{Filter, FilterError};
 pub use link_type::LinkType;
 
 /// The longest frame that is accepted, in octets: libpcap's `MAXIMUM_SNAPLEN`. A length above it is
@@ -77,7 +83,8 @@ pub struct CaptureError {
     pub fault: Fault,
 }
 
-/// What is wrong with a capture. Offsets count octets from the start of the file.
+/// What is wrong with a capture. Offsets count octets from the start of the capture, decompressed, unless they say
+/// otherwise.
 #[derive(Debug, thiserror::Error)]
 pub enum Fault {
     /// The file cannot be opened.
@@ -89,6 +96,16 @@ pub enum Fault {
         /// Where.
         offset: u64,
         /// The system's answer.
+        source: std::io::Error,
+    },
+    /// Compressed data are damaged or end too early.
+    #[error("the {compression} data are damaged or cut at offset {offset}: {source}")]
+    Compressed {
+        /// How the file is compressed.
+        compression: Compression,
+        /// Where in the compressed file.
+        offset: u64,
+        /// What the decompressor says.
         source: std::io::Error,
     },
     /// There is not a single octet.

@@ -146,6 +146,6 @@ mod tests {
         assert_eq!(vlans.innermost(), Some(20));
         assert_eq!(vlans.tags(), [1, 2, 3, 4, 5, 6, 7, 20]);
         vlans.clear();
-        assert_eq!(vlans.tags(), []);
+        assert!(vlans.tags().is_empty());
     }
 }

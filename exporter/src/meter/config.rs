@@ -81,8 +81,8 @@ pub struct MeterStats {
     pub a_octets: u64,
     /// Frame octets of the B direction.
     pub b_octets: u64,
-    /// ARP packets.
-    pub arp_packets: u64,
+    /// Packets with each of the bits [`status::COUNTED`].
+    pub with_status: [u64; status::COUNTED.len()],
     /// ICMP packets.
     pub icmp_packets: u64,
     /// ICMPv6 packets.
@@ -149,6 +149,16 @@ pub struct MeterStats {
     pub tos: u8,
 }
 
+/// All bits of [`status::COUNTED`].
+const COUNTED_BITS: u64 = {
+    let (mut bits, mut at) = (0, 0);
+    while at < status::COUNTED.len() {
+        bits |= status::COUNTED[at].0;
+        at += 1;
+    }
+    bits
+};
+
 impl MeterStats {
     /// Counts one packet of a flow.
     pub(super) fn count_packet(&mut self, packet: &Packet, inverted: bool) {
@@ -164,11 +174,15 @@ impl MeterStats {
         self.pad_octets += u64::from(packet.pad_octets);
         self.max_vlans = self.max_vlans.max(packet.vlans.tags().len() as u8);
         self.max_mpls = self.max_mpls.max(packet.mpls_labels);
+        if packet.status & COUNTED_BITS != 0 {
+            for (count, (bit, ..)) in self.with_status.iter_mut().zip(status::COUNTED) {
+                *count += u64::from(packet.status & bit != 0);
+            }
+        }
         let fragment = u64::from(packet.fragment != Fragment::Whole);
         match packet.family {
             Family::Link => {
                 self.link_packets += 1;
-                self.arp_packets += u64::from(packet.status & status::ARP != 0);
                 return;
             }
             Family::V4 => {

@@ -88,3 +88,92 @@ pub const VLAN_ZERO: u64 = 1 << 57;
 pub const IPV4_SEEN: u64 = 1 << 58;
 /// An IPv6 header was seen.
 pub const IPV6_SEEN: u64 = 1 << 59;
+
+/// All bits and what they say of a flow, for reports.
+pub const BITS: &[(u64, &str)] = &[
+    (INVERTED, "The flow is the B direction"),
+    (NO_ETHERNET, "No Ethernet header"),
+    (LINK_FLOW, "A flow of frames without an IP header"),
+    (PPPOE_DISCOVERY, "PPPoE discovery"),
+    (PPPOE_SESSION, "PPPoE session"),
+    (LLDP, "Link layer discovery protocol"),
+    (ARP, "Address resolution protocol"),
+    (RARP, "Reverse address resolution protocol"),
+    (VLAN, "VLAN tags"),
+    (MPLS, "MPLS labels"),
+    (MPLS_MULTICAST, "MPLS labels of a multicast packet"),
+    (L2TP, "Layer 2 tunneling protocol"),
+    (GRE, "Generic routing encapsulation"),
+    (PPP, "Point-to-point protocol"),
+    (IPV4, "The innermost header is IPv4"),
+    (IPV6, "The innermost header is IPv6"),
+    (IP_IN_IP, "IP in IP"),
+    (ETHER_IP, "Ethernet in IP"),
+    (TEREDO, "Teredo"),
+    (AYIYA, "Anything in anything"),
+    (GTP, "GPRS tunneling protocol"),
+    (VXLAN, "VXLAN"),
+    (CAPWAP, "CAPWAP or LWAPP"),
+    (SCTP, "SCTP"),
+    (SSDP, "SSDP / UPnP"),
+    (ERSPAN, "Encapsulated remote switch port analyzer"),
+    (WCCP, "Web cache communication protocol"),
+    (GENEVE, "GENEVE"),
+    (
+        L3_SNAPPED,
+        "The capture holds less than the IP header promises",
+    ),
+    (
+        L4_SNAPPED,
+        "The transport header is not complete in the capture",
+    ),
+    (FRAGMENTS, "Fragments"),
+    (
+        FRAGMENTS_INTERLEAVED,
+        "Another fragmented datagram began before one was complete",
+    ),
+    (
+        FRAGMENT_HEAD_MISSING,
+        "A later fragment came without its first fragment",
+    ),
+    (FRAGMENTS_UNFINISHED, "The last fragment was not seen"),
+    (
+        CUT,
+        "Cut by the active time-out, at a packet of this direction",
+    ),
+    (TABLE_FULL, "Released early because the table was full"),
+    (
+        STOPPED,
+        "Dissection stopped: a clipped packet, an unknown protocol or a later fragment",
+    ),
+    (
+        SAME_IP_ID,
+        "Two packets in a row had the same IP identification",
+    ),
+    (PPP_NOT_IP, "PPP carries something else than IP"),
+    (LAND, "Source and destination are the same"),
+    (TIME_JUMP, "The clock ran backwards"),
+    (VLAN_ZERO, "Priority tag: VLAN identifier 0"),
+    (IPV4_SEEN, "An IPv4 header was seen"),
+    (IPV6_SEEN, "An IPv6 header was seen"),
+];
+
+/// Bits whose packets are counted one by one, with their names in the end report.
+pub const COUNTED: [(u64, &str, &str); 16] = [
+    (ARP, "arp", "ARP packets"),
+    (RARP, "rarp", "RARP packets"),
+    (LLDP, "lldp", "LLDP packets"),
+    (PPPOE_DISCOVERY, "pppoeDiscovery", "PPPoE discovery packets"),
+    (PPPOE_SESSION, "pppoeSession", "PPPoE session packets"),
+    (L2TP, "l2tp", "L2TP packets"),
+    (IP_IN_IP, "ipInIp", "Packets of IP in IP"),
+    (ETHER_IP, "etherIp", "Packets of Ethernet in IP"),
+    (TEREDO, "teredo", "Teredo packets"),
+    (AYIYA, "ayiya", "AYIYA packets"),
+    (GTP, "gtp", "GTP packets"),
+    (VXLAN, "vxlan", "VXLAN packets"),
+    (GENEVE, "geneve", "GENEVE packets"),
+    (CAPWAP, "capwap", "CAPWAP and LWAPP packets"),
+    (ERSPAN, "erspan", "ERSPAN packets"),
+    (WCCP, "wccp", "WCCP packets"),
+];

@@ -8,7 +8,7 @@ use crate::support::{Capture, Collector, decode};
 use assert_cmd::Command;
 
 /// `t2x` with an environment of its own.
-fn t2x() -> Command {
+pub fn t2x() -> Command {
     let mut command = Command::cargo_bin("t2x").unwrap();
     for name in [
         "NF_VER",
@@ -32,7 +32,7 @@ fn run(command: &mut Command) -> (i32, String) {
 }
 
 /// It fails before it begins: nothing but one line on standard error.
-fn fails(command: &mut Command, code: i32) -> String {
+pub fn fails(command: &mut Command, code: i32) -> String {
     let output = command.output().unwrap();
     let text = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(code), "{text}");
@@ -40,7 +40,7 @@ fn fails(command: &mut Command, code: i32) -> String {
     text.trim_end().to_owned()
 }
 
-fn read(path: &Path) -> Command {
+pub fn read(path: &Path) -> Command {
     let mut command = t2x();
     command.arg("-r").arg(path);
     command
@@ -58,7 +58,7 @@ fn wrong_usage() {
     let usage = |args: &[&str]| fails(t2x().args(args), 2);
     assert_eq!(
         usage(&[]),
-        "t2x: nothing to read: give a capture with -r FILE, or -r - for standard input"
+        "t2x: nothing to read: give a capture with -r FILE, standard input with -r -, or a list of captures with -R LIST"
     );
     let unknown = usage(&["-r", "x", "--nf-prt", "1"]);
     assert!(
@@ -326,10 +326,13 @@ fn the_report_tells_what_was_done() {
         "Flows without IP: 1 [33.33 %]",
         "Flows without IP, not sent: 1",
         &format!(
-            "NetFlow v9 over UDP to 127.0.0.1:{}, profile t2, octets of layer 7 payload",
+            "NetFlow: NetFlow v9 over UDP to 127.0.0.1:{}",
             collector.port()
         ),
-        "Sent messages: 1, flow records: 2",
+        "Profile: t2",
+        "Octets of: layer 7 payload",
+        "Sent messages: 1",
+        "Sent flow records: 2",
     ];
     for line in lines {
         assert!(

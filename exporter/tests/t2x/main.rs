@@ -3,4 +3,6 @@
 
 mod cli;
 mod export;
+mod inputs;
+mod report;
 mod support;

@@ -92,6 +92,11 @@ fn udp(ports: (u16, u16), octets: usize) -> Vec<u8> {
     packet
 }
 
+/// Flows of the text sink.
+pub fn flow_lines(text: &str) -> usize {
+    text.lines().filter(|line| !line.starts_with('%')).count()
+}
+
 /// A record with its fields.
 #[derive(Clone, Debug)]
 pub struct Record {

@@ -7,6 +7,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::capture::{Format, LinkType};
 
+mod compressed;
+
 /// Time, captured octets, original length, link type.
 type Seen = (i64, Vec<u8>, u32, u16);
 
@@ -261,9 +263,7 @@ fn damage_is_named() {
         fault(b"hi"),
         "not a pcap or pcapng capture: it starts with 68 69"
     );
-    assert!(
-        fault(b"\x1f\x8b\x08\x00rest").ends_with("1f 8b 08 00 (gzip: use zcat FILE | t2x -r -)")
-    );
+    assert!(fault(b"\xfd7zXZ\0rest").ends_with("fd 37 7a 58 (xz: use xzcat FILE | t2x -r -)"));
     let mut out = Out::new(true);
     out.pcap(0xa1b2_c3d4, 1);
     assert!(
