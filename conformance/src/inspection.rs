@@ -2,11 +2,13 @@
 //! it. Keeps one message a rule, however many there are.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 use hashbrown::{HashMap, HashSet};
 
 use crate::catalogue::{Requirement, requirements};
+use crate::context::{Keeper, Kept};
 use crate::verdict::{Finding, Profile, Verdict};
 use crate::wire::{Judge, Options, RuleOutcome, Transport};
 use tap::{Checksum, Message, Receiver};
@@ -46,6 +48,8 @@ pub struct Evidence {
     pub bytes: Vec<u8>,
     /// What is wrong with it.
     pub finding: Finding,
+    /// Earlier messages that it is read with: its templates, and the one before it.
+    pub context: Vec<Arc<Kept>>,
 }
 
 /// What became of one requirement.
@@ -80,9 +84,9 @@ pub struct Tally {
     pub not_judged: u64,
     /// NetFlow messages over TLS.
     pub not_ipfix_over_tls: u64,
-    /// Time of the first message, milliseconds since 1970.
+    /// Earliest time of a message, milliseconds since 1970.
     pub first_ms: u64,
-    /// Time of the last message.
+    /// Latest time of a message.
     pub last_ms: u64,
 }
 
@@ -127,6 +131,7 @@ pub struct Inspection {
     checksum: RuleOutcome,
     exporters: HashSet<SocketAddr, RandomState>,
     tally: Tally,
+    keeper: Keeper,
 }
 
 impl Inspection {
@@ -146,6 +151,7 @@ impl Inspection {
             },
             exporters: HashSet::default(),
             tally: Tally::default(),
+            keeper: Keeper::default(),
         }
     }
 
@@ -208,6 +214,16 @@ impl Inspection {
         requirements().iter().map(result).collect()
     }
 
+    fn keep(&mut self, message: &Message<'_>, finding: Finding) {
+        keep(
+            &mut self.firsts,
+            &self.keeper,
+            self.tally.messages,
+            message,
+            finding,
+        );
+    }
+
     /// A datagram in fragments, unless the judge has told it as too large.
     fn fragments(&mut self, message: &Message<'_>) {
         self.fragmented += 1;
@@ -218,7 +234,7 @@ impl Inspection {
             length: 0,
             note: format!("the datagram came in {} fragments", message.fragments),
         };
-        keep(&mut self.firsts, self.tally.messages, message, finding);
+        self.keep(message, finding);
     }
 
     fn checksum(&mut self, message: &Message<'_>) {
@@ -252,7 +268,7 @@ impl Inspection {
                 length: 0,
                 note: note.to_owned(),
             };
-            keep(&mut self.firsts, self.tally.messages, message, finding);
+            self.keep(message, finding);
         }
     }
 }
@@ -263,9 +279,11 @@ impl Receiver for Inspection {
         if tally.messages == 0 {
             tally.first_ms = message.at_ms;
         }
+        // Captures need not be in order.
+        tally.first_ms = tally.first_ms.min(message.at_ms);
         tally.messages += 1;
         tally.octets += message.bytes.len() as u64;
-        tally.last_ms = message.at_ms;
+        tally.last_ms = tally.last_ms.max(message.at_ms);
         let version = match message.bytes {
             [0, 5, ..] => 0,
             [0, 9, ..] => 1,
@@ -288,7 +306,7 @@ impl Receiver for Inspection {
             .judges
             .entry(message.to)
             .or_insert_with(|| Judge::new(self.options));
-        let (firsts, number) = (&mut self.firsts, self.tally.messages);
+        let (firsts, keeper, number) = (&mut self.firsts, &self.keeper, self.tally.messages);
         let mut too_large = false;
         judge.message(
             message.at_ms,
@@ -297,12 +315,13 @@ impl Receiver for Inspection {
             message.bytes,
             &mut |finding| {
                 too_large |= finding.rule == FRAGMENTS;
-                keep(firsts, number, message, finding);
+                keep(firsts, keeper, number, message, finding);
             },
         );
         if message.fragments > 1 && !too_large && self.options.profile != Profile::Lenient {
             self.fragments(message);
         }
+        self.keeper.take(number, message);
     }
 
     fn closed(&mut self, from: SocketAddr, to: SocketAddr) {
@@ -314,6 +333,7 @@ impl Receiver for Inspection {
 
 fn keep(
     firsts: &mut HashMap<&'static str, Evidence, RandomState>,
+    keeper: &Keeper,
     number: u64,
     message: &Message<'_>,
     finding: Finding,
@@ -330,6 +350,7 @@ fn keep(
                 transport: message.transport,
                 bytes: message.bytes.to_vec(),
                 finding,
+                context: keeper.needed(message),
             },
         );
     }

@@ -42,6 +42,22 @@ impl Verdict {
         }
     }
 
+    /// What it means, in a few words.
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Verdict::NotApplicable => {
+                "nothing to check the rule on, or not by this way of observing"
+            }
+            Verdict::Pass => "checked and kept",
+            Verdict::Deviation => "broken, and no data is harmed",
+            Verdict::WrongData => {
+                "a collector that keeps to the RFC stores something else than was meant"
+            }
+            Verdict::DataLoss => "a collector that keeps to the RFC cannot store it at all",
+            Verdict::Unsafe => "endangers the one who receives it",
+        }
+    }
+
     /// Whether the rule is broken.
     pub fn is_negative(self) -> bool {
         self >= Verdict::Deviation

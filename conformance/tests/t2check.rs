@@ -3,15 +3,13 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
-use std::net::{TcpStream, UdpSocket};
 use std::path::PathBuf;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output};
 
 use tempfile::TempDir;
 
 mod support;
-use support::{frame, hex, ipfix, netflow9, pcap};
+use support::{frame, hex, ipfix, overrun, pcap};
 
 /// A folder for one test.
 struct Dir(TempDir);
@@ -49,14 +47,6 @@ fn out(output: &Output) -> String {
 
 fn err(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
-}
-
-/// IPFIX whose data set claims four octets more than the message has.
-fn overrun() -> Vec<u8> {
-    let mut message = ipfix(1);
-    let set = message.len() - 28;
-    message[set + 3] += 4;
-    message
 }
 
 /// Verdict and count of one rule in the JSON report.
@@ -274,76 +264,119 @@ fn wrong_usage() {
     }
 }
 
-/// A `t2check` that listens, and where.
-fn listening(scheme: &str, seconds: &str) -> (Child, String) {
-    let mut child = command()
-        .args([
-            "exporter",
-            "--listen",
-            &format!("{scheme}://127.0.0.1:0"),
-            "--seconds",
-            seconds,
-        ])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut line = String::new();
-    BufReader::new(child.stderr.take().unwrap())
-        .read_line(&mut line)
-        .unwrap();
-    let address = line
-        .split(&format!("{scheme}://"))
-        .nth(1)
-        .and_then(|rest| rest.split(' ').next())
-        .unwrap()
-        .to_owned();
-    (child, address)
-}
-
+/// What is kept of an offending message can be judged, and read by other programs: the template is in it.
 #[test]
-fn datagrams_as_they_arrive() {
-    let (child, address) = listening("udp", "2");
-    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-    for message in [ipfix(0), overrun()] {
-        socket.send_to(&message, &address).unwrap();
-    }
-    let run = child.wait_with_output().unwrap();
+fn what_is_kept_can_be_read_by_itself() {
+    let dir = Dir::new();
+    // The second message has data only, and repeats the number of the first, which came twice.
+    let mut data = hex("000a 002c 65920080 00000005 00000007");
+    data.extend(hex(
+        "0100 001c c0000201 0000000000000064 0000018cc251e7d0 00000000",
+    ));
+    let capture = pcap(&[ipfix(5), ipfix(5), data].map(|message| frame(4739, &message)));
+    let capture = dir.write("bad.pcap", &capture);
+    let kept = dir.path("kept").display().to_string();
+    let run = t2check(&["exporter", "--capture", &capture, "--pcap-dir", &kept]);
     assert_eq!(code(&run), 3);
+    let again = format!("{kept}/H-07.pcap");
+    let run = t2check(&["exporter", "--capture", &again]);
+    assert_eq!(code(&run), 3);
+    assert!(
+        out(&run).contains("DEVIATION      H-07          1"),
+        "{}",
+        out(&run)
+    );
     assert!(
         out(&run).contains(": 2 messages (2 IPFIX)"),
         "{}",
         out(&run)
     );
-    assert!(out(&run).contains("S-09"));
-}
-
-#[test]
-fn streams_as_they_arrive() {
-    let (child, address) = listening("tcp", "2");
-    let mut stream = TcpStream::connect(&address).unwrap();
-    let octets = [ipfix(0), ipfix(1)].concat();
-    for piece in octets.chunks(50) {
-        stream.write_all(piece).unwrap();
-    }
-    drop(stream);
-    let mut stream = TcpStream::connect(&address).unwrap();
-    stream.write_all(&netflow9(0)).unwrap();
-    let run = child.wait_with_output().unwrap();
-    let text = out(&run);
     assert!(
-        text.contains(": 3 messages (1 NetFlow v9, 2 IPFIX)"),
-        "{text}"
+        out(&run).contains("PASS           T-37          2"),
+        "{}",
+        out(&run)
     );
-    assert!(text.contains("2 exporters"), "{text}");
+    assert!(
+        out(&run).contains("PASS           H-20          2"),
+        "{}",
+        out(&run)
+    );
 }
 
+/// An IPFIX file, and a datagram as vendors keep them.
 #[test]
-fn nothing_arrives() {
-    let (child, _) = listening("udp", "1");
-    let run = child.wait_with_output().unwrap();
-    assert_eq!(code(&run), 1);
-    assert_eq!(out(&run), "");
+fn files_of_bare_messages() {
+    let dir = Dir::new();
+    let file = dir.write("two.ipfix", &[ipfix(0), ipfix(1)].concat());
+    let run = t2check(&["exporter", "--capture", &file]);
+    assert_eq!(code(&run), 0, "{}", out(&run));
+    assert!(out(&run).contains(": 2 messages (2 IPFIX)"));
+    let kept = dir.path("kept").display().to_string();
+    let file = dir.write("bad.ipfix", &[ipfix(0), overrun()].concat());
+    let run = t2check(&["exporter", "--capture", &file, "--pcap-dir", &kept]);
+    assert_eq!(code(&run), 3);
+    assert!(
+        out(&run).contains("message 2 of 2024-01-01T00:00:00Z, octet 36"),
+        "{}",
+        out(&run)
+    );
+    let again = format!("{kept}/S-09.pcap");
+    assert_eq!(code(&t2check(&["exporter", "--capture", &again])), 3);
+}
+
+/// The end of a capture, and a reset, may cut a message: nobody's fault.
+#[test]
+fn a_stream_that_is_not_there_to_its_end() {
+    let dir = Dir::new();
+    let octets = [ipfix(0), ipfix(1)].concat();
+    let segment = |sequence: u32, flags, octets: &[u8]| {
+        let (from, to) = (support::exporter(), support::collector(4739));
+        support::ethernet(&support::ip(
+            from,
+            to,
+            6,
+            &support::tcp(from, to, sequence, flags, octets),
+        ))
+    };
+    let begin = [segment(9, 2, &[]), segment(10, 16, &octets[..100])];
+    for (flags, exit) in [(16, 0), (4, 0), (1, 3)] {
+        let end = segment(110, flags, &[]);
+        let capture = dir.write("cut.pcap", &pcap(&[&begin[..], &[end]].concat()));
+        let run = t2check(&["exporter", "--capture", &capture]);
+        assert_eq!(code(&run), exit, "{flags}: {}", out(&run));
+        assert_eq!(
+            out(&run).contains("inside a message"),
+            exit == 0,
+            "{}",
+            out(&run)
+        );
+    }
+}
+
+/// Reports that cannot be written are told before anything is read; a full disk is a failure.
+#[test]
+fn reports_that_cannot_be_written() {
+    let dir = Dir::new();
+    let capture = dir.write("good.pcap", &pcap(&[frame(4739, &ipfix(0))]));
+    let folder = dir.path("").display().to_string();
+    let missing = dir.path("no/such/report").display().to_string();
+    let blocked = dir.write("file", b"");
+    let below = format!("{blocked}/kept");
+    for (option, target) in [
+        ("--html", "/dev/full"),
+        ("--junit", "/dev/full"),
+        ("--json", folder.as_str()),
+        ("--junit", missing.as_str()),
+        ("--pcap-dir", below.as_str()),
+    ] {
+        let run = t2check(&["exporter", "--capture", &capture, option, target]);
+        assert_eq!(code(&run), 1, "{option} {target}");
+        assert!(err(&run).contains("cannot write"), "{}", err(&run));
+        assert_eq!(err(&run).lines().count(), 1, "{}", err(&run));
+    }
+    let run = t2check(&["exporter", "--capture", &capture, "--junit", "-"]);
+    assert_eq!(code(&run), 0);
+    assert!(out(&run).starts_with("<?xml"));
 }
 
 /// Tranalyzer 0.9.3's own datagrams, as recorded: its count of records, uptime and export time, and datagrams

@@ -66,6 +66,11 @@ static TEMPLATES: LazyLock<[Option<Arc<Template>>; 3]> = LazyLock::new(|| {
     ]
 });
 
+/// The fields of a NetFlow v5 record, in order: 48 octets.
+pub fn v5_record() -> impl Iterator<Item = FieldSpecifier> {
+    COMMON.iter().chain(&V5).copied()
+}
+
 /// Whether messages of this version have records of one fixed form.
 pub(crate) fn is_fixed(version: u16) -> bool {
     matches!(version, 1 | 5 | 7)

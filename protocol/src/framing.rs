@@ -102,6 +102,11 @@ impl Framer {
         self.buffer.len() - self.start
     }
 
+    /// What was pushed and not yet given out: after an error, what stands where the boundary was lost.
+    pub fn rest(&self) -> &[u8] {
+        self.buffer.get(self.start..).unwrap_or_default()
+    }
+
     /// The next complete message.
     ///
     /// # Errors

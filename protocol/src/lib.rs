@@ -22,5 +22,7 @@ mod v9;
 pub mod value;
 mod writer;
 
+pub use fixed::v5_record;
+
 #[cfg(test)]
 mod testing;

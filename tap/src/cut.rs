@@ -1,6 +1,6 @@
 //! A stream cut into messages, from where the first begins to where the boundary is lost.
 
-use protocol::framing::{Framer, FramingError};
+use protocol::framing::Framer;
 
 /// The largest message.
 const LARGEST: usize = 65_535;
@@ -20,8 +20,6 @@ pub enum Pause {
 #[derive(Debug)]
 pub struct Cut {
     framer: Framer,
-    /// Octets taken so far.
-    taken: u64,
 }
 
 impl Default for Cut {
@@ -35,7 +33,6 @@ impl Cut {
     pub fn new() -> Self {
         Self {
             framer: Framer::new(LARGEST),
-            taken: 0,
         }
     }
 
@@ -47,10 +44,8 @@ impl Cut {
     /// Takes octets and tells the messages that are complete. `false` when the boundary is lost: what stands there
     /// is told too, for the judge to name the fault, and nothing more can be read.
     pub fn take(&mut self, data: &[u8], pause: Pause, mut tell: impl FnMut(&[u8])) -> bool {
-        let before = self.taken;
-        self.taken += data.len() as u64;
         self.framer.push(data);
-        let error = loop {
+        loop {
             let next = match pause {
                 Pause::None => self.framer.next_message(),
                 Pause::Idle => self.framer.idle(),
@@ -59,26 +54,12 @@ impl Cut {
             match next {
                 Ok(Some(message)) => tell(message),
                 Ok(None) => return true,
-                Err(error) => break error,
+                Err(_) => break,
             }
-        };
-        let skip = place(error).checked_sub(before).map(usize::try_from);
-        if let Some(Ok(skip)) = skip
-            && let Some(rest) = data.get(skip..).filter(|rest| !rest.is_empty())
-        {
-            tell(rest);
+        }
+        if !self.framer.rest().is_empty() {
+            tell(self.framer.rest());
         }
         false
-    }
-}
-
-/// Where in the stream the boundary was lost.
-fn place(error: FramingError) -> u64 {
-    match error {
-        FramingError::Version { offset, .. }
-        | FramingError::Length { offset, .. }
-        | FramingError::FlowSet { offset, .. }
-        | FramingError::TooLong { offset, .. }
-        | FramingError::Incomplete { offset, .. } => offset,
     }
 }

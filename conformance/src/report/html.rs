@@ -2,12 +2,20 @@
 
 use std::fmt::Write;
 
+use super::decode::{Part, decode};
 use super::escape::escape;
 use super::{Report, place};
 use crate::inspection::{Evidence, RuleResult};
 use crate::verdict::Verdict;
 
 const STYLE: &str = include_str!("page.css");
+
+/// Rows of the decoded message at most; up to the first number all are shown.
+const FEW_PARTS: usize = 24;
+const MOST_PARTS: usize = 160;
+
+/// Rows that are shown before and behind a marked one.
+const AROUND: usize = 6;
 
 /// Octets of a message that are shown at most; of a longer one those around the marked ones.
 const SHOWN: usize = 512;
@@ -50,7 +58,11 @@ fn summary(page: &mut String, report: &Report) {
             report.count(verdict)
         );
     }
-    page.push_str("</ul>\n");
+    page.push_str("</ul>\n<p class=\"more\">");
+    for verdict in Verdict::ALL.into_iter().rev() {
+        let _ = write!(page, "<b>{verdict}</b>: {}. ", escape(verdict.meaning()));
+    }
+    page.push_str("</p>\n");
     for result in report.unexpected_passes() {
         let _ = writeln!(
             page,
@@ -69,7 +81,7 @@ fn fault(page: &mut String, report: &Report, result: &RuleResult) {
     };
     let _ = writeln!(
         page,
-        "<details id=\"{id}\" open>\n<summary><span class=\"{}\">{}{known}</span> <b>{id}</b> {}</summary>\n<p>{}, {}; broken {} times in {} checks.</p>",
+        "<details id=\"{id}\" open>\n<summary><span class=\"{}\">{}{known}</span> <b>{id}</b> {}</summary>\n<p>{}, {}; broken {} of {} times.</p>",
         class(result.verdict),
         result.verdict,
         escape(rule.sentence),
@@ -86,7 +98,11 @@ fn fault(page: &mut String, report: &Report, result: &RuleResult) {
             escape(&first.finding.note),
             escape(&place(first))
         );
+        page.push_str("<div class=\"message\">\n<div>\n");
         dump(page, first);
+        page.push_str("</div>\n<div>\n");
+        decoded(page, first);
+        page.push_str("</div>\n</div>\n");
     }
     page.push_str("</details>\n");
 }
@@ -121,8 +137,58 @@ fn dump(page: &mut String, first: &Evidence) {
     }
     page.push_str("</pre>\n");
     if shown.len() < total || shown.len() > SHOWN {
-        let _ = writeln!(page, "<p>{SHOWN} of {total} octets are shown.</p>");
+        let _ = writeln!(
+            page,
+            "<p class=\"more\">{SHOWN} of {total} octets are shown.</p>"
+        );
     }
+}
+
+/// What the octets mean; of a long message the header, the sets, and what stands around the finding.
+fn decoded(page: &mut String, first: &Evidence) {
+    let parts = decode(first);
+    let hits: Vec<bool> = parts.iter().map(|part| is_hit(part, first)).collect();
+    let all = parts.len() <= FEW_PARTS;
+    let mut left = MOST_PARTS;
+    page.push_str(
+        "<table class=\"decoded\">\n<tr><th>octet</th><th>what</th><th>value</th></tr>\n",
+    );
+    for (index, part) in parts.iter().enumerate() {
+        let around = index.saturating_sub(AROUND)..(index + AROUND + 1).min(parts.len());
+        let near = hits.get(around).is_some_and(|hits| hits.contains(&true));
+        if left == 0 || !(all || part.depth == 0 || near) {
+            continue;
+        }
+        left -= 1;
+        let hit = hits.get(index).is_some_and(|hit| *hit);
+        let _ = writeln!(
+            page,
+            "<tr{}><td>{}</td><td class=\"depth{}\">{}</td><td>{}</td></tr>",
+            if hit { " class=\"hit\"" } else { "" },
+            part.offset,
+            part.depth,
+            escape(&part.name),
+            escape(&part.value)
+        );
+    }
+    page.push_str("</table>\n");
+    let hidden = parts.len() - (MOST_PARTS - left);
+    if hidden > 0 {
+        let _ = writeln!(
+            page,
+            "<p class=\"more\">{hidden} more rows are not shown.</p>"
+        );
+    }
+}
+
+/// Whether the finding is about this part. A record is marked by its fields, unless all of it is meant.
+fn is_hit(part: &Part, first: &Evidence) -> bool {
+    let (start, length) = (first.finding.offset, first.finding.length);
+    if part.length == 0 || (start, length) == (0, 0) {
+        return false;
+    }
+    let touches = part.offset < start + length.max(1) && start < part.offset + part.length;
+    touches && (part.depth != 1 || length >= part.length)
 }
 
 fn others(page: &mut String, report: &Report) {

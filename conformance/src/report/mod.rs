@@ -1,11 +1,13 @@
 //! What was found, for people and for programs. All forms are made of one [`Report`].
 
+mod decode;
 mod escape;
 mod html;
 mod json;
 mod junit;
 mod pcap;
 mod text;
+mod value;
 
 use crate::catalogue::State;
 use crate::inspection::{Evidence, RuleResult, Tally};

@@ -20,6 +20,7 @@ fn report() -> Report {
         transport: Transport::Udp,
         bytes: vec![0, 9, 0, 1, 0xab],
         finding,
+        context: Vec::new(),
     };
     let result = |id, verdict, count, reason: &str| RuleResult {
         requirement: catalogue::find(id).unwrap(),

@@ -9,7 +9,7 @@ const ENTERPRISE_BIT: u16 = 0x8000;
 
 /// A field specifier, and where it stands in its message.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Field {
+pub(crate) struct Field {
     pub id: u16,
     pub pen: u32,
     pub length: u16,
@@ -20,7 +20,7 @@ pub(super) struct Field {
 
 impl Field {
     /// The element, if the registry has it.
-    pub(super) fn element(&self) -> Option<&'static Element> {
+    pub(crate) fn element(&self) -> Option<&'static Element> {
         if self.v9_scope {
             None
         } else {
@@ -29,15 +29,15 @@ impl Field {
     }
 
     /// IANA's own element of this number, in forward direction.
-    pub(super) fn is(&self, id: u16) -> bool {
+    pub(crate) fn is(&self, id: u16) -> bool {
         !self.v9_scope && self.pen == 0 && self.id == id
     }
 
-    pub(super) fn is_reverse(&self) -> bool {
+    pub(crate) fn is_reverse(&self) -> bool {
         self.pen == REVERSE_PEN
     }
 
-    pub(super) fn name(&self) -> String {
+    pub(crate) fn name(&self) -> String {
         match self.element() {
             Some(element) => format!("{} ({})", element.name, self.id),
             None if self.v9_scope => format!("scope {}", self.id),
@@ -61,7 +61,7 @@ impl Field {
 
 /// A template record.
 #[derive(Clone, Debug)]
-pub(super) struct Layout {
+pub(crate) struct Layout {
     pub id: u16,
     /// `None` for data templates.
     pub scopes: Option<u16>,
@@ -89,7 +89,7 @@ impl Layout {
         }
     }
 
-    pub(super) fn defines_the_same(&self, other: &Layout) -> bool {
+    pub(crate) fn defines_the_same(&self, other: &Layout) -> bool {
         self.scopes == other.scopes
             && self.fields.len() == other.fields.len()
             && self
@@ -99,18 +99,18 @@ impl Layout {
                 .all(|(a, b)| a.same(b))
     }
 
-    pub(super) fn has(&self, id: u16) -> bool {
+    pub(crate) fn has(&self, id: u16) -> bool {
         self.fields.iter().any(|field| field.is(id))
     }
 
     /// Fields outside the scope.
-    pub(super) fn scope_has(&self, id: u16) -> bool {
+    pub(crate) fn scope_has(&self, id: u16) -> bool {
         let scopes = usize::from(self.scopes.unwrap_or(0));
         self.fields.iter().take(scopes).any(|field| field.is(id))
     }
 
     /// Calls `each` with the fields of the record at the beginning of `reader`: value and its offset.
-    pub(super) fn read(
+    pub(crate) fn read(
         &self,
         reader: &mut Reader<'_>,
         mut each: impl FnMut(&Field, &[u8], usize),
@@ -135,7 +135,7 @@ impl Layout {
 
 /// What stands at the reader in a template set.
 #[derive(Debug)]
-pub(super) enum TemplateRecord {
+pub(crate) enum TemplateRecord {
     Layout(Layout),
     /// No fields: a withdrawal in IPFIX.
     Empty {
@@ -161,7 +161,7 @@ pub(super) enum TemplateRecord {
 }
 
 /// The next record of a template set, or of an options template set.
-pub(super) fn template_record(version: u16, options: bool, set: &mut Reader<'_>) -> TemplateRecord {
+pub(crate) fn template_record(version: u16, options: bool, set: &mut Reader<'_>) -> TemplateRecord {
     let least = match (version, options) {
         (9, false) => 8,
         (9, true) => 10,
@@ -263,7 +263,7 @@ fn fields(
 
 /// How many octets values of this type may have.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Size {
+pub(crate) enum Size {
     /// Any.
     Any,
     /// A number: up to so many, fewer when reduced (RFC 7011 section 6.2).
@@ -275,7 +275,7 @@ pub(super) enum Size {
 }
 
 /// RFC 7011 sections 6.1 and 6.2.
-pub(super) fn size(data_type: DataType) -> Size {
+pub(crate) fn size(data_type: DataType) -> Size {
     match data_type {
         DataType::Unsigned8 | DataType::Signed8 => Size::Number(1),
         DataType::Unsigned16 | DataType::Signed16 => Size::Number(2),

@@ -7,7 +7,7 @@
 
 mod data;
 mod domain;
-mod layout;
+pub(crate) mod layout;
 mod message;
 mod rules;
 mod sequence;

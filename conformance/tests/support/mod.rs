@@ -29,6 +29,14 @@ pub fn ipfix(sequence: u32) -> Vec<u8> {
     message
 }
 
+/// [`ipfix`] whose data set claims four octets more than the message has.
+pub fn overrun() -> Vec<u8> {
+    let mut message = ipfix(1);
+    let set = message.len() - 28;
+    message[set + 3] += 4;
+    message
+}
+
 /// The octets that are written, spaces aside.
 pub fn hex(text: &str) -> Vec<u8> {
     let digits: Vec<u8> = text
