@@ -12,7 +12,7 @@ use nix::sys::time::TimeVal;
 use crate::capture::{Batch, CaptureFile, Filter, LinkType};
 use crate::cli::{ProfileKind, SocketType, Version};
 use crate::config::{Config, FilterText, NetflowConfig};
-use crate::dissect::{Dissector, Packet};
+use crate::dissect::{Detail, Dissector, Packet};
 use crate::export::{ExportCounters, Exporter};
 use crate::inputs::Inputs;
 use crate::meter::Meter;
@@ -21,7 +21,7 @@ use crate::progress::Progress;
 use crate::report::{FlowCounters, InputReport, NetflowTarget, PacketCounters, Report, Usage};
 use crate::send::{Lost, Sender};
 use crate::sink::text::Layout;
-use crate::text_files::TextFiles;
+use crate::text_files::{self, TextFiles};
 
 /// Packets that go to the meter together.
 const PACKETS: usize = 64;
@@ -103,6 +103,8 @@ struct Pass {
     dissector: Dissector,
     meter: Meter,
     waiting: Vec<Packet>,
+    /// Their details, if a text sink runs.
+    details: Vec<Detail>,
     packets: PacketCounters,
     progress: Progress,
     /// The first link type that nobody can dissect, and the capture with it.
@@ -117,6 +119,10 @@ impl Pass {
             dissector: Dissector::new(config.tunnel),
             meter: Meter::new(config.meter),
             waiting: vec![Packet::default(); PACKETS],
+            details: match config.meter.text {
+                true => vec![Detail::default(); PACKETS],
+                false => Vec::new(),
+            },
             packets: PacketCounters::default(),
             unknown_link: None,
         }
@@ -177,19 +183,24 @@ impl Pass {
             let Some(packet) = self.waiting.get_mut(waiting) else {
                 continue;
             };
-            if self.dissector.dissect(&frame, packet) {
+            let belongs = match self.details.get_mut(waiting) {
+                Some(detail) => self.dissector.dissect_in_detail(&frame, packet, detail),
+                None => self.dissector.dissect(&frame, packet),
+            };
+            if belongs {
                 waiting += 1;
             } else if !Dissector::knows(frame.link) {
                 self.unknown_link
                     .get_or_insert_with(|| (String::new(), frame.link));
             }
             if waiting == PACKETS {
-                self.meter.packets(&self.waiting, sinks);
+                self.meter
+                    .packets_in_detail(&self.waiting, &self.details, sinks);
                 waiting = 0;
             }
         }
-        self.meter
-            .packets(self.waiting.get(..waiting).unwrap_or_default(), sinks);
+        let packets = self.waiting.get(..waiting).unwrap_or_default();
+        self.meter.packets_in_detail(packets, &self.details, sinks);
         if let Some(exporter) = &mut sinks.exporter {
             exporter.flush();
         }
@@ -217,13 +228,16 @@ impl<'a> Sinks<'a> {
         let target = netflow
             .zip(sender.as_ref())
             .map(|(config, sender)| target(config, sender));
+        let vendors = config.meter.text.then(text_files::vendors).flatten();
         let text = [
             (&config.text, Layout::Columns),
             (&config.json, Layout::Json),
         ]
         .into_iter()
         .filter_map(|(output, layout)| Some((output.as_ref()?, layout)))
-        .map(|(output, layout)| TextFiles::create(output, config.text_metric, layout))
+        .map(|(output, layout)| {
+            TextFiles::create(output, config.text_metric, layout, vendors.clone())
+        })
         .collect::<Result<_, _>>()?;
         Ok(Sinks {
             flows: FlowCounters::default(),

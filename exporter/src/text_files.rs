@@ -3,13 +3,35 @@
 use std::fs::File;
 use std::io::{self, BufWriter, ErrorKind, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::config::TextOutput;
 use crate::meter::{Flow, FlowSink, Metric};
-use crate::sink::text::{Layout, TextSink, write_headers};
+use crate::sink::text::{Layout, TextSink, Vendors, write_headers};
 
 /// Octets that are written at once.
 const BUFFER: usize = 1 << 18;
+
+/// Reads a list of vendors.
+type VendorReader = fn(&str) -> Vendors;
+
+/// Where systems have the IEEE's list of vendors, and how it is read.
+const VENDOR_LISTS: [(&str, VendorReader); 4] = [
+    ("/usr/share/ieee-data/oui.csv", Vendors::from_ieee_csv),
+    ("/var/lib/ieee-data/oui.csv", Vendors::from_ieee_csv),
+    ("/usr/share/wireshark/manuf", Vendors::from_manuf),
+    ("/etc/manuf", Vendors::from_manuf),
+];
+
+/// The system's list of MAC vendors; `None` if it has none.
+#[must_use]
+pub fn vendors() -> Option<Arc<Vendors>> {
+    VENDOR_LISTS.iter().find_map(|(path, read)| {
+        let octets = std::fs::read(path).ok()?;
+        let vendors = read(&String::from_utf8_lossy(&octets));
+        (!vendors.is_empty()).then(|| Arc::new(vendors))
+    })
+}
 
 /// A text file that cannot be written.
 #[derive(Debug, thiserror::Error)]
@@ -29,11 +51,17 @@ pub struct TextFiles {
 }
 
 impl TextFiles {
-    /// Creates the files; their octet columns count `metric`. That of the column headers is complete then.
+    /// Creates the files; their octet columns count `metric`, their MAC labels come from `vendors`. That of the column
+    /// headers is complete then.
     ///
     /// # Errors
     /// When one cannot be created or written.
-    pub fn create(output: &TextOutput, metric: Metric, layout: Layout) -> Result<Self, TextError> {
+    pub fn create(
+        output: &TextOutput,
+        metric: Metric,
+        layout: Layout,
+        vendors: Option<Arc<Vendors>>,
+    ) -> Result<Self, TextError> {
         let mut names = Vec::new();
         let out: Box<dyn Write> = match output {
             TextOutput::Stdout => {
@@ -58,7 +86,8 @@ impl TextFiles {
             }
         };
         // Nothing reaches the file before the buffer is full.
-        match TextSink::new(BufWriter::with_capacity(BUFFER, out), metric, layout) {
+        let out = BufWriter::with_capacity(BUFFER, out);
+        match TextSink::new(out, metric, layout, vendors) {
             Ok(sink) => Ok(TextFiles { sink, names }),
             Err(source) => Err(TextError {
                 name: names.swap_remove(0),

@@ -5,6 +5,7 @@
 //! from the headers, not from what was captured, so that a capture with a snap length counts fully.
 //! Nothing is allocated; no octets make it panic.
 
+mod detail;
 mod link;
 mod link_types;
 mod network;
@@ -15,11 +16,13 @@ mod tunnel;
 mod udp_tunnel;
 mod wireless;
 
+pub use detail::{Detail, HeaderDescription, IpDetail, MAX_OPTION_ORDER, MpTcp, TcpOptions};
 pub use packet::{Family, Fragment, MAX_VLANS, Packet, TcpFields, Vlans};
 pub(crate) use transport::protocol;
 
 use crate::capture::{Frame, LinkType};
 use crate::meter::status;
+use detail::{Gatherer, Watcher};
 
 /// The most layers of one frame.
 const MAX_LAYERS: usize = 64;
@@ -138,6 +141,24 @@ impl Dissector {
 
     /// Reads one frame into `packet`; `false` if it belongs to no flow (counted by cause).
     pub fn dissect(&mut self, frame: &Frame<'_>, packet: &mut Packet) -> bool {
+        self.walk(frame, packet, &mut ())
+    }
+
+    /// As [`dissect`](Self::dissect), with what only the text sinks need in `detail`.
+    pub fn dissect_in_detail(
+        &mut self,
+        frame: &Frame<'_>,
+        packet: &mut Packet,
+        detail: &mut Detail,
+    ) -> bool {
+        let mut gatherer = Gatherer::default();
+        let belongs = self.walk(frame, packet, &mut gatherer);
+        *detail = gatherer.detail;
+        belongs
+    }
+
+    #[inline]
+    fn walk(&mut self, frame: &Frame<'_>, packet: &mut Packet, watcher: &mut impl Watcher) -> bool {
         self.counters.frames += 1;
         let frame_octets = frame
             .original_len
@@ -151,9 +172,13 @@ impl Dissector {
             data: frame.captured,
             wire: frame_octets,
         };
+        watcher.link(frame.link);
+        if frame.link == LinkType::ETHERNET {
+            watcher.layer(Layer::Ethernet, rest, packet);
+        }
         match self.first_layer(frame.link, &mut rest, packet) {
             Some(layer) => {
-                self.layers(layer, rest, packet);
+                self.layers(layer, rest, packet, watcher);
                 true
             }
             None => false,
@@ -189,10 +214,17 @@ impl Dissector {
 
     /// Follows the layers from `layer` on.
     #[inline]
-    fn layers(&mut self, mut layer: Layer, mut rest: Rest<'_>, packet: &mut Packet) {
+    fn layers(
+        &mut self,
+        mut layer: Layer,
+        mut rest: Rest<'_>,
+        packet: &mut Packet,
+        watcher: &mut impl Watcher,
+    ) {
         // The packet around the innermost one so far: it counts if nothing in it can be read.
         let mut outer: Option<Packet> = None;
         for _ in 0..MAX_LAYERS {
+            watcher.layer(layer, rest, packet);
             layer = match layer {
                 Layer::Ethernet => match link::ethernet(&mut rest, packet) {
                     Some(next) => next,
@@ -206,7 +238,7 @@ impl Dissector {
                     match packet.protocol {
                         protocol::TCP | protocol::ICMP | protocol::ICMPV6 => Layer::Done,
                         _ => {
-                            let next = self.enter(rest, packet, &mut outer);
+                            let next = self.enter(rest, packet, &mut outer, watcher);
                             rest = next.1;
                             next.0
                         }
@@ -218,6 +250,7 @@ impl Dissector {
                     {
                         *packet = outer;
                         packet.status |= status::STOPPED;
+                        watcher.back();
                     }
                     return;
                 }
@@ -232,7 +265,10 @@ impl Dissector {
         }
         self.counters.too_deep += 1;
         match outer {
-            Some(outer) => *packet = outer,
+            Some(outer) => {
+                *packet = outer;
+                watcher.back();
+            }
             None => link::link_flow(rest, packet, 0),
         }
         packet.status |= status::STOPPED;
@@ -261,16 +297,16 @@ impl Dissector {
         rest: Rest<'a>,
         packet: &mut Packet,
         outer: &mut Option<Packet>,
+        watcher: &mut impl Watcher,
     ) -> (Layer, Rest<'a>) {
-        if matches!(packet.fragment, Fragment::Middle | Fragment::Last)
-            || self.tunnel == Tunnel::Outer
-        {
+        if packet.is_later_fragment() || self.tunnel == Tunnel::Outer {
             return (Layer::Done, rest);
         }
         let Some(inner) = tunnel::inside(rest, packet) else {
             return (Layer::Done, rest);
         };
         packet.status |= inner.status;
+        watcher.tunnel(packet, inner.status, inner.layer.is_some());
         let Some(layer) = inner.layer else {
             return (Layer::Done, rest);
         };

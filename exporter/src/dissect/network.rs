@@ -7,10 +7,10 @@ use super::{DissectCounters, Family, Fragment, Layer, MAX_PADDED_FRAME, Packet, 
 use crate::meter::status;
 
 /// The most extension headers that are followed.
-const MAX_EXTENSION_HEADERS: usize = 5;
+pub(super) const MAX_EXTENSION_HEADERS: usize = 5;
 
 /// IP protocol numbers of the extension headers (RFC 8200, section 4; AH is RFC 4302).
-mod extension {
+pub(super) mod extension {
     pub const HOP_BY_HOP: u8 = 0;
     pub const ROUTING: u8 = 43;
     pub const FRAGMENT: u8 = 44;
@@ -94,19 +94,14 @@ fn extensions(
 ) -> Layer {
     let mut next = first;
     for _ in 0..MAX_EXTENSION_HEADERS {
-        let octets = match (next, rest.data) {
-            (extension::HOP_BY_HOP | extension::ROUTING | extension::DESTINATION, &[_, n, ..]) => {
-                (usize::from(n) + 1) * 8
-            }
-            (extension::AUTHENTICATION, &[_, n, ..]) => (usize::from(n) + 2) * 4,
-            (extension::FRAGMENT, _) => {
-                if !fragment_header(rest.data, packet) {
-                    break;
-                }
-                8
-            }
-            _ => return Layer::Protocol(next),
+        let Some((_, octets)) = extension_header(next, rest.data) else {
+            return Layer::Protocol(next);
         };
+        match next {
+            extension::FRAGMENT if !fragment_header(rest.data, packet) => break,
+            extension::AUTHENTICATION => packet.status |= status::AH,
+            _ => {}
+        }
         let Some(&following) = rest.data.first() else {
             break;
         };
@@ -130,6 +125,19 @@ fn extensions(
         packet.status |= status::STOPPED;
     }
     Layer::Protocol(next)
+}
+
+/// Name and length of the extension header that `next` says is at the beginning of `data`; `None` if it is none.
+#[inline]
+pub(super) fn extension_header(next: u8, data: &[u8]) -> Option<(&'static str, usize)> {
+    match (next, data) {
+        (extension::HOP_BY_HOP, &[_, n, ..]) => Some(("ipv6.hopopts", (usize::from(n) + 1) * 8)),
+        (extension::ROUTING, &[_, n, ..]) => Some(("ipv6.routing", (usize::from(n) + 1) * 8)),
+        (extension::DESTINATION, &[_, n, ..]) => Some(("ipv6.dstopts", (usize::from(n) + 1) * 8)),
+        (extension::AUTHENTICATION, &[_, n, ..]) => Some(("ah", (usize::from(n) + 2) * 4)),
+        (extension::FRAGMENT, _) => Some(("ipv6.fraghdr", 8)),
+        _ => None,
+    }
 }
 
 /// Reads a fragment header (RFC 8200, section 4.5).

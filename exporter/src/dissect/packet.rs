@@ -134,6 +134,15 @@ pub struct Packet {
     pub status: u64,
 }
 
+impl Packet {
+    /// A fragment without the transport header.
+    #[inline]
+    #[must_use]
+    pub fn is_later_fragment(&self) -> bool {
+        matches!(self.fragment, Fragment::Middle | Fragment::Last)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

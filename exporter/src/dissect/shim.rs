@@ -5,7 +5,7 @@ use super::{DissectCounters, Layer, Packet, Rest, be16, be32};
 use crate::meter::status;
 
 /// The most labels of one stack that are followed.
-const MAX_LABELS: usize = 32;
+pub(super) const MAX_LABELS: usize = 32;
 
 /// PPP protocol numbers (IANA).
 mod ppp_protocol {
@@ -109,10 +109,7 @@ pub(super) fn pppoe(rest: &mut Rest<'_>, packet: &mut Packet) -> Layer {
             layer
         }
         // Control protocols: the session header counts as part of what is carried.
-        None => {
-            packet.status |= status::PPP_NOT_IP;
-            stop(ether::PPPOE_SESSION, *rest, packet)
-        }
+        None => stop(ether::PPPOE_SESSION, *rest, packet),
     }
 }
 
@@ -127,10 +124,7 @@ pub(super) fn ppp(rest: &mut Rest<'_>, packet: &mut Packet) -> Layer {
             *rest = rest.skip(octets);
             layer
         }
-        None => {
-            packet.status |= status::PPP_NOT_IP;
-            stop(0, *rest, packet)
-        }
+        None => stop(0, *rest, packet),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Transport headers: ports, flags and the length of what follows.
 
-use super::{DissectCounters, Fragment, Packet, Rest, TcpFields, be16, be32};
+use super::{DissectCounters, Packet, Rest, TcpFields, be16, be32};
 use crate::meter::status;
 
 /// IP protocol numbers (IANA).
@@ -12,6 +12,8 @@ pub(crate) mod protocol {
     pub const UDP: u8 = 17;
     pub const IPV6: u8 = 41;
     pub const GRE: u8 = 47;
+    pub const ESP: u8 = 50;
+    pub const AH: u8 = 51;
     pub const ICMPV6: u8 = 58;
     pub const NO_NEXT_HEADER: u8 = 59;
     pub const OSPF: u8 = 89;
@@ -23,7 +25,7 @@ pub(crate) mod protocol {
 }
 
 /// The simple service discovery protocol's port.
-const SSDP_PORT: u16 = 1900;
+pub(super) const SSDP_PORT: u16 = 1900;
 
 /// Captured octets of a TCP header that are needed for its flags.
 const TCP_FLAGS_END: usize = 14;
@@ -38,7 +40,7 @@ pub(super) fn transport(
     packet.protocol = number;
     packet.l4_octets = rest.wire;
     packet.l7_octets = rest.wire;
-    if matches!(packet.fragment, Fragment::Middle | Fragment::Last) {
+    if packet.is_later_fragment() {
         packet.status |= status::STOPPED;
         return;
     }
@@ -66,6 +68,14 @@ pub(super) fn transport(
             gre_octets(be16(data, 0).unwrap_or(0))
         }
         protocol::NO_NEXT_HEADER => 0,
+        protocol::ESP => {
+            packet.status |= status::ESP;
+            8
+        }
+        protocol::AH => {
+            packet.status |= status::AH;
+            8
+        }
         // Version 2 has 24 octets, version 3 has 16 (RFC 2328, RFC 5340).
         protocol::OSPF => match data.first() {
             Some(3) => 16,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Metric, status};
+use super::{Metric, TextFeatures, status};
 use crate::dissect::{Family, Fragment, Packet, protocol};
 
 /// Time-outs of the TCP states (Tranalyzer's tcpStates).
@@ -141,8 +141,8 @@ pub struct MeterStats {
     pub status: u64,
     /// OR of all flows' TCP flags.
     pub tcp_flags: u16,
-    /// OR of all flows' tcpAnomaly bits; only with the text features.
-    pub tcp_anomaly: u16,
+    /// What only the text features know.
+    pub text: TextStats,
     /// OR of all flows' tcpStatesAFlags.
     pub tcp_states: u8,
     /// OR of all ToS / traffic class octets.
@@ -158,6 +158,58 @@ const COUNTED_BITS: u64 = {
     }
     bits
 };
+
+/// What the meter has seen so far that only the text features know.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct TextStats {
+    /// OR of all flows' tcpAnomaly bits.
+    pub tcp_anomaly: u16,
+    /// OR of all flows' tcpFStat bits.
+    pub tcp_status: u16,
+    /// OR of all flows' ipFlags bits.
+    pub ip_flags: u16,
+    /// Scans.
+    pub scans: u64,
+    /// Scans that were answered.
+    pub scans_answered: u64,
+    /// Repeated SYNs.
+    pub syn_retries: u64,
+    /// Retransmissions.
+    pub sequence_retries: u64,
+    /// TCP packets that close the window.
+    pub closed_windows: u64,
+    /// The fewest headers of a packet; 0 if none was described.
+    pub min_headers: u16,
+    /// The most.
+    pub max_headers: u16,
+    /// The headers of all packets.
+    pub headers: u64,
+}
+
+impl TextStats {
+    /// Counts the headers of a packet.
+    pub(super) fn headers(&mut self, headers: u16) {
+        self.headers += u64::from(headers);
+        self.max_headers = self.max_headers.max(headers);
+        self.min_headers = match self.min_headers {
+            0 => headers,
+            fewest => fewest.min(headers),
+        };
+    }
+
+    /// Adds a flow that ends.
+    pub(super) fn flow(&mut self, text: &TextFeatures) {
+        let counts = &text.tcp.counts;
+        self.tcp_anomaly |= text.tcp.anomaly;
+        self.tcp_status |= text.tcp.status;
+        self.ip_flags |= text.ip.flags;
+        self.scans += u64::from(counts.scans);
+        self.scans_answered += u64::from(counts.scans_answered);
+        self.syn_retries += u64::from(counts.syn_retries);
+        self.sequence_retries += u64::from(counts.sequence_retries);
+        self.closed_windows += u64::from(text.tcp.window.closed);
+    }
+}
 
 impl MeterStats {
     /// Counts one packet of a flow.

@@ -2,7 +2,8 @@
 
 use std::net::IpAddr;
 
-use crate::dissect::{Family, Packet, Vlans};
+use super::text::TextFeatures;
+use crate::dissect::{Family, Packet};
 
 /// The key of one direction (spec: flow definition of Tranalyzer).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -158,26 +159,6 @@ impl Flow {
         }
     }
 }
-
-/// Features of one direction that only the text sinks print.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct TextFeatures {
-    /// The VLAN tags of the first packet.
-    pub vlans: Vlans,
-    /// All MAC pairs in order of appearance, at most [`MAX_MAC_PAIRS`].
-    pub mac_pairs: Vec<MacPair>,
-    /// Octets of Ethernet padding.
-    pub pad_octets: u64,
-    /// Longest time between two packets in seconds.
-    pub max_iat: f32,
-    /// Running mean of the times between packets in seconds; the first packet counts as 0.
-    pub avg_iat: f32,
-    /// T2's tcpAnomaly bits.
-    pub tcp_anomaly: u16,
-}
-
-/// The most MAC pairs that are recorded for one direction.
-pub const MAX_MAC_PAIRS: usize = 16;
 
 /// Takes finished pairs, in T2's order of release: A (the direction that is not inverted) before B.
 pub trait FlowSink {

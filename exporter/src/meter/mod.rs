@@ -8,28 +8,29 @@
 mod config;
 pub mod flow;
 mod fragments;
+pub mod ip_flags;
 mod key;
 mod release;
 pub mod status;
 mod table;
 pub mod tcp_flags;
 pub mod tcp_states;
-mod text;
+pub mod text;
 mod timeouts;
 
-pub use config::{MeterConfig, MeterStats, TcpTimeouts};
-pub use flow::{
-    EndReason, Endpoints, Flow, FlowSink, MAX_MAC_PAIRS, MacPair, Metric, Octets, TextFeatures,
-};
+pub use config::{MeterConfig, MeterStats, TcpTimeouts, TextStats};
+pub use flow::{EndReason, Endpoints, Flow, FlowSink, MacPair, Metric, Octets};
+pub use text::TextFeatures;
 
 use std::cmp::Reverse;
 use std::time::Duration;
 
-use crate::dissect::{Family, Fragment, Packet};
+use crate::dissect::{Detail, Family, Fragment, Packet};
 use fragments::{Found, Fragments};
 use key::Key;
 use table::{ColdDirection, Pair, Table};
 use tcp_states::Connection;
+use text::TextState;
 use timeouts::{Entry, Wheel};
 
 /// Packets whose places in the table are looked up together.
@@ -117,6 +118,18 @@ impl Meter {
     /// The table is looked at for a whole block of packets before any of them is counted: these looks do not
     /// depend on each other, so the processor waits for memory once and not once a packet.
     pub fn packets(&mut self, packets: &[Packet], sink: &mut impl FlowSink) {
+        self.packets_in_detail(packets, &[], sink);
+    }
+
+    /// As [`packets`](Self::packets), with the details of the packets at the same places, as far as there are any: only
+    /// the text features need them.
+    pub fn packets_in_detail(
+        &mut self,
+        packets: &[Packet],
+        details: &[Detail],
+        sink: &mut impl FlowSink,
+    ) {
+        let mut details = details.iter();
         let mut lookups = [Lookup::default(); BLOCK];
         for block in packets.chunks(BLOCK) {
             for (packet, lookup) in block.iter().zip(&mut lookups) {
@@ -132,7 +145,7 @@ impl Meter {
                 .fold(0, |all, one| all ^ one);
             std::hint::black_box(warm);
             for (packet, lookup) in block.iter().zip(&lookups) {
-                self.packet(packet, lookup, sink);
+                self.packet(packet, details.next(), lookup, sink);
             }
         }
     }
@@ -148,7 +161,13 @@ impl Meter {
         }
     }
 
-    fn packet(&mut self, packet: &Packet, lookup: &Lookup, sink: &mut impl FlowSink) {
+    fn packet(
+        &mut self,
+        packet: &Packet,
+        detail: Option<&Detail>,
+        lookup: &Lookup,
+        sink: &mut impl FlowSink,
+    ) {
         if self.serial > 0 && packet.ts_ns < self.now_ns {
             self.stats.backward_packets += 1;
         }
@@ -158,9 +177,9 @@ impl Meter {
             self.expire(before_ns, packet.ts_ns, sink);
         }
         if packet.fragment == Fragment::Whole {
-            self.count(packet, lookup, sink);
+            self.count(packet, detail, lookup, sink);
         } else {
-            self.fragment(*packet, sink);
+            self.fragment(*packet, detail, sink);
         }
     }
 
@@ -178,7 +197,7 @@ impl Meter {
     }
 
     /// Gives a fragment its ports and counts it.
-    fn fragment(&mut self, mut packet: Packet, sink: &mut impl FlowSink) {
+    fn fragment(&mut self, mut packet: Packet, detail: Option<&Detail>, sink: &mut impl FlowSink) {
         let found = self.fragments.resolve(&mut packet);
         self.stats.fragments_forgotten = self.fragments.forgotten();
         if let Found::Begins { headless: true, .. } = found {
@@ -186,7 +205,7 @@ impl Meter {
             self.stats.fragments_without_head += 1;
         }
         let lookup = self.lookup(&packet);
-        let (id, direction) = self.count(&packet, &lookup, sink);
+        let (id, direction) = self.count(&packet, detail, &lookup, sink);
         if let Found::Begins { waiting, .. } = found
             && let Some(text) = self.table.text_of(id, direction)
         {
@@ -199,6 +218,7 @@ impl Meter {
     fn count(
         &mut self,
         packet: &Packet,
+        detail: Option<&Detail>,
         lookup: &Lookup,
         sink: &mut impl FlowSink,
     ) -> (u32, usize) {
@@ -215,7 +235,7 @@ impl Meter {
             Some(id) if !self.begins(id, lookup.direction) => id,
             _ => self.begin(known, None, lookup, packet, sink),
         };
-        let inverted = self.update(id, lookup.direction, packet);
+        let inverted = self.update(id, lookup.direction, packet, detail);
         self.stats.count_packet(packet, inverted);
         (id, lookup.direction)
     }
@@ -326,7 +346,13 @@ impl Meter {
     }
 
     /// Counts a packet in its direction. Returns whether that is the inverted one.
-    fn update(&mut self, id: u32, direction: usize, packet: &Packet) -> bool {
+    fn update(
+        &mut self,
+        id: u32,
+        direction: usize,
+        packet: &Packet,
+        detail: Option<&Detail>,
+    ) -> bool {
         let at = id as usize;
         let (Some(pair), Some(cold)) = (self.table.pairs.get_mut(at), self.table.cold.get_mut(at))
         else {
@@ -340,7 +366,7 @@ impl Meter {
         };
         let before_ns = hot.last_ns;
         hot.count(packet, self.config.wide);
-        if !matches!(packet.fragment, Fragment::Middle | Fragment::Last) || hot.packets == 1 {
+        if !packet.is_later_fragment() || hot.packets == 1 {
             // Later fragments are no use of a flow in Tranalyzer's order.
             hot.last_serial = self.serial;
         }
@@ -349,17 +375,6 @@ impl Meter {
         }
         if packet.has_macs {
             cold_direction.count_macs(packet);
-        }
-        if let Some(text) = self
-            .table
-            .text
-            .get_mut(at)
-            .and_then(|text| text.get_mut(direction))
-        {
-            text.packet(packet, hot.packets, before_ns);
-            if pair.connection.repeats_syn(direction, &packet.tcp) {
-                text.syn_retry();
-            }
         }
         let mut sooner = hot.packets == 1;
         if packet.tcp.present {
@@ -372,6 +387,22 @@ impl Meter {
                 &packet.tcp,
                 [&mut zero.side, &mut one.side],
             );
+        }
+        if let Some(text) = self.table.text.get_mut(at) {
+            let [zero, one] = text;
+            let (own, other) = if direction == 0 {
+                (zero, one)
+            } else {
+                (one, zero)
+            };
+            let [zero, one] = &pair.directions;
+            let answered = zero.packets > 0 && one.packets > 0;
+            let waits = answered && other.waits(&self.fragments);
+            let opposite = answered.then_some((other, waits));
+            let none = Detail::default();
+            let detail = detail.unwrap_or(&none);
+            self.stats.text.headers(detail.headers.headers());
+            TextState::packet(own, opposite, packet, detail, self.config.wide);
         }
         let inverted = pair.inverted(direction);
         // Only a new state can make a pair due earlier than when it is looked at anyway.
@@ -419,45 +450,6 @@ impl Meter {
             self.release(id, EndReason::IdleTimeout, sink);
         }
         self.due = batch;
-    }
-
-    /// When the pair at `id` was used last; `None` if there is no pair any more.
-    fn last_use(&self, id: u32) -> Option<u64> {
-        let pair = self.table.pairs.get(id as usize)?;
-        (pair.index != 0).then(|| pair.last_use())
-    }
-
-    /// Makes room: releases the least recently used pair, but not `keep`.
-    fn release_least_recent(&mut self, keep: Option<u32>, sink: &mut impl FlowSink) {
-        for attempt in 0..2 {
-            while let Some((serial, id)) = self.victims.pop() {
-                let unused = self.last_use(id) == Some(serial) && Some(id) != keep;
-                if unused {
-                    self.stats.early_released += self.release(id, EndReason::LackOfResources, sink);
-                    return;
-                }
-            }
-            if attempt == 0 {
-                self.find_victims();
-            }
-        }
-    }
-
-    /// Finds the least recently used part of the table, so that the search is paid once for many releases.
-    /// A pair of it that is not used meanwhile stays less recently used than all outside.
-    fn find_victims(&mut self) {
-        let mut all: Vec<(u64, u32)> = self
-            .table
-            .ids()
-            .filter_map(|id| Some((self.last_use(id)?, id)))
-            .collect();
-        let wanted = (all.len() / 64).max(2);
-        if wanted < all.len() {
-            all.select_nth_unstable(wanted);
-            all.truncate(wanted);
-        }
-        all.sort_unstable_by(|a, b| b.cmp(a));
-        self.victims = all;
     }
 
     fn count_flow(&mut self, family: Family, inverted: bool) {

@@ -2,7 +2,6 @@
 
 use super::table::Pair;
 use super::tcp_states::State;
-use super::text::TextState;
 use super::{EndReason, Flow, FlowSink, MacPair, Meter, status};
 use crate::dissect::protocol;
 
@@ -24,7 +23,9 @@ impl Meter {
             self.stats.tcp_flags |= flow.tcp_flags;
             self.stats.tcp_states |= flow.tcp_states;
             self.stats.tos |= flow.tos;
-            self.stats.tcp_anomaly |= flow.text.as_ref().map_or(0, |text| text.tcp_anomaly);
+            if let Some(text) = &flow.text {
+                self.stats.text.flow(text);
+            }
         }
         match (first, second) {
             (Some(first), second) => sink.pair(self.now_ns, &first, second.as_ref()),
@@ -34,14 +35,65 @@ impl Meter {
         count
     }
 
-    fn mark_scan(&mut self, id: u32, pair: &Pair) {
-        if let Some([zero, one]) = self.table.text.get_mut(id as usize) {
-            let [zero_flags, one_flags] = pair.directions.map(|direction| direction.tcp_flags);
-            if pair.inverted(1) {
-                TextState::mark_scan(zero, one, [zero_flags, one_flags]);
-            } else {
-                TextState::mark_scan(one, zero, [one_flags, zero_flags]);
+    /// When the pair at `id` was used last; `None` if there is no pair any more.
+    pub(super) fn last_use(&self, id: u32) -> Option<u64> {
+        let pair = self.table.pairs.get(id as usize)?;
+        (pair.index != 0).then(|| pair.last_use())
+    }
+
+    /// Makes room: releases the least recently used pair, but not `keep`.
+    pub(super) fn release_least_recent(&mut self, keep: Option<u32>, sink: &mut impl FlowSink) {
+        for attempt in 0..2 {
+            while let Some((serial, id)) = self.victims.pop() {
+                let unused = self.last_use(id) == Some(serial) && Some(id) != keep;
+                if unused {
+                    self.stats.early_released += self.release(id, EndReason::LackOfResources, sink);
+                    return;
+                }
             }
+            if attempt == 0 {
+                self.find_victims();
+            }
+        }
+    }
+
+    /// Finds the least recently used part of the table, so that the search is paid once for many releases.
+    /// A pair of it that is not used meanwhile stays less recently used than all outside.
+    fn find_victims(&mut self) {
+        let mut all: Vec<(u64, u32)> = self
+            .table
+            .ids()
+            .filter_map(|id| Some((self.last_use(id)?, id)))
+            .collect();
+        let wanted = (all.len() / 64).max(2);
+        if wanted < all.len() {
+            all.select_nth_unstable(wanted);
+            all.truncate(wanted);
+        }
+        all.sort_unstable_by(|a, b| b.cmp(a));
+        self.victims = all;
+    }
+
+    /// The direction that is printed first ends first: what the second one says of it comes too late, as in Tranalyzer.
+    fn mark_scan(&mut self, id: u32, pair: &Pair) {
+        let Some([zero, one]) = self.table.text.get_mut(id as usize) else {
+            return;
+        };
+        let [zero_hot, one_hot] = &pair.directions;
+        let zero = (&mut zero.features.tcp, zero_hot);
+        let one = (&mut one.features.tcp, one_hot);
+        let ((first, first_hot), (second, second_hot)) = if pair.inverted(1) {
+            (zero, one)
+        } else {
+            (one, zero)
+        };
+        match (first_hot.packets > 0, second_hot.packets > 0) {
+            (true, true) => {
+                first.mark_scan(first_hot.tcp_flags, Some(second));
+                second.mark_scan(second_hot.tcp_flags, Some(&mut first.clone()));
+            }
+            (true, false) => first.mark_scan(first_hot.tcp_flags, None),
+            (false, _) => second.mark_scan(second_hot.tcp_flags, None),
         }
     }
 
@@ -112,7 +164,7 @@ impl Meter {
                 }
                 (reason, _) => reason,
             },
-            text: text.map(|text| Box::new(text.features())),
+            text: text.map(|text| Box::new(text.finish())),
         })
     }
 }

@@ -56,6 +56,10 @@ pub const ERSPAN: u64 = 1 << 26;
 pub const WCCP: u64 = 1 << 27;
 /// GENEVE.
 pub const GENEVE: u64 = 1 << 29;
+/// IPsec authentication header.
+pub const AH: u64 = 1 << 30;
+/// IPsec encapsulating security payload.
+pub const ESP: u64 = 1 << 31;
 /// The capture holds less than the IP header promises.
 pub const L3_SNAPPED: u64 = 1 << 33;
 /// The transport header is not complete in the capture.
@@ -76,8 +80,8 @@ pub const TABLE_FULL: u64 = 1 << 42;
 pub const STOPPED: u64 = 1 << 43;
 /// Two packets in a row had the same IP identification.
 pub const SAME_IP_ID: u64 = 1 << 44;
-/// PPP carries something else than IP.
-pub const PPP_NOT_IP: u64 = 1 << 48;
+/// More kinds of header stacks than are kept, or one that is too long to be named; only with the text features.
+pub const HEADERS_OVERRUN: u64 = 1 << 48;
 /// Source and destination are the same.
 pub const LAND: u64 = 1 << 50;
 /// The clock ran backwards.
@@ -119,6 +123,8 @@ pub const BITS: &[(u64, &str)] = &[
     (ERSPAN, "Encapsulated remote switch port analyzer"),
     (WCCP, "Web cache communication protocol"),
     (GENEVE, "GENEVE"),
+    (AH, "IPsec authentication header"),
+    (ESP, "IPsec encapsulating security payload"),
     (
         L3_SNAPPED,
         "The capture holds less than the IP header promises",
@@ -150,7 +156,7 @@ pub const BITS: &[(u64, &str)] = &[
         SAME_IP_ID,
         "Two packets in a row had the same IP identification",
     ),
-    (PPP_NOT_IP, "PPP carries something else than IP"),
+    (HEADERS_OVERRUN, "Header stacks left out"),
     (LAND, "Source and destination are the same"),
     (TIME_JUMP, "The clock ran backwards"),
     (VLAN_ZERO, "Priority tag: VLAN identifier 0"),

@@ -10,17 +10,24 @@ pub(super) mod bit {
     pub const URG: u8 = 0x20;
 }
 
-/// A combination: these bits set, those bits not, and the mark for it.
-const COMBINATIONS: [(u8, u8, u16); 8] = [
-    (bit::FIN | bit::ACK, 0, 0x0100),
-    (bit::SYN | bit::ACK, 0, 0x0200),
-    (bit::RST | bit::ACK, 0, 0x0400),
-    (0, 0xff, 0x0800),
-    (bit::SYN | bit::FIN, bit::RST, 0x1000),
-    (bit::SYN | bit::FIN | bit::RST, 0, 0x2000),
-    (bit::RST | bit::FIN, bit::SYN, 0x4000),
-    (bit::FIN | bit::PSH | bit::URG, 0, 0x8000),
+/// The four bits by which combinations are told apart.
+const TOLD_BY: u8 = bit::ACK | bit::RST | bit::SYN | bit::FIN;
+
+/// Combinations of them, and their marks.
+const COMBINATIONS: [(u8, u16); 6] = [
+    (bit::FIN | bit::ACK, 0x0100),
+    (bit::SYN | bit::ACK, 0x0200),
+    (bit::RST | bit::ACK, 0x0400),
+    (bit::SYN | bit::FIN, 0x1000),
+    (bit::SYN | bit::FIN | bit::RST, 0x2000),
+    (bit::RST | bit::FIN, 0x4000),
 ];
+
+/// The six bits of RFC 793, of which none is set, or these three and no other.
+const OLD_BITS: u8 = 0x3f;
+const XMAS: u8 = bit::FIN | bit::PSH | bit::URG;
+const NULL_MARK: u16 = 0x0800;
+const XMAS_MARK: u16 = 0x8000;
 
 /// The marks by flag octet.
 static MARKS: [u16; 256] = marks();
@@ -29,15 +36,21 @@ const fn marks() -> [u16; 256] {
     let mut table = [0; 256];
     let mut flags = 0;
     while flags < table.len() {
-        let mut combination = 0;
+        let octet = flags as u8;
         table[flags] = flags as u16;
+        let mut combination = 0;
         while combination < COMBINATIONS.len() {
-            let (set, clear, mark) = COMBINATIONS[combination];
-            if flags as u8 & set == set && flags as u8 & clear == 0 {
+            let (set, mark) = COMBINATIONS[combination];
+            if octet & TOLD_BY == set {
                 table[flags] |= mark;
             }
             combination += 1;
         }
+        table[flags] |= match octet & OLD_BITS {
+            0 => NULL_MARK,
+            XMAS => XMAS_MARK,
+            _ => 0,
+        };
         flags += 1;
     }
     table
@@ -51,37 +64,52 @@ pub(super) fn marked(flags: u8) -> u16 {
         .unwrap_or(u16::from(flags))
 }
 
-/// The bits of tcpAnomaly that are found so far (sequence and acknowledgment analysis has those between).
+/// Whether no flag is set, or those that light a packet like a Christmas tree.
+pub(super) fn is_null_or_xmas(flags: u8) -> bool {
+    marked(flags) & (NULL_MARK | XMAS_MARK) != 0
+}
+
+/// The bits of Tranalyzer's `tcpAnomaly`.
 pub mod anomaly {
-    /// A SYN was sent again before any answer.
+    /// A SYN came again.
     pub const SYN_RETRY: u16 = 0x0001;
+    /// Sent again after a time-out.
+    pub const RETRANSMISSION: u16 = 0x0002;
+    /// Sent again after duplicate acknowledgments.
+    pub const FAST_RETRANSMISSION: u16 = 0x0004;
+    /// Acknowledged again.
+    pub const DUPLICATE_ACK: u16 = 0x0008;
+    /// Keep-alive.
+    pub const KEEP_ALIVE: u16 = 0x0010;
+    /// Answer to a keep-alive.
+    pub const KEEP_ALIVE_ACK: u16 = 0x0020;
+    /// Sequence number lower than one before.
+    pub const OUT_OF_ORDER: u16 = 0x0040;
+    /// Sequence number that was acknowledged already.
+    pub const SEQUENCE_MESS: u16 = 0x0080;
+    /// Acknowledges what was not seen.
+    pub const ACK_UNSEEN: u16 = 0x0100;
+    /// Something before it was not captured.
+    pub const NOT_CAPTURED: u16 = 0x0200;
     /// Few packets with flags that a scan has.
     pub const SCAN: u16 = 0x1000;
     /// The scan was answered.
     pub const SCAN_ANSWERED: u16 = 0x2000;
-    /// The TCP header is longer than what is there.
-    pub const HEADER_CUT: u16 = 0x4000;
-}
+    /// A SYN with layer 7 octets, or with a header that goes on in the next fragment.
+    pub const SYN_WITH_DATA: u16 = 0x4000;
 
-/// From this number of packets on, a flow is no scan.
-const SCAN_PACKETS: u64 = 4;
-
-/// Whether a flow of `packets` with these flags (marks included) looks like a scan.
-pub(super) fn is_scan(packets: u64, flags: u16) -> bool {
-    const OPENS_OR_CLOSES: u16 = (bit::SYN | bit::FIN) as u16;
-    const NULL_OR_XMAS: u16 = 0x8800;
-    (1..SCAN_PACKETS).contains(&packets) && flags & (OPENS_OR_CLOSES | NULL_OR_XMAS) != 0
+    /// The bits that a packet of a scan does not get.
+    pub(in crate::meter) const OF_NUMBERS: u16 = 0x003f;
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{is_scan, marked};
+    use super::{is_null_or_xmas, marked};
 
     #[test]
-    fn scans_are_short_and_open_or_close() {
-        assert!(is_scan(1, 0x0002) && is_scan(3, 0x0111) && is_scan(1, 0x0800));
-        assert!(!is_scan(4, 0x0002) && !is_scan(1, 0x0414) && !is_scan(2, 0x0018));
-        assert!(!is_scan(0, 0x0800));
+    fn null_and_xmas_are_told_by_six_bits() {
+        assert!(is_null_or_xmas(0x00) && is_null_or_xmas(0xc0) && is_null_or_xmas(0x29));
+        assert!(!is_null_or_xmas(0x01) && !is_null_or_xmas(0x2b) && !is_null_or_xmas(0x10));
     }
 
     #[test]
@@ -96,7 +124,8 @@ mod tests {
             (0x03, 0x1003),
             (0x07, 0x2007),
             (0x05, 0x4005),
-            (0xff, 0xa7ff),
+            (0x15, 0x0015),
+            (0xff, 0x00ff),
         ];
         for (flags, expected) in cases {
             assert_eq!(marked(flags), expected, "{flags:#04x}");

@@ -121,14 +121,6 @@ impl Connection {
         }
     }
 
-    /// Whether a packet of direction `from` repeats the SYN before any answer to it.
-    pub(super) fn repeats_syn(&self, from: usize, tcp: &TcpFields) -> bool {
-        self.progress == Progress::Syn
-            && self.opened_by(from)
-            && tcp.flags & (SYN | ACK | RST | FIN) == SYN
-            && self.awaited.get(from).copied() == Some(tcp.sequence.wrapping_add(1))
-    }
-
     /// Takes a packet of direction `from` (0 or 1) into account; `begins`: it is the first one of it. Returns
     /// whether a state may have changed.
     #[inline]

@@ -90,7 +90,7 @@ impl FlowCounters {
             }
         }
         if let Some(text) = &flow.text {
-            self.most_mac_pairs = self.most_mac_pairs.max(text.mac_pairs.len() as u64);
+            self.most_mac_pairs = self.most_mac_pairs.max(text.macs.pairs.len() as u64);
         }
     }
 }

@@ -227,14 +227,55 @@ fn extremes(report: &Report) -> Vec<Item> {
             Bits(meter.tcp_flags.into(), 4),
         ),
         Item::new(
+            "ipFlags",
+            "IP flags of all flows",
+            Bits(meter.text.ip_flags.into(), 4),
+        ),
+        Item::new(
+            "tcpFStat",
+            "Status of IP and TCP headers of all flows",
+            Bits(meter.text.tcp_status.into(), 4),
+        ),
+        Item::new(
             "tcpAnomaly",
             "TCP anomalies of all flows",
-            Bits(meter.tcp_anomaly.into(), 4),
+            Bits(meter.text.tcp_anomaly.into(), 4),
         ),
         Item::new(
             "tcpStates",
             "TCP state anomalies of all flows",
             Bits(meter.tcp_states.into(), 2),
+        ),
+        Item::new("tcpScans", "TCP scans", Count(meter.text.scans)),
+        Item::new(
+            "tcpScansAnswered",
+            "TCP scans that were answered",
+            Count(meter.text.scans_answered),
+        ),
+        Item::new(
+            "tcpSynRetries",
+            "Repeated SYNs",
+            Count(meter.text.syn_retries),
+        ),
+        Item::new(
+            "tcpRetransmissions",
+            "Retransmissions",
+            Count(meter.text.sequence_retries),
+        ),
+        Item::new(
+            "tcpClosedWindows",
+            "TCP packets that close the window",
+            Share(meter.text.closed_windows, meter.tcp_packets),
+        ),
+        Item::new(
+            "minHeaders",
+            "Fewest headers of a packet",
+            Count(meter.text.min_headers.into()),
+        ),
+        Item::new(
+            "maxHeaders",
+            "Most headers of a packet",
+            Count(meter.text.max_headers.into()),
         ),
         Item::new("ipTos", "ToS of all flows", Bits(meter.tos.into(), 2)),
     ]

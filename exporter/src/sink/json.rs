@@ -19,7 +19,10 @@ pub(super) fn value(out: &mut impl Write, kind: &str, text: &str) -> io::Result<
 }
 
 fn scalar(out: &mut impl Write, kind: &str, text: &str) -> io::Result<()> {
-    let is_number = matches!(kind, "U8" | "U16" | "U32" | "U64" | "I64" | "U64.U32" | "F");
+    let is_number = matches!(
+        kind,
+        "U8" | "U16" | "U32" | "U64" | "I64" | "U64.U32" | "F" | "D"
+    );
     match is_number {
         true if text.ends_with(|last: char| last.is_ascii_digit()) => {
             out.write_all(text.as_bytes())

@@ -399,7 +399,7 @@ fn pppoe_sessions() {
         (lcp.family, lcp.l7_octets, lcp.pad_octets),
         (Family::Link, 46, 46)
     );
-    let bits = status::PPPOE_SESSION | status::STOPPED | status::PPP_NOT_IP | status::LINK_FLOW;
+    let bits = status::PPPOE_SESSION | status::STOPPED | status::LINK_FLOW;
     assert_eq!(lcp.status, bits);
 }
 
