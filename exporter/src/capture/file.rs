@@ -68,10 +68,18 @@ impl CaptureFile {
             File::open(path)
         };
         let file = file.map_err(Fault::Open).map_err(fail)?;
-        Self::from_file(file, display_name(path)).map_err(fail)
+        Self::begin(file, display_name(path)).map_err(fail)
     }
 
-    fn from_file(file: File, path: String) -> Result<Self, Fault> {
+    /// The same of a file that is open already; `name` stands for it in messages.
+    ///
+    /// # Errors
+    /// When it cannot be read, or is no capture.
+    pub fn from_file(file: File, name: String) -> Result<Self, CaptureError> {
+        Self::begin(file, name.clone()).map_err(|fault| CaptureError { path: name, fault })
+    }
+
+    fn begin(file: File, path: String) -> Result<Self, Fault> {
         let mut source = Source::new(file)?;
         let mut buffer = vec![0; BUFFER];
         let mut filled = fill_at_least(&mut source, &mut buffer, 0, 4)?;
