@@ -154,6 +154,3 @@ fn flag(raised: bool, bit: u16) -> u16 {
 
 /// The flags for something that is not captured to its end.
 const SNAPPED: u16 = ip_flags::SNAPPED | ip_flags::L4_CHECKSUM;
-
-#[cfg(test)]
-mod tests;

@@ -221,6 +221,3 @@ fn seconds_between_halves(later_ns: i64, earlier_ns: i64) -> f32 {
     let fraction = later_ns.rem_euclid(SECOND) as f32 - earlier_ns.rem_euclid(SECOND) as f32;
     (whole as f64 + f64::from(fraction) / SECOND as f64) as f32
 }
-
-#[cfg(test)]
-mod tests;

@@ -216,6 +216,3 @@ fn list<T>(
 ) -> io::Result<()> {
     separated(&mut out, b";", items.iter(), |out, item| print(out, item))
 }
-
-#[cfg(test)]
-mod tests;
