@@ -61,6 +61,12 @@ impl LinkType {
     pub const IPV4: LinkType = LinkType(228);
     /// Raw IPv6.
     pub const IPV6: LinkType = LinkType(229);
+    /// LAPD (ITU-T Q.921) behind Linux's "cooked" header.
+    pub const LINUX_LAPD: LinkType = LinkType(177);
+    /// LAPD.
+    pub const LAPD: LinkType = LinkType(203);
+    /// Ethernet mPackets (IEEE 802.3br): preamble, frame or a part of one, checksum.
+    pub const ETHERNET_MPACKET: LinkType = LinkType(274);
     /// Linux "cooked" capture, version 2.
     pub const LINUX_SLL2: LinkType = LinkType(276);
 
@@ -108,6 +114,7 @@ const NAMES: &[(u16, &str)] = &[
     (104, "C_HDLC"),
     (105, "IEEE802_11"),
     (107, "FRELAY"),
+    (108, "LOOP"),
     (108, "LOOP"),
     (113, "LINUX_SLL"),
     (114, "LTALK"),

@@ -38,6 +38,9 @@ const KNOWN: &[LinkType] = &[
     LinkType::JUNIPER_PPP,
     LinkType::JUNIPER_FRELAY,
     LinkType::JUNIPER_CHDLC,
+    LinkType::LAPD,
+    LinkType::LINUX_LAPD,
+    LinkType::ETHERNET_MPACKET,
 ];
 
 /// Whether frames of this link type can be read.
@@ -73,6 +76,9 @@ pub(super) fn first_layer(
         LinkType::IEEE802_11_AVS => avs(rest),
         LinkType::IEEE802_11_RADIOTAP => radiotap(rest),
         LinkType::SYMANTEC_FIREWALL => symantec(rest),
+        LinkType::LAPD => Some(stop(0, *rest, packet)),
+        LinkType::LINUX_LAPD => cooked_lapd(rest, packet),
+        LinkType::ETHERNET_MPACKET => mpacket(rest, packet),
         link if knows(link) => juniper(link, rest),
         _ => return Err(false),
     };
@@ -227,6 +233,35 @@ fn symantec(rest: &mut Rest<'_>) -> Option<Layer> {
     Some(Layer::EtherType(ether_type))
 }
 
+/// Signalling of telephones behind a cooked header: nothing in it is IP.
+fn cooked_lapd(rest: &mut Rest<'_>, packet: &mut Packet) -> Option<Layer> {
+    rest.data.get(16)?;
+    *rest = rest.skip(16);
+    Some(stop(0, *rest, packet))
+}
+
+/// An mPacket (IEEE 802.3br, clause 99.3): preamble with a delimiter, and a frame without its checksum if the
+/// delimiter begins one; the rest of a frame that was interrupted cannot be read.
+fn mpacket(rest: &mut Rest<'_>, packet: &mut Packet) -> Option<Layer> {
+    const PREAMBLE: usize = 8;
+    const CHECKSUM: u32 = 4;
+    const SYNC: u8 = 0x55;
+    const EXPRESS: u8 = 0xd5;
+    const START: [u8; 4] = [0xe6, 0x4c, 0x7f, 0xb3];
+    // A delimiter that goes on is followed by a count, which may look like one that begins.
+    let &[.., before, delimiter] = rest.data.get(..PREAMBLE)? else {
+        return None;
+    };
+    let behind = rest.skip(PREAMBLE);
+    *rest = behind.cut(behind.wire.saturating_sub(CHECKSUM));
+    let begins = before == SYNC && (delimiter == EXPRESS || START.contains(&delimiter));
+    Some(if begins {
+        Layer::Ethernet
+    } else {
+        stop(0, *rest, packet)
+    })
+}
+
 /// Juniper's header: magic number, flags, extensions if there are any, and a cookie that depends on the card.
 fn juniper(link: LinkType, rest: &mut Rest<'_>) -> Option<Layer> {
     const MAGIC: [u8; 3] = [0x4d, 0x47, 0x43];
@@ -263,7 +298,7 @@ fn juniper(link: LinkType, rest: &mut Rest<'_>) -> Option<Layer> {
 /// Marks what has no Ethernet header. Cooked captures have a sender's address and do not count as such.
 pub(super) fn without_ethernet(link: LinkType) -> u64 {
     match link {
-        LinkType::LINUX_SLL | LinkType::LINUX_SLL2 => 0,
+        LinkType::LINUX_SLL | LinkType::LINUX_SLL2 | LinkType::ETHERNET_MPACKET => 0,
         _ => status::NO_ETHERNET,
     }
 }

@@ -124,6 +124,10 @@ impl Meter {
             .iter()
             .all(|direction| direction.packets > 0);
         let status = text.as_ref().map_or(0, |text| text.status)
+            | match reason {
+                EndReason::LackOfResources => status::TABLE_FULL,
+                _ => 0,
+            }
             | if unfinished {
                 status::FRAGMENTS_UNFINISHED
             } else {

@@ -294,6 +294,10 @@ fn a_full_table_releases_the_least_recently_used() {
         .filter(|(_, flow, _)| flow.end_reason == EndReason::LackOfResources)
         .map(|(_, flow, _)| flow.index)
         .collect();
+    for (_, flow, _) in &released.0 {
+        let full = flow.end_reason == EndReason::LackOfResources;
+        assert_eq!(flow.status & status::TABLE_FULL != 0, full);
+    }
     // The first one was used again.
     assert_eq!(early, (2..=11).collect::<Vec<u64>>());
 }

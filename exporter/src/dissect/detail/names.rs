@@ -13,6 +13,8 @@ pub(super) fn of_link(link: LinkType) -> Option<&'static str> {
         LinkType::NULL | LinkType::LOOP => "null",
         LinkType::LINUX_SLL => "sll",
         LinkType::LINUX_SLL2 => "sll2",
+        LinkType::LAPD | LinkType::LINUX_LAPD => "lapd",
+        LinkType::ETHERNET_MPACKET => "fpp",
         LinkType::IEEE802_11_PRISM => "prism",
         LinkType::IEEE802_11_AVS => "avs",
         LinkType::IEEE802_11_RADIOTAP => "radiotap",

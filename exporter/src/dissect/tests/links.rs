@@ -126,6 +126,45 @@ fn ethernet_behind_other_headers() {
 }
 
 #[test]
+fn ethernet_of_which_parts_are_sent_apart() {
+    let preamble = |last: [u8; 2]| [&[0x55; 6][..], &last].concat();
+    let ethernet = [udp_v4(&[1; 20]), vec![0xcc; 4]].concat();
+    for begins in [0xd5, 0xe6, 0x4c, 0x7f, 0xb3] {
+        let packet = behind(
+            LinkType::ETHERNET_MPACKET,
+            &preamble([0x55, begins]),
+            &ethernet,
+        );
+        assert_eq!((packet.src_mac, packet.src_port), (SRC, 1000));
+        assert_eq!(
+            (packet.l7_octets, packet.status & status::NO_ETHERNET),
+            (20, 0)
+        );
+    }
+    // What comes second has a delimiter and a count, and no header.
+    let packet = behind(
+        LinkType::ETHERNET_MPACKET,
+        &preamble([0x61, 0xe6]),
+        &[7; 60],
+    );
+    assert_eq!((packet.family, packet.l7_octets), (Family::Link, 56));
+    assert_ne!(packet.status & status::STOPPED, 0);
+}
+
+#[test]
+fn signalling_makes_link_flows() {
+    let frame = [0, 1, 0x7f];
+    for (link, header) in [(LinkType::LAPD, &[][..]), (LinkType::LINUX_LAPD, &[0; 16])] {
+        let packet = behind(link, header, &frame);
+        assert_eq!(
+            (packet.family, packet.l7_octets),
+            (Family::Link, 3),
+            "{link}"
+        );
+    }
+}
+
+#[test]
 fn cooked_captures_have_the_senders_address() {
     let header = [0, 0, 0, 1, 0, 6, 2, 0, 0, 0, 0, 1, 0, 0, 8, 6];
     let arp = behind(LinkType::LINUX_SLL, &header, &[0; 46]);
