@@ -278,6 +278,7 @@ pub mod ie {
         FLOW_DIRECTION = 61, "flowDirection";
         IP_NEXT_HOP_IPV6_ADDRESS = 62, "ipNextHopIPv6Address";
         BGP_NEXT_HOP_IPV6_ADDRESS = 63, "bgpNextHopIPv6Address";
+        IPV6_EXTENSION_HEADERS = 64, "ipv6ExtensionHeaders";
         MPLS_TOP_LABEL_STACK_SECTION = 70, "mplsTopLabelStackSection";
         MPLS_LABEL_STACK_SECTION2 = 71, "mplsLabelStackSection2";
         MPLS_LABEL_STACK_SECTION3 = 72, "mplsLabelStackSection3";
@@ -352,6 +353,7 @@ pub mod ie {
         FRAGMENT_FLAGS = 197, "fragmentFlags";
         IS_MULTICAST = 206, "isMulticast";
         IPV4_IHL = 207, "ipv4IHL";
+        TCP_OPTIONS = 209, "tcpOptions";
         PADDING_OCTETS = 210, "paddingOctets";
         IP_TOTAL_LENGTH = 224, "ipTotalLength";
         POST_NAT_SOURCE_IPV4_ADDRESS = 225, "postNATSourceIPv4Address";
@@ -390,6 +392,8 @@ pub mod ie {
         SAMPLING_SIZE = 309, "samplingSize";
         SAMPLING_POPULATION = 310, "samplingPopulation";
         SAMPLING_PROBABILITY = 311, "samplingProbability";
+        SELECTOR_ID_TOTAL_PKTS_OBSERVED = 318, "selectorIdTotalPktsObserved";
+        SELECTOR_ID_TOTAL_PKTS_SELECTED = 319, "selectorIdTotalPktsSelected";
         OBSERVATION_TIME_SECONDS = 322, "observationTimeSeconds";
         OBSERVATION_TIME_MILLISECONDS = 323, "observationTimeMilliseconds";
         OBSERVATION_TIME_MICROSECONDS = 324, "observationTimeMicroseconds";

@@ -29,9 +29,7 @@ static TESTS: LazyLock<Vec<Test>> =
 pub enum State {
     /// On the messages of an exporter.
     Wire,
-    /// Not yet, though messages show it.
-    Open,
-    /// Not yet: it takes a collector that is driven and looked into.
+    /// With a collector under test: `t2check collector` sends, and looks at what comes out.
     Collector,
     /// Not: it needs a transport that is not implemented.
     Transport,
@@ -45,9 +43,8 @@ pub enum State {
 
 impl State {
     /// All, in the order of reports.
-    pub const ALL: [State; 7] = [
+    pub const ALL: [State; 6] = [
         State::Wire,
-        State::Open,
         State::Collector,
         State::Device,
         State::Transport,
@@ -59,7 +56,6 @@ impl State {
     pub fn name(self) -> &'static str {
         match self {
             State::Wire => "wire",
-            State::Open => "open",
             State::Collector => "collector",
             State::Transport => "transport",
             State::Device => "device",
@@ -68,12 +64,14 @@ impl State {
         }
     }
 
-    /// The state in words; those other than `wire` are the reasons for NOT APPLICABLE.
+    /// The state in words. `wire` and `collector` are the two halves of the cases; the others are the reasons why
+    /// there is none. All but `wire` make a requirement NOT APPLICABLE to messages.
     pub fn reason(self) -> &'static str {
         match self {
             State::Wire => "judged on an exporter's messages",
-            State::Open => "visible in messages, and not judged yet",
-            State::Collector => "shown by a collector, not by an exporter's messages",
+            State::Collector => {
+                "the case runs with a collector under test (`t2check collector`), not on an exporter's messages"
+            }
             State::Transport => {
                 "needs a transport that is not implemented (SCTP, TLS, DTLS, files)"
             }

@@ -35,7 +35,11 @@ pub fn page() -> String {
     let all = requirements();
     let numbered = all.iter().filter(|row| row.is_numbered()).count();
     // Writing to a String does not fail.
-    let _ = writeln!(text, "{numbered} requirements, and one for NetFlow v5:\n");
+    let _ = writeln!(
+        text,
+        "{numbered} requirements, and {} for NetFlow v5:\n",
+        all.len() - numbered
+    );
     for state in State::ALL {
         let count = all.iter().filter(|row| row.state == state).count();
         let _ = writeln!(text, "* {count} {}: {}", state.name(), state.reason());

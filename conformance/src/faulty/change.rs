@@ -1,5 +1,6 @@
 //! Changes to finished messages.
 
+use super::f;
 use crate::faulty::{F, Sent, Set, Template, number};
 
 type Messages = Vec<Sent>;
@@ -46,6 +47,16 @@ fn template_set(message: &mut Sent) -> Option<&mut Set> {
 
 fn template_id(message: &Sent) -> u16 {
     if message.version == 9 { 0 } else { 2 }
+}
+
+/// A data template of its own.
+fn template(fields: &[F]) -> Template {
+    Template {
+        id: 300,
+        scopes: None,
+        fields: fields.to_vec(),
+        count: None,
+    }
 }
 
 fn without_templates(message: &mut Sent) {
@@ -230,10 +241,144 @@ pub(crate) fn never_again(messages: &mut Messages) {
 }
 
 pub(crate) fn withdrawal(messages: &mut Messages) {
+    messages[MIDDLE].sets.retain(|set| set.id != 256);
     messages[MIDDLE].sets.push(raw(2, &[1, 0, 0, 0]));
+    number(messages);
+}
+
+/// The IPv6 records end with the withdrawal of their template, behind the last.
+pub(crate) fn withdrawal_behind_data(messages: &mut Messages) {
+    messages[MIDDLE].sets.push(raw(2, &[1, 1, 0, 0]));
+    for message in &mut messages[MIDDLE + 1..] {
+        message.sets.retain(|set| set.id != 257);
+    }
+    number(messages);
+}
+
+/// A template that is first sent together with its data.
+pub(crate) fn sudden_template(messages: &mut Messages) {
+    let template = template(&[f(8, 0, 4, &[192, 0, 2, 1]), f(4, 0, 1, &[6])]);
+    messages[MIDDLE].sets.push(raw(2, &template.record(10)));
+    for message in &mut messages[MIDDLE..] {
+        message.sets.push(Set {
+            is_template: false,
+            ..raw(300, &template.data())
+        });
+    }
+    number(messages);
+}
+
+pub(crate) fn new_meaning_too_soon(messages: &mut Messages) {
+    let other = exchanged(messages);
+    // All three copies have been there, the last less than three intervals ago.
+    messages[12].sets.push(raw(2, &other));
+}
+
+/// An options template among the others.
+pub(crate) fn mixed_set(messages: &mut Messages) {
+    let (template, id) = if messages[0].version == 9 {
+        // Scope and options of four octets each: System; sampling interval.
+        (&[1, 44, 0, 4, 0, 4, 0, 1, 0, 4, 0, 34, 0, 4][..], 0)
+    } else {
+        // One scope field of two: exportingProcessId; selectorId.
+        (&[1, 44, 0, 2, 0, 1, 0, 144, 0, 4, 1, 46, 0, 8][..], 2)
+    };
+    messages[MIDDLE].sets.push(raw(id, template));
+}
+
+/// 255 octets with their length in one.
+pub(crate) fn length_of_255(messages: &mut Messages) {
+    let template = template(&[f(82, 0, 0xffff, &[])]);
+    each(messages, |_, message| {
+        if let Some(set) = template_set(message) {
+            set.records.push(template.record(10));
+        }
+        message.sets.push(Set {
+            is_template: false,
+            ..raw(300, &[&[255][..], &[b'a'; 255]].concat())
+        });
+    });
+    number(messages);
+}
+
+/// Statistics of the exporting process under the number of a domain, in a message of their own.
+pub(crate) fn process_in_a_domain(messages: &mut Messages) {
+    let options = Template {
+        scopes: Some(1),
+        ..template(&[
+            f(144, 0, 4, &[0, 0, 0, 1]),
+            f(166, 0, 8, &[0, 0, 0, 0, 0, 0, 0, 9]),
+        ])
+    };
+    let mut message = messages[MIDDLE].clone();
+    message.domain = 9;
+    // Not the first one of its session.
+    message.sequence = 77;
+    message.sets = vec![
+        Set {
+            is_options: true,
+            ..raw(3, &options.record(10))
+        },
+        Set {
+            is_template: false,
+            is_options: true,
+            ..raw(300, &options.data())
+        },
+    ];
+    messages.insert(MIDDLE, message);
+}
+
+/// Packets observed and selected, fewer from message to message.
+pub(crate) fn falling_statistics(messages: &mut Messages) {
+    let options = |observed: usize| {
+        let mut record = vec![0, 0, 0, 1, 0, 0, 0, 2];
+        record.extend((observed as u64).to_be_bytes());
+        record
+    };
+    let template = Template {
+        scopes: Some(2),
+        ..template(&[f(301, 0, 4, &[]), f(302, 0, 4, &[]), f(318, 0, 8, &[])])
+    };
+    each(messages, |index, message| {
+        let mut sets = message.sets.iter_mut();
+        if let Some(set) = sets.find(|set| set.is_template && set.is_options) {
+            set.records.push(template.record(10));
+        }
+        message.sets.push(Set {
+            is_template: false,
+            is_options: true,
+            ..raw(300, &options(100 - index))
+        });
+    });
+    number(messages);
+}
+
+/// Packets of a selection sequence that nobody has reported.
+pub(crate) fn unknown_sequence(messages: &mut Messages) {
+    let template = template(&[f(301, 0, 4, &[0, 0, 0, 1]), f(8, 0, 4, &[192, 0, 2, 1])]);
+    each(messages, |_, message| {
+        if let Some(set) = template_set(message) {
+            set.records.push(template.record(10));
+        }
+        message.sets.push(Set {
+            is_template: false,
+            ..raw(300, &template.data())
+        });
+    });
+    number(messages);
+}
+
+/// Templates go by datagram, data by stream.
+pub(crate) fn templates_elsewhere(messages: &mut Messages) {
+    let mut datagram = messages[0].clone();
+    datagram.datagram = true;
+    datagram.sets.retain(|set| set.is_template);
+    each(messages, |_, message| without_templates(message));
+    messages.insert(0, datagram);
 }
 
 pub(crate) fn withdrawn_twice(messages: &mut Messages) {
+    messages[MIDDLE].sets.retain(|set| set.id != 256);
     messages[MIDDLE]
         .sets
         .push(raw(2, &[1, 0, 0, 0, 1, 0, 0, 0]));
@@ -306,22 +451,11 @@ pub(crate) fn value_too_long(messages: &mut Messages) {
 }
 
 pub(crate) fn no_init_time(messages: &mut Messages) {
-    let field = |id, length, value| F {
-        id,
-        pen: 0,
-        length,
-        value,
-    };
-    let template = Template {
-        id: 300,
-        scopes: None,
-        fields: vec![
-            field(22, 4, &[0, 0, 0, 1]),
-            field(21, 4, &[0, 0, 0, 9]),
-            field(8, 4, &[192, 0, 2, 1]),
-        ],
-        count: None,
-    };
+    let template = template(&[
+        f(22, 0, 4, &[0, 0, 0, 1]),
+        f(21, 0, 4, &[0, 0, 0, 9]),
+        f(8, 0, 4, &[192, 0, 2, 1]),
+    ]);
     each(messages, |_, message| {
         message.sets.retain(|set| !set.is_options);
         if let Some(set) = template_set(message) {

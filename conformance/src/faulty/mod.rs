@@ -2,9 +2,15 @@
 //! octet and shares no code with the encoder or the judge.
 #![allow(clippy::unwrap_used)]
 
+mod relations;
 mod table;
 
-pub(crate) use table::{Change, FAULTS, Fault};
+pub(crate) use table::{Change, Fault};
+
+/// All faults.
+pub(crate) fn faults() -> impl Iterator<Item = &'static Fault> {
+    table::FAULTS.iter().chain(relations::FAULTS)
+}
 
 /// 2023-11-14 22:13:20 UTC, the time of the first message.
 pub(crate) const BEGIN_S: u32 = 1_700_000_000;
@@ -18,6 +24,8 @@ pub(crate) struct F {
     pub pen: u32,
     /// In the template; 65535 puts a length before the value.
     pub length: u16,
+    /// That length takes three octets.
+    pub long: bool,
     pub value: &'static [u8],
 }
 
@@ -67,6 +75,8 @@ pub(crate) struct Set {
 #[derive(Clone, Debug)]
 pub(crate) struct Sent {
     pub at_ms: u64,
+    /// Goes by datagram even if the fault is one of streams.
+    pub datagram: bool,
     pub version: u16,
     pub domain: u32,
     pub seconds: u32,
@@ -129,6 +139,7 @@ fn message(variation: &Variation, domain: u32, index: u32, sets: Vec<Set>) -> Se
     let seconds = BEGIN_S + index * variation.step_s;
     Sent {
         at_ms: u64::from(seconds) * 1000 + 20,
+        datagram: false,
         version: variation.version,
         domain,
         seconds,
@@ -282,7 +293,10 @@ impl Template {
     pub(crate) fn data(&self) -> Vec<u8> {
         let mut octets = Vec::new();
         for field in &self.fields {
-            if field.length == 0xffff {
+            if field.length == 0xffff && field.long {
+                octets.push(255);
+                octets.extend(u16::try_from(field.value.len()).unwrap().to_be_bytes());
+            } else if field.length == 0xffff {
                 octets.push(u8::try_from(field.value.len()).unwrap());
             }
             octets.extend(field.value);

@@ -3,7 +3,7 @@
 use super::{F, Sent};
 
 #[path = "change.rs"]
-mod change;
+pub(super) mod change;
 
 /// What an exporter does wrong, and what it does right instead.
 pub(crate) enum Change {
@@ -32,11 +32,12 @@ pub(crate) struct Fault {
     pub change: Change,
 }
 
-const fn f(id: u16, pen: u32, length: u16, value: &'static [u8]) -> F {
+pub(super) const fn f(id: u16, pen: u32, length: u16, value: &'static [u8]) -> F {
     F {
         id,
         pen,
         length,
+        long: false,
         value,
     }
 }
@@ -171,8 +172,8 @@ const OPTIONS_IPFIX: &[F] = &[
     f(160, 0, 8, &[0, 0, 1, 139, 207, 136, 240, 32]),
 ];
 
-/// All faults.
-pub(crate) static FAULTS: &[Fault] = &[
+/// Faults of single values, options and messages.
+pub(super) static FAULTS: &[Fault] = &[
     Fault {
         name: "a number without octets",
         versions: &[9, 10],

@@ -202,8 +202,8 @@ impl Decoder {
             let (offset, before) = (set.offset(), self.parts.len());
             self.part(offset, 0, 1, &format!("record {number}"), String::new());
             let parts = &mut self.parts;
-            let whole = layout.read(&mut set, |field, value, offset| {
-                parts.push(field_part(field, value, offset));
+            let whole = layout.read(&mut set, |field, value| {
+                parts.push(field_part(field, value.octets, value.offset));
             });
             let length = set.offset() - offset;
             if let Some(record) = self.parts.get_mut(before) {

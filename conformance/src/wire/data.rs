@@ -5,11 +5,14 @@ use std::sync::Arc;
 use protocol::reader::Reader;
 use protocol::registry::ie;
 use protocol::template::VARIABLE_LENGTH;
+use protocol::value::unsigned;
 
 use super::domain::Domain;
 use super::layout::Layout;
+use super::lists;
 use super::message::Message;
 use super::rules::{Desk, R};
+use super::sampling::{self, Statistic};
 use super::sequence::Step;
 use super::values::Facts;
 use crate::verdict::Verdict;
@@ -40,7 +43,7 @@ impl Records {
 /// What a set is read with.
 struct Context<'a> {
     message: &'a Message<'a>,
-    domain: &'a Domain,
+    domain: &'a mut Domain,
     desk: &'a mut Desk,
     layout: &'a Layout,
 }
@@ -68,7 +71,9 @@ pub(super) fn data_set(
     judge_order(message, known.export_s, id, at, desk);
     let (layout, copies) = (Arc::clone(&known.layout), known.copies);
     judge_init_time(message, &layout, copies, domain, at, desk);
+    sampling::judge_sequence_reported(&layout, copies, domain, at, desk);
     domain.judge_refresh(message, id, at, desk);
+    domain.judge_first_data(message, id, at, desk);
     if layout.variable && message.version != 10 {
         return None;
     }
@@ -122,7 +127,8 @@ fn judge_init_time(
 
 /// Data without a template: a fault only when the session was seen from its beginning. Of IPFIX over UDP that
 /// cannot be known: messages of templates leave no gap in the numbers.
-fn unknown(message: &Message<'_>, id: u16, at: usize, domain: &Domain, desk: &mut Desk) {
+fn unknown(message: &Message<'_>, id: u16, at: usize, domain: &mut Domain, desk: &mut Desk) {
+    domain.missed = true;
     if domain.blind {
         return;
     }
@@ -138,7 +144,18 @@ fn unknown(message: &Message<'_>, id: u16, at: usize, domain: &Domain, desk: &mu
         && domain.sequence.began
         && message.sequence > 0
     {
-        desk.judge(R::X07, false, Verdict::DataLoss, at, 4, || before(id));
+        let rule = if desk.datagrams.knows(message, id) {
+            R::X09
+        } else {
+            R::X07
+        };
+        desk.judge(rule, false, Verdict::DataLoss, at, 4, || {
+            if rule == R::X09 {
+                format!("data of template {id}, which has been sent over UDP only")
+            } else {
+                before(id)
+            }
+        });
     }
 }
 
@@ -153,6 +170,9 @@ fn judge_known(message: &Message<'_>, domain: &Domain, desk: &mut Desk) {
     desk.check(R::T10);
     if message.transport.is_stream() {
         desk.check(R::X07);
+        if desk.datagrams.sent_datagrams(message) {
+            desk.check(R::X09);
+        }
     }
 }
 
@@ -193,12 +213,13 @@ fn variable(set: &Reader<'_>, context: &mut Context<'_>) -> Option<Records> {
             break;
         }
         let at = reader.offset();
-        if context.layout.read(&mut reader, |_, _, _| {}).is_err() {
+        if context.layout.read(&mut reader, |_, _| {}).is_err() {
             overrun(set, at, context);
             return None;
         }
         records += 1;
     }
+    context.desk.check(R::F06);
     context.desk.check(R::F07);
     context.desk.check(R::F08);
     let tail = if doubtful > 0 { 0 } else { reader.left() };
@@ -214,11 +235,23 @@ fn variable(set: &Reader<'_>, context: &mut Context<'_>) -> Option<Records> {
 
 fn record(reader: &mut Reader<'_>, context: &mut Context<'_>) -> Option<()> {
     let mut facts = Facts::default();
-    let (message, desk) = (context.message, &mut *context.desk);
-    let layout = context.layout;
+    let (message, domain) = (context.message, &mut *context.domain);
+    let (desk, layout) = (&mut *context.desk, context.layout);
+    let ipfix = message.version == 10;
+    let mut statistic = Statistic::new(layout, &domain.hasher);
     layout
-        .read(reader, |field, value, offset| {
-            facts.field(field, value, offset, message, desk);
+        .read(reader, |field, value| {
+            facts.field(field, value, message, desk);
+            if !ipfix {
+                return;
+            }
+            lists::judge(field, value, layout.id, domain, desk);
+            if layout.scopes.is_some()
+                && let Some(key) = statistic.field(field, value.octets)
+                && let Some(number) = unsigned(value.octets)
+            {
+                sampling::judge_grows(key, number, value.offset, message, domain, desk);
+            }
         })
         .ok()?;
     facts.judge(message, layout, context.domain, context.desk);
@@ -298,33 +331,40 @@ fn judge_tail(set: &Reader<'_>, tail: usize, context: &mut Context<'_>) -> bool 
 /// A record ends behind its set: is it that lengths count themselves?
 fn overrun(set: &Reader<'_>, at: usize, context: &mut Context<'_>) {
     let id = context.layout.id;
-    let rule = if counts_itself(set, context.layout) {
-        R::F07
+    let (rule, what) = if fits(set, context.layout, counting_itself) {
+        (R::F07, "lengths count themselves")
+    } else if fits(set, context.layout, in_one_octet) {
+        (R::F06, "a length of 255 is written in one octet")
     } else {
-        R::F08
+        (R::F08, "a value ends behind its set")
     };
     context
         .desk
         .judge(rule, false, Verdict::DataLoss, at, 1, || {
-            if rule == R::F07 {
-                format!("lengths in records of template {id} count themselves")
-            } else {
-                format!("a value of the record of template {id} ends behind its set")
-            }
+            format!("in records of template {id} {what}")
         });
 }
 
-/// Whether the set can be read to its end when each length prefix counts itself.
-fn counts_itself(set: &Reader<'_>, layout: &Layout) -> bool {
+/// A length that counts its own octets too.
+fn counting_itself(reader: &mut Reader<'_>) -> Option<u16> {
+    match reader.u8().ok()? {
+        255 => reader.u16().ok()?.checked_sub(3),
+        length => u16::from(length).checked_sub(1),
+    }
+}
+
+/// A length that is always one octet.
+fn in_one_octet(reader: &mut Reader<'_>) -> Option<u16> {
+    reader.u8().ok().map(u16::from)
+}
+
+/// Whether the set can be read to its end when lengths are read in this other way.
+fn fits(set: &Reader<'_>, layout: &Layout, read: impl Fn(&mut Reader<'_>) -> Option<u16>) -> bool {
     let mut reader = set.clone();
     while reader.left() >= layout.least && zero_tail(reader.rest()) < reader.left() {
         for field in &layout.fields {
             let length = if field.length == VARIABLE_LENGTH {
-                match reader.u8() {
-                    Ok(255) => reader.u16().ok().and_then(|length| length.checked_sub(3)),
-                    Ok(length) => u16::from(length).checked_sub(1),
-                    Err(_) => None,
-                }
+                read(&mut reader)
             } else {
                 Some(field.length)
             };

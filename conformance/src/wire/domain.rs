@@ -5,6 +5,8 @@ use std::sync::Arc;
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
+use protocol::registry::ie;
+
 use super::Transport;
 use super::layout::Layout;
 use super::message::Message;
@@ -32,9 +34,14 @@ const REFRESH_PACKETS_STRICT: u64 = 100;
 const REFRESH_MS: u64 = 3_600_000;
 const REFRESH_MS_STRICT: u64 = 1_800_000;
 
-/// A datagram longer than a jumbo frame counts as its fragments.
-const JUMBO: usize = 9000;
-const FRAGMENT: usize = 1480;
+/// Counters of packets observed and selected that are remembered.
+const STATISTICS: usize = 4096;
+
+/// A template that appears in these first messages of a session may have been sent before them: nothing tells of
+/// missed messages that hold templates only.
+const FIRST_PACKETS: u64 = 3;
+/// RFC 7011 section 8.4: an ID is free again after so many intervals of repetition.
+const INTERVALS: u64 = 3;
 
 /// A template as it was sent last.
 #[derive(Debug)]
@@ -46,6 +53,14 @@ pub(super) struct Known {
     pub withdrawn: bool,
     /// How often it was sent.
     pub copies: u32,
+    /// Its last data: message and time of reception.
+    pub data: Option<(u64, u64)>,
+    /// Messages that brought it.
+    messages: u32,
+    /// How many packets there were when its ID appeared.
+    appeared: u64,
+    /// The shortest time between copies, the first two aside, which may come in a burst.
+    interval_ms: Option<u64>,
     sent_ms: u64,
     sent_packets: u64,
     /// That it is not sent again has been told since.
@@ -63,7 +78,14 @@ pub(super) struct Domain {
     pub restarted: bool,
     /// systemInitTimeMilliseconds was seen in some template.
     pub init_time: bool,
-    /// Datagrams so far, long ones as their fragments.
+    /// A selection sequence was reported.
+    pub selection_reported: bool,
+    /// Data was seen whose template was not: it was sent before, or is still to come.
+    pub missed: bool,
+    pub hasher: RandomState,
+    /// Counters of packets observed and selected.
+    statistics: HashMap<u64, u64, RandomState>,
+    /// Messages so far.
     pub packets: u64,
     /// After the last gap: time and packets.
     whole_since: (u64, u64),
@@ -104,12 +126,7 @@ impl Domain {
     /// Counts the message, and sees whether the exporter has begun anew. To be called before the sequence number
     /// is placed.
     pub(super) fn count(&mut self, message: &Message<'_>, desk: &mut Desk) {
-        let length = message.bytes.len();
-        self.packets += if length > JUMBO {
-            length.div_ceil(FRAGMENT) as u64
-        } else {
-            1
-        };
+        self.packets += 1;
         if let (Some(uptime), Some((before, base))) = (message.uptime_ms, self.clock) {
             let falls = before.saturating_sub(uptime) > RESTART_MS && before < NEAR_WRAP;
             let later = message.export_ms() - i64::from(uptime) > base + SAME_BASE_MS;
@@ -132,6 +149,17 @@ impl Domain {
         if message.step != Step::InOrder && message.step != Step::First {
             self.restarted = false;
         }
+        if message.step == Step::Jump {
+            self.statistics.clear();
+        }
+    }
+
+    /// Keeps a counter that only grows; gives what it was before.
+    pub(super) fn statistic(&mut self, key: u64, number: u64) -> Option<u64> {
+        if self.statistics.len() >= STATISTICS && !self.statistics.contains_key(&key) {
+            return None;
+        }
+        self.statistics.insert(key, number)
     }
 
     /// The base of NetFlow v9's uptimes, from message to message.
@@ -150,8 +178,9 @@ impl Domain {
             return;
         }
         self.moves += 1;
-        if self.moves >= MOVES && message.version == 9 {
-            desk.judge(R::F14, false, Verdict::WrongData, 4, 8, || {
+        if self.moves >= MOVES {
+            let rule = if message.version == 9 { R::F14 } else { R::N03 };
+            desk.judge(rule, false, Verdict::WrongData, 4, 8, || {
                 format!("header time less uptime moves by {moved} ms from message to message")
             });
         }
@@ -159,13 +188,29 @@ impl Domain {
 
     /// Keeps a template.
     pub(super) fn learn(&mut self, layout: Layout, message: &Message<'_>, desk: &mut Desk) {
-        self.init_time |= layout.has(protocol::registry::ie::SYSTEM_INIT_TIME_MILLISECONDS);
+        self.init_time |= layout.has(ie::SYSTEM_INIT_TIME_MILLISECONDS);
+        self.selection_reported |=
+            layout.scope_has(ie::SELECTION_SEQUENCE_ID) && layout.has(ie::SELECTOR_ID);
         let before = self.templates.remove(&layout.id);
         let copies = match &before {
             Some(known) if known.layout.defines_the_same(&layout) => known.copies + 1,
             _ => 1,
         };
-        desk.fields_left += before.map_or(0, |known| known.layout.fields.len());
+        let passed_ms = before
+            .as_ref()
+            .map(|known| message.at_ms.saturating_sub(known.sent_ms))
+            .filter(|passed_ms| copies > 2 && *passed_ms > 0);
+        let interval_ms = match &before {
+            Some(known) if copies > 1 => known.interval_ms.into_iter().chain(passed_ms).min(),
+            _ => None,
+        };
+        let again = before
+            .as_ref()
+            .is_some_and(|known| known.message != message.number_in_judge);
+        let messages = before.as_ref().map_or(0, |known| known.messages);
+        let appeared = before.as_ref().map_or(self.packets, |known| known.appeared);
+        let data = before.as_ref().and_then(|known| known.data);
+        desk.fields_left += before.as_ref().map_or(0, |known| known.layout.fields.len());
         let fields = layout.fields.len();
         if self.templates.len() >= TEMPLATES || fields > desk.fields_left {
             self.blind = true;
@@ -179,11 +224,63 @@ impl Domain {
             export_s: message.seconds,
             withdrawn: false,
             copies,
+            data,
+            messages: messages + u32::from(again || before.is_none()),
+            appeared,
+            interval_ms,
             sent_ms: message.at_ms,
             sent_packets: self.packets,
             overdue: false,
         };
         self.templates.insert(id, known);
+    }
+
+    /// Data of this template is at hand. RFC 7011 section 8.4: over UDP several messages have brought the template
+    /// before the first.
+    pub(super) fn judge_first_data(
+        &mut self,
+        message: &Message<'_>,
+        id: u16,
+        offset: usize,
+        desk: &mut Desk,
+    ) {
+        let seen = self.sequence.began && self.sequence.unbroken && !self.blind && !self.missed;
+        let Some(known) = self.templates.get_mut(&id) else {
+            return;
+        };
+        let before = known.data.replace((message.number_in_judge, message.at_ms));
+        let udp = message.version == 10 && message.transport == Transport::Udp;
+        if before.is_some() || !udp || !seen || known.appeared <= FIRST_PACKETS {
+            return;
+        }
+        desk.judge(
+            R::T13,
+            known.messages > 1,
+            Verdict::Deviation,
+            offset,
+            4,
+            || format!("data of template {id}, which was sent once before: if that was lost, nothing can be decoded"),
+        );
+    }
+
+    /// A template ID gets a new meaning over UDP.
+    pub(super) fn judge_new_meaning(
+        known: &Known,
+        message: &Message<'_>,
+        offset: usize,
+        desk: &mut Desk,
+    ) {
+        let Some(interval_ms) = known.interval_ms else {
+            return;
+        };
+        let passed_ms = message.at_ms.saturating_sub(known.sent_ms);
+        let kept = passed_ms >= INTERVALS * interval_ms;
+        desk.judge(R::T26, kept, Verdict::Deviation, offset, 4, || {
+            format!(
+                "template ID {} has a new meaning {passed_ms} ms after it was sent last; copies came every {interval_ms} ms",
+                known.layout.id
+            )
+        });
     }
 
     /// Whether the template of the data at hand is sent again as it should over UDP.

@@ -3,7 +3,7 @@
 
 use protocol::reader::{Reader, Truncated};
 use protocol::registry::{self, DataType, Element};
-use protocol::template::{REVERSE_PEN, VARIABLE_LENGTH};
+use protocol::template::{FieldSpecifier, REVERSE_PEN, VARIABLE_LENGTH};
 
 const ENTERPRISE_BIT: u16 = 0x8000;
 
@@ -18,7 +18,43 @@ pub(crate) struct Field {
     pub offset: usize,
 }
 
+/// A value and where it stands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Value<'a> {
+    pub octets: &'a [u8],
+    pub offset: usize,
+    /// Octets of the length in front of it.
+    pub prefix: usize,
+}
+
 impl Field {
+    /// A field that stands in no template: the element of a list.
+    pub(crate) fn of(element: FieldSpecifier) -> Self {
+        Self {
+            id: element.id,
+            pen: element.pen,
+            length: element.length,
+            v9_scope: false,
+            offset: 0,
+        }
+    }
+
+    /// The next value of this field.
+    pub(crate) fn value<'a>(&self, reader: &mut Reader<'a>) -> Result<Value<'a>, Truncated> {
+        let before = reader.offset();
+        let octets = if self.length == VARIABLE_LENGTH {
+            reader.variable()?
+        } else {
+            reader.take(usize::from(self.length))?
+        };
+        let offset = reader.offset() - octets.len();
+        Ok(Value {
+            octets,
+            offset,
+            prefix: offset - before,
+        })
+    }
+
     /// The element, if the registry has it.
     pub(crate) fn element(&self) -> Option<&'static Element> {
         if self.v9_scope {
@@ -52,6 +88,19 @@ impl Field {
         } else {
             usize::from(self.length)
         }
+    }
+
+    fn is_sensible(&self) -> bool {
+        if self.v9_scope {
+            return (1..=5).contains(&self.id);
+        }
+        let fits = |element: &Element| match size(element.data_type) {
+            Size::Any => self.length > 0,
+            Size::Number(most) => (1..=most).contains(&self.length),
+            Size::Float64 => matches!(self.length, 4 | 8),
+            Size::Exactly(right) => self.length == right,
+        };
+        self.element().is_some_and(fits)
     }
 
     fn same(&self, other: &Field) -> bool {
@@ -109,27 +158,21 @@ impl Layout {
         self.fields.iter().take(scopes).any(|field| field.is(id))
     }
 
-    /// Calls `each` with the fields of the record at the beginning of `reader`: value and its offset.
-    pub(crate) fn read(
+    /// Calls `each` with the fields of the record at the beginning of `reader`.
+    pub(crate) fn read<'v>(
         &self,
-        reader: &mut Reader<'_>,
-        mut each: impl FnMut(&Field, &[u8], usize),
+        reader: &mut Reader<'v>,
+        mut each: impl FnMut(&Field, Value<'v>),
     ) -> Result<(), Truncated> {
         for field in &self.fields {
-            let before = reader.offset();
-            let value = if field.length == VARIABLE_LENGTH {
-                reader.variable()?
-            } else {
-                reader.take(usize::from(field.length))?
-            };
-            let offset = if field.length == VARIABLE_LENGTH {
-                reader.offset() - value.len()
-            } else {
-                before
-            };
-            each(field, value, offset);
+            each(field, field.value(reader)?);
         }
         Ok(())
+    }
+
+    /// Whether every field is an element that is known, in a length that its type may have.
+    pub(crate) fn is_sensible(&self) -> bool {
+        self.id >= 256 && self.least > 0 && self.fields.iter().all(Field::is_sensible)
     }
 }
 

@@ -1,5 +1,7 @@
 //! A message with its header read.
 
+use std::net::SocketAddr;
+
 use protocol::reader::{Reader, Truncated};
 
 use super::Transport;
@@ -10,6 +12,7 @@ use super::sequence::Step;
 pub(super) struct Message<'a> {
     pub bytes: &'a [u8],
     pub at_ms: u64,
+    pub from: SocketAddr,
     pub transport: Transport,
     /// Counts the messages of the judge: tells one from another.
     pub number_in_judge: u64,
@@ -31,7 +34,7 @@ impl<'a> Message<'a> {
         version: u16,
         bytes: &'a [u8],
         at_ms: u64,
-        transport: Transport,
+        (from, transport): (SocketAddr, Transport),
         number_in_judge: u64,
     ) -> Result<(Self, Reader<'a>), Truncated> {
         let mut reader = Reader::new(bytes);
@@ -57,6 +60,7 @@ impl<'a> Message<'a> {
         let message = Self {
             bytes,
             at_ms,
+            from,
             transport,
             number_in_judge,
             step: Step::First,

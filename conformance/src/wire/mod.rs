@@ -5,15 +5,20 @@
 //! that came twice are judged once, late ones are not held against their order, and what a capture that begins
 //! in the middle cannot show is not applicable.
 
+mod counters;
 mod data;
+mod datagrams;
 mod domain;
 pub(crate) mod layout;
+mod lists;
 mod message;
 mod rules;
+mod sampling;
 mod sequence;
 mod templates;
 #[cfg(test)]
 mod tests;
+mod times;
 mod values;
 mod walk;
 
@@ -22,12 +27,14 @@ use std::net::SocketAddr;
 
 use foldhash::fast::RandomState;
 use hashbrown::{HashMap, HashSet};
-use protocol::reader::Reader;
+use protocol::reader::{Reader, Truncated};
 
 use crate::verdict::{Finding, Profile, Verdict};
+use counters::Counter;
 use domain::Domain;
 use message::Message;
 use rules::{Desk, R};
+use sequence::Held;
 use walk::Walk;
 
 pub use rules::RULES;
@@ -156,7 +163,7 @@ impl Judge {
         };
         self.messages += 1;
         self.desk.begin(version);
-        let header = Message::read(version, bytes, at_ms, transport, self.messages);
+        let header = Message::read(version, bytes, at_ms, (from, transport), self.messages);
         let kept = header.is_ok();
         self.desk
             .judge(R::H01, kept, Verdict::DataLoss, 0, bytes.len(), || {
@@ -178,20 +185,13 @@ impl Judge {
         if self.domains.len() >= DOMAINS && !self.domains.contains_key(&key) {
             let mut domain = Domain::blind();
             let hash = self.hasher.hash_one(bytes);
-            judge_message(
-                message,
-                body,
-                hash,
-                from.is_ipv4(),
-                &mut domain,
-                &mut self.desk,
-            );
+            judge_message(message, body, hash, &mut domain, &mut self.desk);
             self.desk.fields_left += domain.fields();
             return;
         }
         let hash = self.hasher.hash_one(bytes);
         let domain = self.domains.entry(key).or_default();
-        judge_message(message, body, hash, from.is_ipv4(), domain, &mut self.desk);
+        judge_message(message, body, hash, domain, &mut self.desk);
     }
 
     /// A version nobody knows: another protocol, unless the sender is known to speak ours.
@@ -218,18 +218,18 @@ fn judge_message(
     mut message: Message<'_>,
     body: Reader<'_>,
     hash: u64,
-    ipv4: bool,
     domain: &mut Domain,
     desk: &mut Desk,
 ) {
     if message.transport == Transport::Udp && domain.is_repeated(hash) {
         return;
     }
-    judge_size(&message, ipv4, desk);
+    judge_size(&message, desk);
     if message.version == 5 {
-        judge_v5(&message, &body, desk);
+        judge_v5(message, &body, domain, desk);
         return;
     }
+    desk.datagrams.see(&message);
     judge_export_time(&message, desk);
     if !judge_message_length(&message, desk) {
         domain.blind = true;
@@ -247,18 +247,22 @@ fn judge_message(
     domain.judge_clock(&message, desk);
 }
 
-fn judge_size(message: &Message<'_>, ipv4: bool, desk: &mut Desk) {
+fn judge_size(message: &Message<'_>, desk: &mut Desk) {
     if message.transport != Transport::Udp {
         return;
     }
-    let most = if ipv4 { MOST_IPV4 } else { MOST_IPV6 };
+    let most = if message.from.is_ipv4() {
+        MOST_IPV4
+    } else {
+        MOST_IPV6
+    };
     let length = message.bytes.len();
     desk.judge(R::H19, length <= most, Verdict::Deviation, 0, 4, || {
         format!("{length} octets: a datagram of more than {most} is sent in fragments over Ethernet, and lost with any of them")
     });
 }
 
-fn judge_v5(message: &Message<'_>, body: &Reader<'_>, desk: &mut Desk) {
+fn judge_v5(mut message: Message<'_>, body: &Reader<'_>, domain: &mut Domain, desk: &mut Desk) {
     let count = usize::from(message.second);
     let fits = message.bytes.len() == V5_HEADER + count * V5_RECORD;
     desk.judge(
@@ -274,16 +278,49 @@ fn judge_v5(message: &Message<'_>, body: &Reader<'_>, desk: &mut Desk) {
             )
         },
     );
-    let Some(uptime) = message.uptime_ms.filter(|_| fits) else {
+    domain.count(&message, desk);
+    message.step = domain.sequence.place(5, message.sequence);
+    domain.placed(&message);
+    let held = fits.then(|| Held {
+        records: u32::from(message.second),
+        templates: 0,
+    });
+    let (number, at) = (message.sequence, message.sequence_at());
+    domain
+        .sequence
+        .judge(5, number, message.step, held, at, desk);
+    if !fits {
         return;
-    };
-    let mut reader = body.clone();
-    while let Ok(mut record) = reader.sub(V5_RECORD) {
-        let last = record.take(28).and_then(|_| record.u32());
-        if let Ok(last) = last {
-            values::judge_uptime(last, record.offset() - 4, uptime, desk);
-        }
     }
+    domain.judge_clock(&message, desk);
+    let mut reader = body.clone();
+    while let Ok(record) = reader.sub(V5_RECORD) {
+        // A record has 48 octets: what is read here is there.
+        let _ = judge_v5_record(&message, record, desk);
+    }
+}
+
+/// Packets, octets, first and last time of a NetFlow v5 record.
+fn judge_v5_record(
+    message: &Message<'_>,
+    mut record: Reader<'_>,
+    desk: &mut Desk,
+) -> Result<(), Truncated> {
+    record.take(16)?;
+    let at = record.offset();
+    let [packets, octets, first, last] =
+        [record.u32()?, record.u32()?, record.u32()?, record.u32()?];
+    let octets = Counter {
+        number: u64::from(octets),
+        length: 4,
+        offset: at + 4,
+    };
+    counters::judge_headers(message.version, octets, u64::from(packets), 4, desk);
+    times::judge_begins_first(R::N03, first, last, at + 8, desk);
+    if let Some(uptime) = message.uptime_ms {
+        times::judge_uptime(last, at + 12, uptime, desk);
+    }
+    Ok(())
 }
 
 fn judge_export_time(message: &Message<'_>, desk: &mut Desk) {

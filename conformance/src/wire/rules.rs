@@ -3,6 +3,7 @@
 //! One row a rule: whom it binds by version, whether it is only asked for, whether the profile `lenient` lets it
 //! through, and what has to be seen before it can be judged.
 
+use super::datagrams::Datagrams;
 use super::{Options, Outcome, RuleOutcome};
 use crate::verdict::{Finding, Profile, Verdict};
 
@@ -56,7 +57,9 @@ rows! {
     H08 "H-08" IPFIX, false, false, "no message with templates was followed by another one";
     H11 "H-11" SETS, false, false, "the clock can only be compared live: recordings and replays have another one";
     H13 "H-13" V5 | V9, false, false, "no record with times was seen";
+    H14 "H-14" IPFIX, true, true, "no message about an exporting process alone was seen";
     H19 "H-19" HEADERS, false, true, "no datagram was seen";
+    S02 "S-02" SETS, false, false, "no set of templates was seen";
     S03 "S-03" IPFIX, false, false, "no padding was seen";
     S06 "S-06" V9, true, true, "no FlowSet was seen";
     S08 "S-08" SETS, false, false, "no set was seen";
@@ -70,9 +73,12 @@ rows! {
     T10 "T-10" SETS, false, false, "the beginning of a session was not seen";
     T11 "T-11" IPFIX, false, false, "no template was sent twice, and the time was too short to miss it";
     T12 "T-12" V9, false, false, "no template was sent twice, and packets and time were too few to miss it";
+    T13 "T-13" IPFIX, true, true, "no template appeared over UDP in a session that was seen from its beginning";
     T17 "T-17" IPFIX, false, false, "no template was seen over UDP";
     T20 "T-20" IPFIX, false, false, "no template was withdrawn on a stream";
+    T22 "T-22" IPFIX, true, true, "no template was withdrawn on a stream after its data";
     T23 "T-23" IPFIX, false, false, "no data was seen after its template";
+    T26 "T-26" IPFIX, true, true, "no template ID got a new meaning over UDP after it had been sent three times";
     T27 "T-27" V9, true, true, "no template was sent twice";
     T30 "T-30" SETS, false, false, "no template was seen";
     T31 "T-31" V9, false, false, "no template was seen";
@@ -80,33 +86,53 @@ rows! {
     T33 "T-33" V9, false, true, "no template was seen";
     T34 "T-34" SETS, false, false, "no template was seen";
     T37 "T-37" SETS, false, false, "no data set of a known template was seen";
+    F01 "F-01" SETS, false, false, "no time of eight octets was seen";
     F02 "F-02" SETS, false, false, "no template with numbers was seen";
     F03 "F-03" SETS, false, false, "no template with addresses, times or booleans was seen";
     F05 "F-05" SETS, false, false, "no template with elements of a fixed size was seen";
+    F06 "F-06" IPFIX, false, false, "no value of variable length was seen";
     F07 "F-07" IPFIX, false, false, "no value of variable length was seen";
     F08 "F-08" IPFIX, false, false, "no value of variable length was seen";
     F09 "F-09" IPFIX, false, false, "no string was seen";
     F10 "F-10" IPFIX, false, false, "no boolean was seen";
     F11 "F-11" SETS, false, false, "no absolute time was seen";
+    F12 "F-12" IPFIX, false, false, "no times relative to the export time were seen";
     F13 "F-13" IPFIX, false, true, "no record with uptimes was seen, or too little of the session";
     F14 "F-14" V9, false, false, "no record with uptimes was seen";
     F15 "F-15" SETS, false, false, "no TCP control bits were seen";
+    F16 "F-16" SETS, false, false, "no record with a counter both since the last report and in all was seen";
+    F17 "F-17" V9, false, false, "no record with the ICMP type both alone and with its code was seen";
     F19 "F-19" SETS, false, false, "no IPv6 address was seen";
     F21 "F-21" SETS, false, false, "no value with a range was seen";
     F22 "F-22" IPFIX, false, false, "no end reason was seen";
     F23 "F-23" SETS, false, false, "no direction, VLAN ID or MPLS label was seen";
+    F24 "F-24" SETS, false, false, "no NAT event or port block was seen";
+    F27 "F-27" SETS, true, true, "no template with TCP options or IPv6 extension headers was seen";
+    F29 "F-29" SETS, false, true, "no application ID was seen";
     O01 "O-01" IPFIX, false, false, "no options template was seen";
     O02 "O-02" SETS, false, false, "no options template was seen";
     O05 "O-05" V9, false, true, "no options template was seen";
     O08 "O-08" IPFIX, false, true, "no statistics of a metering process were seen";
     O09 "O-09" IPFIX, true, true, "no reliability statistics were seen";
     O11 "O-11" IPFIX, false, false, "no flow keys of a known template were seen";
+    O14 "O-14" V9, false, true, "no sampling was reported";
+    O15 "O-15" IPFIX, false, false, "no selection sequence was reported or named";
     O16 "O-16" IPFIX, false, false, "no systematic sampling was reported";
     O17 "O-17" IPFIX, false, false, "no random sampling was reported";
+    O18 "O-18" IPFIX, false, false, "no selection statistics were seen";
     X07 "X-07" IPFIX, false, false, "the beginning of no stream was seen";
+    X09 "X-09" IPFIX, false, false, "no exporter was seen on two transports, one a stream from its beginning";
+    B01 "B-01" IPFIX, false, false, "no reverse element was seen";
     B02 "B-02" IPFIX, false, false, "no reverse element was seen";
     B03 "B-03" IPFIX, false, true, "no template with reverse elements was seen";
+    B06 "B-06" IPFIX, true, true, "no reverse counter was seen";
+    L01 "L-01" IPFIX, false, false, "no list was seen";
+    L02 "L-02" IPFIX, true, true, "no list of variable length was seen";
+    L03 "L-03" IPFIX, false, false, "no list of records was seen";
+    M01 "M-01" HEADERS, false, false, "no IP flow with octets and packets was seen";
     N01 "N-01" V5, false, false, "no NetFlow v5 message was seen";
+    N02 "N-02" V5, false, false, "no two NetFlow v5 messages in a row were seen";
+    N03 "N-03" V5, false, false, "no NetFlow v5 record was seen";
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -128,6 +154,8 @@ pub(super) struct Desk {
     pub findings: Vec<Finding>,
     /// Room for fields of templates, all domains together.
     pub fields_left: usize,
+    /// What exporters sent in datagrams.
+    pub datagrams: Datagrams,
 }
 
 impl Desk {
@@ -144,6 +172,7 @@ impl Desk {
             seen: 0,
             findings: Vec::new(),
             fields_left: FIELDS,
+            datagrams: Datagrams::default(),
         }
     }
 

@@ -1,4 +1,4 @@
-//! Sequence numbers: NetFlow v9 counts messages, IPFIX data records.
+//! Sequence numbers: NetFlow v9 counts messages, IPFIX data records, NetFlow v5 flows.
 //!
 //! A number too far ahead may always be loss on the way, so it proves nothing by itself. What proves a wrong
 //! count: two messages that claim the same place, or several steps in a row that fit another unit exactly while
@@ -121,7 +121,8 @@ impl Sequence {
             if version == 9 {
                 self.judge_v9(last, number, at, desk);
             } else {
-                self.judge_ipfix(last, number, held, at, desk);
+                let rule = if version == 5 { R::N02 } else { R::H07 };
+                self.judge_records(rule, last, number, held, at, desk);
             }
         }
         if step == Step::Late {
@@ -168,8 +169,9 @@ impl Sequence {
         }
     }
 
-    fn judge_ipfix(
+    fn judge_records(
         &mut self,
+        rule: R,
         last: Last,
         number: u32,
         held: Option<Held>,
@@ -179,7 +181,7 @@ impl Sequence {
         let Some(before) = last.held else { return };
         let ahead = number.wrapping_sub(last.number);
         if ahead == before.records {
-            desk.check(R::H07);
+            desk.check(rule);
             if held.is_some_and(|held| held.records != before.records) {
                 self.right += 1;
             }
@@ -197,7 +199,7 @@ impl Sequence {
                     return;
                 }
             }
-            desk.judge(R::H07, false, Verdict::Deviation, at, 4, || {
+            desk.judge(rule, false, Verdict::Deviation, at, 4, || {
                 format!(
                     "number {number}, but {} and {} records were sent: {} is due",
                     last.number,
@@ -207,12 +209,13 @@ impl Sequence {
             });
             return;
         }
-        self.judge_ahead(before, ahead, held, at, desk);
+        self.judge_ahead(rule, before, ahead, held, at, desk);
     }
 
     /// More ahead than there were records: loss, or another unit.
     fn judge_ahead(
         &mut self,
+        rule: R,
         before: Held,
         ahead: u32,
         held: Option<Held>,
@@ -235,7 +238,7 @@ impl Sequence {
         }
         self.wrong = if own { self.wrong + 1 } else { 0 };
         if self.wrong >= CERTAIN && self.right == 0 {
-            desk.judge(R::H07, false, Verdict::Deviation, at, 4, || {
+            desk.judge(rule, false, Verdict::Deviation, at, 4, || {
                 format!(
                     "{ahead} ahead of a message of {} records: the message's own records are counted",
                     before.records

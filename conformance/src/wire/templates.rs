@@ -1,6 +1,6 @@
 //! Template records: their own form, and their life in the session.
 
-use protocol::registry::ie;
+use protocol::registry::{self, ie};
 use protocol::template::VARIABLE_LENGTH;
 
 use super::Transport;
@@ -8,12 +8,16 @@ use super::domain::{Domain, Known};
 use super::layout::{Field, Layout, Size, TemplateRecord, size, template_record};
 use super::message::Message;
 use super::rules::{Desk, R};
+use super::sampling;
 use super::sequence::Step;
 use crate::verdict::{Profile, Verdict};
 use protocol::reader::Reader;
 
 /// Octets behind the longest message's header.
 const MOST_RECORD: usize = 65_535 - 16;
+
+/// No RFC says how long to wait before a withdrawal: less than this is no waiting.
+const LAST_DATA_MS: u64 = 1000;
 
 /// Elements without a direction (RFC 5103 section 6.1): identifiers of things, configuration and statistics of
 /// processes, padding.
@@ -46,6 +50,14 @@ pub(super) fn template_set(
     domain: &mut Domain,
     desk: &mut Desk,
 ) -> Option<u32> {
+    if is_mixed(message.version, options, &set) {
+        let at = set.offset() - 4;
+        desk.judge(R::S02, false, Verdict::DataLoss, at, set.left() + 4, || {
+            format!("a set of {} holds others too", kind(options))
+        });
+        return None;
+    }
+    desk.check(R::S02);
     let mut count = 0;
     let mut shortest = usize::MAX;
     loop {
@@ -94,6 +106,50 @@ pub(super) fn template_set(
     Some(count)
 }
 
+fn kind(options: bool) -> &'static str {
+    if options {
+        "options templates"
+    } else {
+        "templates"
+    }
+}
+
+/// Whether the set makes no sense as what it says it holds, and does when records of the other kind may stand in it.
+fn is_mixed(version: u16, options: bool, set: &Reader<'_>) -> bool {
+    let padding = |rest: &Reader<'_>| rest.rest().iter().all(|octet| *octet == 0);
+    let sensible = |options, set: &mut Reader<'_>| {
+        let mut ahead = set.clone();
+        let whole = match template_record(version, options, &mut ahead) {
+            TemplateRecord::Layout(layout) => layout.is_sensible(),
+            // NetFlow v9 has no withdrawals.
+            TemplateRecord::Empty { .. } => version == 10,
+            _ => false,
+        };
+        if whole {
+            *set = ahead;
+        }
+        whole
+    };
+    let mut own = set.clone();
+    let clean = loop {
+        match template_record(version, options, &mut own) {
+            TemplateRecord::Layout(_) | TemplateRecord::Empty { .. } => {}
+            TemplateRecord::Padding => break padding(&own),
+            TemplateRecord::Truncated { .. } | TemplateRecord::OddLengths { .. } => break false,
+        }
+    };
+    if clean {
+        return false;
+    }
+    let mut any = set.clone();
+    while !padding(&any) {
+        if !sensible(options, &mut any) && !sensible(!options, &mut any) {
+            return false;
+        }
+    }
+    true
+}
+
 /// `rest` is what follows the last record of a set.
 fn judge_padding(message: &Message<'_>, rest: &Reader<'_>, shortest: usize, desk: &mut Desk) {
     let (octets, offset) = (rest.rest(), rest.offset());
@@ -138,15 +194,15 @@ fn empty(
     let all = if options { 3 } else { 2 };
     if id == all {
         for known in domain.templates.values_mut() {
-            if known.layout.scopes.is_some() == options {
-                known.withdrawn = true;
+            if known.layout.scopes.is_some() == options && !known.withdrawn {
+                withdraw(message, known, offset, desk);
             }
         }
         return;
     }
     match domain.templates.get_mut(&id) {
         Some(known) if !known.withdrawn => {
-            known.withdrawn = true;
+            withdraw(message, known, offset, desk);
             desk.check(R::T20);
         }
         Some(_) => {
@@ -162,6 +218,24 @@ fn empty(
         // Whether it was ever sent is known only of streams seen from their beginning.
         None => {}
     }
+}
+
+/// RFC 7011 section 8.1: the collector has had time for the last data.
+fn withdraw(message: &Message<'_>, known: &mut Known, offset: usize, desk: &mut Desk) {
+    known.withdrawn = true;
+    let data = known.data.take();
+    // What was recorded in a file may carry no time.
+    let Some((number, at_ms)) = data.filter(|_| message.transport.is_stream()) else {
+        return;
+    };
+    let passed_ms = message.at_ms.saturating_sub(at_ms);
+    let kept = number != message.number_in_judge && passed_ms >= LAST_DATA_MS;
+    desk.judge(R::T22, kept, Verdict::Deviation, offset, 4, || {
+        format!(
+            "template {} is withdrawn {passed_ms} ms after its last data",
+            known.layout.id
+        )
+    });
 }
 
 /// What can be said of a template by itself.
@@ -214,7 +288,12 @@ fn judge_form(message: &Message<'_>, layout: &Layout, desk: &mut Desk) {
         judge_field(message, field, desk);
     }
     match layout.scopes {
-        None => judge_reverse(layout, desk),
+        None => {
+            judge_reverse(layout, desk);
+            if message.version == 9 {
+                sampling::judge_v9_template(layout, desk);
+            }
+        }
         Some(scopes) => judge_options(message, layout, scopes, desk),
     }
 }
@@ -229,6 +308,19 @@ fn judge_field(message: &Message<'_>, field: &Field, desk: &mut Desk) {
     };
     let length = field.length;
     let says = |what: &str| format!("{} has {length} octets: {what}", field.name());
+    // RFC 9740: their bits stand at both ends, so that reduced size loses those that are set.
+    let full = match field.id {
+        _ if field.pen != 0 => None,
+        ie::IPV6_EXTENSION_HEADERS => Some(4),
+        ie::TCP_OPTIONS => Some(8),
+        _ => None,
+    };
+    if let Some(full) = full {
+        let kept = length >= full;
+        desk.judge(R::F27, kept, Verdict::Deviation, field.offset, 4, || {
+            says(&format!("all bits take {full}"))
+        });
+    }
     if field.id == ie::TCP_CONTROL_BITS {
         desk.judge(
             R::F15,
@@ -296,6 +388,14 @@ fn judge_reverse(layout: &Layout, desk: &mut Desk) {
     let mut reverse = false;
     for field in layout.fields.iter().filter(|field| field.is_reverse()) {
         reverse = true;
+        // Newer elements may be missing here, gaps are not filled.
+        let none = field.element().is_none()
+            && registry::elements()
+                .last()
+                .is_some_and(|last| field.id < last.id);
+        desk.judge(R::B01, !none, Verdict::Deviation, field.offset, 8, || {
+            format!("there is no element {} that could be reversed", field.id)
+        });
         desk.judge(
             R::B02,
             !NOT_REVERSIBLE.contains(&field.id),
@@ -353,8 +453,10 @@ fn judge_options(message: &Message<'_>, layout: &Layout, scopes: u16, desk: &mut
         },
     );
     if message.version != 10 {
+        sampling::judge_v9_template(layout, desk);
         return;
     }
+    sampling::judge_sequence_report(layout, desk);
     let statistics = [
         ie::EXPORTED_OCTET_TOTAL_COUNT,
         ie::EXPORTED_MESSAGE_TOTAL_COUNT,
@@ -396,6 +498,7 @@ fn learn(message: &Message<'_>, layout: Layout, domain: &mut Domain, desk: &mut 
         domain.blind = true;
         return;
     }
+    desk.datagrams.learn(message, id);
     domain.learn(layout, message, desk);
 }
 
@@ -438,5 +541,7 @@ fn judge_again(
         }
     } else if same {
         desk.check(R::T11);
+    } else {
+        Domain::judge_new_meaning(known, message, offset, desk);
     }
 }

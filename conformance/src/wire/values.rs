@@ -1,23 +1,20 @@
-//! Values of records: alone, together, and against the header.
+//! Values of records: alone and together.
 
 use protocol::registry::{DataType, ie};
+use protocol::template::REVERSE_PEN;
 use protocol::value::unsigned;
 
+use super::counters::{Counter, Counters};
 use super::domain::Domain;
-use super::layout::{Field, Layout};
+use super::layout::{Field, Layout, Value};
 use super::message::Message;
 use super::rules::{Desk, R};
+use super::sampling::Sampling;
+use super::times::Times;
 use crate::verdict::Verdict;
 
-/// Clocks in headers have whole seconds, and messages take a moment to be made.
-const TOLERANCE_MS: i64 = 3000;
-const DAY_MS: i64 = 86_400_000;
-/// 1980 and 1995: before the one no flow was ever metered, after the other most were.
-const YEAR_1980_MS: i64 = 315_532_800_000;
-const YEAR_1995_MS: i64 = 788_918_400_000;
-/// Between the epochs of NTP and Unix.
-const NTP_OFFSET_S: i64 = 2_208_988_800;
-const HALF: u32 = 1 << 31;
+/// NAT events that have a meaning (IANA "NAT Event Type").
+const NAT_EVENTS: u64 = 18;
 
 /// A value and where it stands.
 type At<T> = Option<(T, usize)>;
@@ -25,11 +22,9 @@ type At<T> = Option<(T, usize)>;
 /// What one record says, as far as it must agree with itself or its header.
 #[derive(Debug, Default)]
 pub(super) struct Facts {
-    first_uptime: At<u32>,
-    last_uptime: At<u32>,
-    /// Absolute times by unit: seconds, milliseconds, microseconds, nanoseconds.
-    starts: [At<i64>; 4],
-    ends: [At<i64>; 4],
+    times: Times,
+    counters: Counters,
+    sampling: Sampling,
     ip_version: At<u64>,
     source_v6: At<[u8; 16]>,
     destination_v6: At<[u8; 16]>,
@@ -37,12 +32,9 @@ pub(super) struct Facts {
     nonzero_v4: bool,
     template_id: Option<u16>,
     flow_keys: At<u64>,
-    algorithm: At<u64>,
-    interval: Option<u64>,
-    space: Option<u64>,
-    size: Option<u64>,
-    population: Option<u64>,
-    probability: Option<f64>,
+    port_range: [At<u64>; 2],
+    /// icmpTypeCodeIPv4, icmpTypeIPv4, icmpCodeIPv4, and the same of IPv6.
+    icmp: [At<u64>; 6],
 }
 
 impl Facts {
@@ -50,55 +42,80 @@ impl Facts {
     pub(super) fn field(
         &mut self,
         field: &Field,
-        value: &[u8],
-        offset: usize,
+        value: Value<'_>,
         message: &Message<'_>,
         desk: &mut Desk,
     ) {
         let Some(element) = field.element() else {
             return;
         };
+        let Value { octets, offset, .. } = value;
         match element.data_type {
             DataType::String if message.version == 10 => {
-                let kept = std::str::from_utf8(value).is_ok();
-                desk.judge(R::F09, kept, Verdict::DataLoss, offset, value.len(), || {
-                    format!("{} is no UTF-8", field.name())
-                });
+                let kept = std::str::from_utf8(octets).is_ok();
+                desk.judge(
+                    R::F09,
+                    kept,
+                    Verdict::DataLoss,
+                    offset,
+                    octets.len(),
+                    || format!("{} is no UTF-8", field.name()),
+                );
             }
             DataType::Boolean if message.version == 10 => {
-                let kept = matches!(value, [1 | 2]);
+                let kept = matches!(octets, [1 | 2]);
                 desk.judge(
                     R::F10,
                     kept,
                     Verdict::WrongData,
                     offset,
-                    value.len(),
+                    octets.len(),
                     || format!("{} is neither 1 nor 2", field.name()),
                 );
             }
             _ => {}
         }
         if field.pen != 0 {
+            if let (REVERSE_PEN, Some(number)) = (field.pen, unsigned(octets)) {
+                self.counter(field, number, value);
+            }
             return;
         }
-        match (element.data_type, unsigned(value)) {
+        match (element.data_type, unsigned(octets)) {
             (DataType::Ipv4Address | DataType::Ipv6Address, _) => {
-                self.address(field, value, offset);
+                self.address(field, octets, offset);
             }
-            (DataType::Float64, _) => self.float(field, value),
+            (DataType::Float64, _) => self.sampling.float(field, octets),
+            (DataType::OctetArray, _) if field.is(ie::APPLICATION_ID) => {
+                judge_application(octets, offset, desk);
+            }
             (
                 DataType::DateTimeSeconds
                 | DataType::DateTimeMilliseconds
                 | DataType::DateTimeMicroseconds
                 | DataType::DateTimeNanoseconds,
                 Some(raw),
-            ) => self.time(field, element.data_type, raw, offset, message, desk),
-            (_, Some(number)) if !value.is_empty() => {
-                judge_range(field, number, value.len(), offset, message, desk);
-                self.number(field, number, offset);
+            ) => {
+                let value = (raw, octets.len());
+                self.times
+                    .absolute(field, element.data_type, value, offset, message, desk);
+            }
+            (_, Some(number)) if !octets.is_empty() => {
+                judge_range(field, number, octets.len(), offset, message, desk);
+                self.counter(field, number, value);
+                self.number(field, number, offset, desk);
             }
             _ => {}
         }
+    }
+
+    fn counter(&mut self, field: &Field, number: u64, value: Value<'_>) {
+        let counter = Counter {
+            number,
+            length: value.octets.len(),
+            offset: value.offset,
+        };
+        self.counters.number(field, counter);
     }
 
     fn address(&mut self, field: &Field, value: &[u8], offset: usize) {
@@ -117,89 +134,26 @@ impl Facts {
         }
     }
 
-    fn float(&mut self, field: &Field, value: &[u8]) {
-        if field.id == ie::SAMPLING_PROBABILITY {
-            self.probability = match value.len() {
-                8 => value.try_into().ok().map(f64::from_be_bytes),
-                4 => value
-                    .try_into()
-                    .ok()
-                    .map(|octets| f64::from(f32::from_be_bytes(octets))),
-                _ => None,
-            };
-        }
-    }
-
-    fn number(&mut self, field: &Field, number: u64, offset: usize) {
-        let narrow = u32::try_from(number).ok().map(|number| (number, offset));
-        match field.id {
-            ie::FLOW_START_SYS_UP_TIME => self.first_uptime = narrow,
-            ie::FLOW_END_SYS_UP_TIME => self.last_uptime = narrow,
-            ie::IP_VERSION => self.ip_version = Some((number, offset)),
-            ie::TEMPLATE_ID => self.template_id = u16::try_from(number).ok(),
-            ie::FLOW_KEY_INDICATOR => self.flow_keys = Some((number, offset)),
-            ie::SELECTOR_ALGORITHM => self.algorithm = Some((number, offset)),
-            ie::SAMPLING_PACKET_INTERVAL => self.interval = Some(number),
-            ie::SAMPLING_PACKET_SPACE => self.space = Some(number),
-            ie::SAMPLING_SIZE => self.size = Some(number),
-            ie::SAMPLING_POPULATION => self.population = Some(number),
-            _ => {}
-        }
-    }
-
-    /// An absolute time, against the export time.
-    fn time(
-        &mut self,
-        field: &Field,
-        data_type: DataType,
-        raw: u64,
-        offset: usize,
-        message: &Message<'_>,
-        desk: &mut Desk,
-    ) {
-        if !(ie::FLOW_START_SECONDS..=ie::FLOW_END_NANOSECONDS).contains(&field.id) || raw == 0 {
-            return;
-        }
-        let time_ms = in_ms(data_type, raw);
-        let index = usize::from((field.id - ie::FLOW_START_SECONDS) / 2);
-        let is_start = field.id.is_multiple_of(2);
-        let times = if is_start {
-            &mut self.starts
-        } else {
-            &mut self.ends
+    fn number(&mut self, field: &Field, number: u64, offset: usize, desk: &mut Desk) {
+        self.times.relative(field, number, offset);
+        self.sampling.number(field, number, offset, desk);
+        let at = Some((number, offset));
+        let icmp = match field.id {
+            ie::IP_VERSION => return self.ip_version = at,
+            ie::TEMPLATE_ID => return self.template_id = u16::try_from(number).ok(),
+            ie::FLOW_KEY_INDICATOR => return self.flow_keys = at,
+            ie::PORT_RANGE_START => return self.port_range[0] = at,
+            ie::PORT_RANGE_END => return self.port_range[1] = at,
+            ie::ICMP_TYPE_CODE_IPV4 => 0,
+            ie::ICMP_TYPE_IPV4 => 1,
+            ie::ICMP_CODE_IPV4 => 2,
+            ie::ICMP_TYPE_CODE_IPV6 => 3,
+            ie::ICMP_TYPE_IPV6 => 4,
+            ie::ICMP_CODE_IPV6 => 5,
+            _ => return,
         };
-        if let Some(slot) = times.get_mut(index) {
-            *slot = Some((time_ms, offset));
-        }
-        let export_ms = message.export_ms();
-        if export_ms < YEAR_1995_MS {
-            return;
-        }
-        let latest = export_ms + DAY_MS;
-        let absurd = time_ms > latest || time_ms < YEAR_1980_MS;
-        let other = absurd.then(|| other_unit(data_type, raw, latest)).flatten();
-        desk.judge(
-            R::F11,
-            other.is_none(),
-            Verdict::WrongData,
-            offset,
-            8,
-            || {
-                format!(
-                    "{} is absurd, and right if read as {}",
-                    field.name(),
-                    other.unwrap_or("")
-                )
-            },
-        );
-        if other.is_none() && time_ms > export_ms + TOLERANCE_MS {
-            desk.fault(R::H11, Verdict::Deviation, message.seconds_at(), 4, || {
-                format!(
-                    "export time is {} ms before {} at octet {offset}",
-                    time_ms - export_ms,
-                    field.name()
-                )
-            });
+        if let Some(slot) = self.icmp.get_mut(icmp) {
+            *slot = at;
         }
     }
 
@@ -211,38 +165,62 @@ impl Facts {
         domain: &Domain,
         desk: &mut Desk,
     ) {
-        self.judge_uptimes(message, desk);
-        for (start, end) in self.starts.iter().zip(&self.ends) {
-            if let (Some((start, at)), Some((end, _))) = (start, end) {
-                desk.judge(R::F11, start <= end, Verdict::WrongData, *at, 8, || {
-                    format!("the flow begins {} ms after its end", start - end)
-                });
-            }
-        }
+        self.times.judge(message, desk);
         self.judge_family(desk);
-        if layout.scopes.is_some() && message.version == 10 {
+        self.judge_port_block(desk);
+        if message.version == 9 {
+            self.judge_icmp(desk);
+            self.sampling.judge_v9(desk);
+        }
+        if layout.scopes.is_none() {
+            self.counters.judge(self.ip(), message, desk);
+        } else if message.version == 10 {
             self.judge_flow_keys(domain, desk);
-            self.judge_sampling(desk);
+            self.sampling.judge(desk);
         }
     }
 
-    fn judge_uptimes(&self, message: &Message<'_>, desk: &mut Desk) {
-        let Some(uptime) = message.uptime_ms else {
-            return;
-        };
-        if let Some((last, at)) = self.last_uptime {
-            judge_uptime(last, at, uptime, desk);
+    /// The version of the flow's packets, if it is known to be IP.
+    fn ip(&self) -> Option<u8> {
+        let addresses = [&self.source_v6, &self.destination_v6];
+        let addresses = addresses.into_iter().flatten().map(|(address, _)| address);
+        let given = addresses.filter(|address| **address != [0; 16]);
+        match self.ip_version {
+            Some((4, _)) => Some(4),
+            Some((6, _)) => Some(6),
+            _ if self.nonzero_v4 => Some(4),
+            // IPv4 addresses in IPv6 fields, rightly or not.
+            _ if given
+                .clone()
+                .any(|address| is_packed(address) || is_mapped(address)) =>
+            {
+                Some(4)
+            }
+            _ => given.clone().next().map(|_| 6),
         }
-        if let (Some((first, at)), Some((last, _)), 9) =
-            (self.first_uptime, self.last_uptime, message.version)
-        {
-            let kept = last.wrapping_sub(first) < HALF;
-            desk.judge(R::F14, kept, Verdict::WrongData, at, 4, || {
-                format!(
-                    "the flow begins {} ms after its end",
-                    first.wrapping_sub(last)
-                )
+    }
+
+    /// RFC 8158: a block of ports does not end before it begins.
+    fn judge_port_block(&self, desk: &mut Desk) {
+        if let [Some((start, at)), Some((end, _))] = self.port_range {
+            // An end of 0 says that there is no block.
+            let kept = start <= end || end == 0;
+            desk.judge(R::F24, kept, Verdict::WrongData, at, 2, || {
+                format!("a block of ports begins at {start} and ends at {end}")
             });
+        }
+    }
+
+    /// RFC 3954 section 8: type * 256 + code.
+    fn judge_icmp(&self, desk: &mut Desk) {
+        let [v4, v6] = [0, 3].map(|from| self.icmp.get(from..from + 3));
+        for numbers in [v4, v6] {
+            if let Some([Some((both, at)), Some((kind, _)), Some((code, _))]) = numbers {
+                let right = kind * 256 + code;
+                desk.judge(R::F17, *both == right, Verdict::WrongData, *at, 2, || {
+                    format!("the ICMP type and code are {kind} and {code}, together {right}, and {both} is said")
+                });
+            }
         }
     }
 
@@ -266,9 +244,7 @@ impl Facts {
             .flatten()
             .map(|(octets, _)| octets)
             .collect();
-        let mapped = both
-            .iter()
-            .all(|address| address.starts_with(&[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff]));
+        let mapped = both.iter().all(is_mapped);
         let packed = both.iter().all(is_packed);
         let global = both
             .iter()
@@ -301,50 +277,22 @@ impl Facts {
             format!("flow keys {keys:#x} name fields that template {id} with its {fields} fields does not have")
         });
     }
-
-    /// RFC 5476 section 6.5.2: an algorithm comes with its parameters.
-    fn judge_sampling(&self, desk: &mut Desk) {
-        let Some((algorithm, at)) = self.algorithm else {
-            return;
-        };
-        let (rule, kept, what) = match algorithm {
-            1 => (
-                R::O16,
-                self.interval.is_some_and(|interval| interval > 0) && self.space.is_some(),
-                "interval (305) and space (306)",
-            ),
-            3 => (
-                R::O17,
-                matches!((self.size, self.population), (Some(size @ 1..), Some(population)) if population >= size),
-                "size (309) and a population (310) not below it",
-            ),
-            4 => (
-                R::O17,
-                self.probability
-                    .is_some_and(|probability| probability > 0.0 && probability <= 1.0),
-                "a probability (311) above 0 and up to 1",
-            ),
-            _ => return,
-        };
-        // An interval alone is not what the RFC asks for, but tells collectors the rate.
-        let verdict = if self.interval.is_some_and(|interval| interval > 0) {
-            Verdict::Deviation
-        } else {
-            Verdict::WrongData
-        };
-        desk.judge(rule, kept, verdict, at, 2, || {
-            format!("sampling algorithm {algorithm} is reported without {what}")
-        });
-    }
 }
 
-/// A record of NetFlow v5 or v9 against the uptime of its header. After the wrap a time may look larger than the
-/// uptime; it then lies less than half the range in the past.
-pub(super) fn judge_uptime(last: u32, at: usize, uptime: u32, desk: &mut Desk) {
-    let ahead = last.wrapping_sub(uptime);
-    let kept = last <= uptime || ahead >= HALF || i64::from(ahead) <= TOLERANCE_MS;
-    desk.judge(R::H13, kept, Verdict::Deviation, at, 4, || {
-        format!("the flow ends at uptime {last} ms, the header's uptime is {uptime} ms: {ahead} ms in the future, or 49.7 days less in the past")
+/// RFC 6759 section 4.1: one octet of engine and a selector of at least one.
+fn judge_application(value: &[u8], offset: usize, desk: &mut Desk) {
+    let (kept, what) = match value {
+        [] | [_] => (false, "has no selector"),
+        // Nothing was classified.
+        [0, selector @ ..] => (
+            selector.iter().all(|octet| *octet == 0),
+            "names an application of engine 0, which is none",
+        ),
+        _ => (true, ""),
+    };
+    let length = value.len();
+    desk.judge(R::F29, kept, Verdict::Deviation, offset, length, || {
+        format!("applicationId (95) of {length} octets {what}")
     });
 }
 
@@ -377,6 +325,7 @@ fn judge_range(
         | ie::DOT1Q_CUSTOMER_VLAN_ID
         | ie::POST_DOT1Q_VLAN_ID => (R::F23, most(4095), Verdict::WrongData),
         ie::DOT1Q_PRIORITY => (R::F23, most(7), Verdict::WrongData),
+        ie::NAT_EVENT => (R::F24, most(NAT_EVENTS), Verdict::Deviation),
         _ => return,
     };
     desk.judge(rule, kept, verdict, offset, length, || {
@@ -384,64 +333,13 @@ fn judge_range(
     });
 }
 
+/// RFC 4291 section 2.5.5.2.
+fn is_mapped(address: &[u8; 16]) -> bool {
+    address.starts_with(&[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff])
+}
+
 /// Four octets and twelve zeros.
 fn is_packed(address: &[u8; 16]) -> bool {
     let (head, tail) = address.split_at(4);
     head.iter().any(|octet| *octet != 0) && tail.iter().all(|octet| *octet == 0)
-}
-
-/// Milliseconds since 1970, as the type says (RFC 7011 sections 6.1.7 to 6.1.10).
-fn in_ms(data_type: DataType, raw: u64) -> i64 {
-    let wide = |ms: u64| i64::try_from(ms).unwrap_or(i64::MAX);
-    match data_type {
-        DataType::DateTimeSeconds => wide(raw.saturating_mul(1000)),
-        DataType::DateTimeMilliseconds => wide(raw),
-        _ => {
-            let seconds = i64::try_from(raw >> 32).unwrap_or(0) - NTP_OFFSET_S;
-            // The era that began in 2036.
-            let seconds = if raw >> 63 == 0 {
-                seconds + (1 << 32)
-            } else {
-                seconds
-            };
-            seconds * 1000 + wide(((raw & 0xffff_ffff) * 1000) >> 32)
-        }
-    }
-}
-
-/// The unit in which an absurd time is a sensible one.
-fn other_unit(data_type: DataType, raw: u64, latest: i64) -> Option<&'static str> {
-    let ms = i64::try_from(raw).unwrap_or(i64::MAX);
-    let readings = [
-        (
-            ms.saturating_mul(1000),
-            DataType::DateTimeSeconds,
-            "seconds since 1970",
-        ),
-        (
-            ms,
-            DataType::DateTimeMilliseconds,
-            "milliseconds since 1970",
-        ),
-        (ms / 1000, DataType::Boolean, "microseconds since 1970"),
-        (ms / 1_000_000, DataType::Boolean, "nanoseconds since 1970"),
-        (
-            in_ms(DataType::DateTimeNanoseconds, raw),
-            DataType::DateTimeNanoseconds,
-            "an NTP timestamp",
-        ),
-    ];
-    let ntp = |data_type| {
-        matches!(
-            data_type,
-            DataType::DateTimeMicroseconds | DataType::DateTimeNanoseconds
-        )
-    };
-    readings
-        .into_iter()
-        .find(|(time_ms, reading, _)| {
-            let own = *reading == data_type || (ntp(*reading) && ntp(data_type));
-            !own && (YEAR_1995_MS..=latest).contains(time_ms)
-        })
-        .map(|(_, _, name)| name)
 }

@@ -1,9 +1,11 @@
 //! From set to set through one message.
 
 use protocol::reader::Reader;
+use protocol::registry::ie;
 
 use super::data;
 use super::domain::Domain;
+use super::layout::Layout;
 use super::message::Message;
 use super::rules::{Desk, R};
 use super::sequence::{Held, Step};
@@ -12,6 +14,32 @@ use crate::verdict::Verdict;
 
 /// Data sets of unknown templates that are remembered in a session's first message.
 const REMEMBERED: usize = 8;
+
+/// Whether records of this kind are statistics of an exporting process, of no domain in particular.
+fn about_process(layout: &Layout) -> bool {
+    let scopes = usize::from(layout.scopes.unwrap_or(0));
+    let process = [
+        ie::EXPORTING_PROCESS_ID,
+        ie::EXPORTER_IPV4_ADDRESS,
+        ie::EXPORTER_IPV6_ADDRESS,
+    ];
+    let statistics = [
+        ie::EXPORTED_OCTET_TOTAL_COUNT,
+        ie::EXPORTED_MESSAGE_TOTAL_COUNT,
+        ie::EXPORTED_FLOW_RECORD_TOTAL_COUNT,
+        ie::NOT_SENT_FLOW_TOTAL_COUNT,
+        ie::NOT_SENT_PACKET_TOTAL_COUNT,
+        ie::NOT_SENT_OCTET_TOTAL_COUNT,
+    ];
+    let elsewhere = [ie::OBSERVATION_DOMAIN_ID, ie::METERING_PROCESS_ID];
+    let scope = layout.fields.iter().take(scopes);
+    scopes > 0
+        && scope
+            .clone()
+            .all(|field| process.iter().any(|id| field.is(*id)))
+        && statistics.iter().any(|id| layout.has(*id))
+        && !elsewhere.iter().any(|id| layout.has(*id))
+}
 
 /// See the module.
 pub(super) struct Walk<'a> {
@@ -25,6 +53,9 @@ pub(super) struct Walk<'a> {
     most: u32,
     /// Something could not be counted.
     open: bool,
+    /// Data sets about the exporting process alone, and others.
+    about_process: u32,
+    about_else: bool,
     /// Templates whose data came before them.
     early: [u16; REMEMBERED],
     early_count: usize,
@@ -44,6 +75,8 @@ impl<'a> Walk<'a> {
             least: 0,
             most: 0,
             open: false,
+            about_process: 0,
+            about_else: false,
             early: [0; REMEMBERED],
             early_count: 0,
         }
@@ -82,6 +115,7 @@ impl<'a> Walk<'a> {
                 format!("{left} octets follow the last set")
             });
         self.judge_count();
+        self.judge_domain();
         (!self.open && self.least == self.most).then_some(Held {
             records: self.least,
             templates: self.templates,
@@ -118,6 +152,12 @@ impl<'a> Walk<'a> {
     }
 
     fn data_set(&mut self, id: u16, set: &Reader<'_>) {
+        let known = self.domain.templates.get(&id);
+        if known.is_some_and(|known| about_process(&known.layout)) {
+            self.about_process += 1;
+        } else {
+            self.about_else = true;
+        }
         if !self.domain.templates.contains_key(&id)
             && let Some(slot) = self.early.get_mut(self.early_count)
         {
@@ -151,6 +191,18 @@ impl<'a> Walk<'a> {
                 });
         }
         self.early_count = 0;
+    }
+
+    /// RFC 7011 section 3.1: what the exporting process says of itself belongs to no domain.
+    fn judge_domain(&mut self) {
+        if self.message.version != 10 || self.about_process == 0 || self.about_else {
+            return;
+        }
+        let domain = self.message.domain;
+        self.desk
+            .judge(R::H14, domain == 0, Verdict::Deviation, 12, 4, || {
+                format!("domain {domain}, and the message speaks of the exporting process only")
+            });
     }
 
     /// NetFlow v9: the count of the header.
