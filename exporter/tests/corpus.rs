@@ -1,17 +1,15 @@
-//! Every capture of the corpus ends, malformed ones too, and loses no packet without a counter; FlowTest's annotated
-//! flows are met; etherparse's whole-packet slicing agrees where it can read a frame.
+//! Every capture of the corpus ends, malformed ones too, and loses no packet without a counter; etherparse's whole-packet
+//! slicing agrees where it can read a frame.
 //!
 //! The captures are not ours and not in the repository: `T2_CORPUS` names their folder, default `golden/corpus`.
 #![allow(clippy::unwrap_used)]
 
-use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use etherparse::{LinkExtSlice, NetSlice, SlicedPacket, TcpHeader, TransportSlice, UdpHeader};
 use exporter::capture::{CaptureFile, Frame, LinkType};
 use exporter::dissect::{Dissector, Family, Fragment, Packet, Tunnel};
-use exporter::meter::{Endpoints, Flow, FlowSink, Meter, MeterConfig};
+use exporter::meter::{Flow, FlowSink, Meter, MeterConfig};
 use proptest::prelude::*;
 
 /// Keeps all flows.
@@ -101,134 +99,6 @@ fn every_capture_ends_and_every_packet_counts() {
     }
     println!("{} files, {packets} packets, {flows} flows", captures.len());
     assert!(captures.len() > 500 && packets > 0);
-}
-
-/// The fields of one annotated flow.
-type Annotated = BTreeMap<String, String>;
-
-/// The capture and the flows of a FlowTest case; as much of YAML as they use.
-fn annotated(path: &Path) -> Option<(String, Vec<Annotated>)> {
-    let text = std::fs::read_to_string(path).unwrap();
-    let capture = text.lines().find_map(|line| line.strip_prefix("pcap: "))?;
-    let mut flows: Vec<Annotated> = Vec::new();
-    for line in text.lines().skip_while(|line| *line != "flows:").skip(1) {
-        let field = match line.strip_prefix("  - ") {
-            Some(field) => {
-                flows.push(Annotated::new());
-                field
-            }
-            None => match line.strip_prefix("    ") {
-                Some(field) if !field.starts_with(' ') => field,
-                _ => continue,
-            },
-        };
-        if let (Some((name, value)), Some(flow)) = (field.split_once(": "), flows.last_mut()) {
-            flow.insert(name.to_owned(), value.to_owned());
-        }
-    }
-    Some((capture.to_owned(), joined(flows)))
-}
-
-/// Flows of the same ends are one flow here: FlowTest tells WireGuard's sessions apart by what is in them.
-fn joined(flows: Vec<Annotated>) -> Vec<Annotated> {
-    const KEY: [&str; 5] = ["src_ip", "dst_ip", "protocol", "src_port", "dst_port"];
-    let mut all: Vec<Annotated> = Vec::new();
-    for flow in flows {
-        let same = |other: &&mut Annotated| KEY.iter().all(|key| other.get(*key) == flow.get(*key));
-        let Some(known) = all.iter_mut().find(same) else {
-            all.push(flow);
-            continue;
-        };
-        for name in ["packets", "bytes", "packets@rev", "bytes@rev"] {
-            let number = |flow: &Annotated| flow[name].parse::<u64>().unwrap();
-            known.insert(name.to_owned(), (number(known) + number(&flow)).to_string());
-        }
-    }
-    all
-}
-
-/// Packets, IP octets, ToS and smallest TTL of our flows between two ends.
-fn between(
-    flows: &[Flow],
-    ends: [IpAddr; 2],
-    ports: Option<[u16; 2]>,
-    number: u8,
-) -> (u64, u64, u8, u8) {
-    let mut sum = (0, 0, 0, u8::MAX);
-    for flow in flows {
-        let Endpoints::Ip {
-            src,
-            dst,
-            src_port,
-            dst_port,
-            protocol,
-        } = flow.endpoints
-        else {
-            continue;
-        };
-        let same_ports = ports.is_none_or(|ports| ports == [src_port, dst_port]);
-        if [src, dst] == ends && same_ports && protocol == number {
-            sum.0 += flow.packets;
-            sum.1 += flow.wide.total;
-            sum.2 |= flow.tos;
-            sum.3 = sum.3.min(flow.min_ttl);
-        }
-    }
-    sum
-}
-
-#[test]
-fn annotated_flows_are_met() {
-    let Some(corpus) = golden::harness::corpus() else {
-        return;
-    };
-    let (mut met, mut wrong) = (0, Vec::new());
-    for case in files(&corpus.join("expected/flowtest")) {
-        let Some((capture, annotated)) = annotated(&case) else {
-            continue;
-        };
-        let flows = meter(&corpus.join("pcaps/flowtest").join(capture), Tunnel::Inner);
-        for expected in annotated {
-            let number = |name: &str| -> Option<u64> {
-                let value = expected.get(name)?;
-                match value.strip_prefix("0x") {
-                    Some(hex) => u64::from_str_radix(hex, 16).ok(),
-                    None => value.parse().ok(),
-                }
-            };
-            let address = |name: &str| expected[name].parse::<IpAddr>().unwrap();
-            let mut ends = [address("src_ip"), address("dst_ip")];
-            let mut ports = number("src_port")
-                .map(|src| [src, number("dst_port").unwrap()].map(|port| port as u16));
-            let protocol = number("protocol").unwrap() as u8;
-            let before = wrong.len();
-            for suffix in ["", "@rev"] {
-                let ours = between(&flows, ends, ports, protocol);
-                let ours = [
-                    ("packets", ours.0),
-                    ("bytes", ours.1),
-                    ("tos", ours.2.into()),
-                    ("ttl", ours.3.into()),
-                ];
-                for (name, ours) in ours {
-                    match number(&format!("{name}{suffix}")) {
-                        Some(theirs) if theirs != ours => {
-                            let case = case.file_name().unwrap().display();
-                            wrong.push(format!("{case} {name}{suffix}: {theirs}, ours {ours}"));
-                        }
-                        _ => {}
-                    }
-                }
-                ends.reverse();
-                if let Some(ports) = &mut ports {
-                    ports.reverse();
-                }
-            }
-            met += usize::from(wrong.len() == before);
-        }
-    }
-    println!("{met} annotated flows met");
-    assert!(wrong.is_empty() && met > 0, "{wrong:#?}");
 }
 
 /// What etherparse and ours both tell of a frame.
