@@ -250,7 +250,9 @@ fn hear(
     inspection: &mut Inspection,
 ) -> anyhow::Result<Observed> {
     let seconds = options.seconds;
+    let mut source = endpoint.to_string();
     let bound = |bound: Endpoint| {
+        source = bound.to_string();
         let certificate = match (bound.transport, &options.tls_cert) {
             (Transport::Tls, None) => ", with a certificate made for this run",
             _ => "",
@@ -275,7 +277,7 @@ fn hear(
         );
     }
     Ok(Observed {
-        source: endpoint.to_string(),
+        source,
         remarks,
         fault: None,
     })

@@ -60,6 +60,7 @@ pub(super) fn template_set(
     desk.check(R::S02);
     let mut count = 0;
     let mut shortest = usize::MAX;
+    let (start, length) = (set.offset() - 4, set.left() + 4);
     loop {
         match template_record(message.version, options, &mut set) {
             TemplateRecord::Layout(layout) => {
@@ -103,6 +104,13 @@ pub(super) fn template_set(
         }
     }
     judge_padding(message, &set, shortest, desk);
+    // RFC 3954 section 6.1: what follows an options template begins at a multiple of 4.
+    let aligned = length.is_multiple_of(4) || (start + length).is_multiple_of(4);
+    if message.version == 9 && !aligned {
+        desk.judge(R::S06, false, Verdict::Deviation, start, 4, || {
+            format!("FlowSet of {length} octets is not padded to a multiple of 4")
+        });
+    }
     Some(count)
 }
 
