@@ -9,12 +9,14 @@ use hashbrown::{HashMap, HashSet};
 
 use crate::catalogue::{Requirement, requirements};
 use crate::context::{Keeper, Kept};
+use crate::numbering::{Numbered, Numbering, Step};
 use crate::verdict::{Finding, Profile, Verdict};
 use crate::wire::{Judge, Options, RuleOutcome, Transport};
 use tap::{Checksum, Message, Receiver};
 
-/// The rules that are judged here rather than by the judge of messages: on what carried the message.
-pub const RULES: &[&str] = &[CHECKSUM];
+/// The rules that are judged here rather than by the judge of messages: on what carried the message, and on all
+/// sessions of an exporter.
+pub const RULES: &[&str] = &[CHECKSUM, SESSIONS];
 
 /// A message that came in fragments breaks this one, however small it is. Sizes are the judge's.
 const FRAGMENTS: &str = "H-19";
@@ -23,6 +25,10 @@ const CHECKSUM: &str = "H-20";
 
 const NO_CHECKSUM: &str =
     "no checksum was seen: sockets do not show it, and a card may compute it behind the capture";
+
+const SESSIONS: &str = "X-11";
+
+const NO_SESSIONS: &str = "no exporter was seen that sends IPFIX to several collectors";
 
 /// So many collectors are told apart, each with a judge: what is sent to one says nothing about what is sent to the
 /// others.
@@ -129,6 +135,8 @@ pub struct Inspection {
     /// Datagrams in fragments that the judge let pass.
     fragmented: u64,
     checksum: RuleOutcome,
+    sessions: RuleOutcome,
+    numbering: Numbering,
     exporters: HashSet<SocketAddr, RandomState>,
     tally: Tally,
     keeper: Keeper,
@@ -142,13 +150,9 @@ impl Inspection {
             judges: HashMap::default(),
             firsts: HashMap::default(),
             fragmented: 0,
-            checksum: RuleOutcome {
-                rule: CHECKSUM,
-                verdict: Verdict::NotApplicable,
-                count: 0,
-                checked: 0,
-                reason: NO_CHECKSUM.to_owned(),
-            },
+            checksum: unseen(CHECKSUM, NO_CHECKSUM),
+            sessions: unseen(SESSIONS, NO_SESSIONS),
+            numbering: Numbering::default(),
             exporters: HashSet::default(),
             tally: Tally::default(),
             keeper: Keeper::default(),
@@ -172,7 +176,7 @@ impl Inspection {
     pub fn finish(self) -> Vec<RuleResult> {
         let mut outcomes: HashMap<&'static str, RuleOutcome, RandomState> = HashMap::default();
         let judged = self.judges.into_values().flat_map(Judge::finish);
-        for outcome in judged.chain([self.checksum]) {
+        for outcome in judged.chain([self.checksum, self.sessions]) {
             match outcomes.get_mut(outcome.rule) {
                 Some(known) => merge(known, outcome),
                 None => {
@@ -255,18 +259,38 @@ impl Inspection {
         let Some(note) = broken else {
             return;
         };
-        let outcome = &mut self.checksum;
-        outcome.checked += 1;
-        outcome.reason.clear();
-        outcome.verdict = outcome.verdict.max(verdict);
+        let finding = Finding {
+            rule: CHECKSUM,
+            verdict,
+            offset: 0,
+            length: 0,
+            note: note.to_owned(),
+        };
+        count(&mut self.checksum, verdict);
         if verdict.is_negative() {
-            outcome.count += 1;
+            self.keep(message, finding);
+        }
+    }
+
+    /// RFC 7011 section 10.3.5.
+    fn sessions(&mut self, message: &Message<'_>, numbered: Numbered) {
+        let step = self.numbering.take(message.from.ip(), message.to, numbered);
+        let verdict = match step {
+            Step::Open => return,
+            Step::Own => Verdict::Pass,
+            Step::Shared => Verdict::Deviation,
+        };
+        count(&mut self.sessions, verdict);
+        if verdict.is_negative() {
             let finding = Finding {
-                rule: CHECKSUM,
+                rule: SESSIONS,
                 verdict,
-                offset: 0,
-                length: 0,
-                note: note.to_owned(),
+                offset: 8,
+                length: 4,
+                note: format!(
+                    "number {} goes on where the session with another collector stopped",
+                    numbered.number
+                ),
             };
             self.keep(message, finding);
         }
@@ -318,6 +342,10 @@ impl Receiver for Inspection {
                 keep(firsts, keeper, number, message, finding);
             },
         );
+        let numbered = judge.numbered();
+        if let Some(numbered) = numbered {
+            self.sessions(message, numbered);
+        }
         if message.fragments > 1 && !too_large && self.options.profile != Profile::Lenient {
             self.fragments(message);
         }
@@ -329,6 +357,24 @@ impl Receiver for Inspection {
             judge.close(from, &mut |_| {});
         }
     }
+}
+
+/// A rule that nothing has been seen of.
+fn unseen(rule: &'static str, reason: &str) -> RuleOutcome {
+    RuleOutcome {
+        rule,
+        verdict: Verdict::NotApplicable,
+        count: 0,
+        checked: 0,
+        reason: reason.to_owned(),
+    }
+}
+
+fn count(outcome: &mut RuleOutcome, verdict: Verdict) {
+    outcome.checked += 1;
+    outcome.reason.clear();
+    outcome.verdict = outcome.verdict.max(verdict);
+    outcome.count += u64::from(verdict.is_negative());
 }
 
 fn keep(

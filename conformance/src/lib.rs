@@ -10,6 +10,7 @@ pub mod explain;
 pub mod inspection;
 pub mod known;
 pub mod live;
+mod numbering;
 pub mod report;
 pub mod run;
 pub mod verdict;

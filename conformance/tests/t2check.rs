@@ -177,6 +177,25 @@ fn a_fault_is_found_shown_and_kept() {
     assert!(err(&run).contains("wrong, line 2: there is no rule \"S-99\""));
 }
 
+/// RFC 7011 section 10.3.5: two collectors, one record a message.
+#[test]
+fn sessions_with_several_collectors_have_numbers_of_their_own() {
+    let dir = Dir::new();
+    for (name, per_message, expected) in [("own", 1, "PASS"), ("shared", 2, "DEVIATION")] {
+        let frames = (0..12).flat_map(|index| {
+            let shared = u32::from(per_message == 2);
+            [(4739, 0), (4740, shared)]
+                .map(|(port, ahead)| frame(port, &ipfix(index * per_message + ahead)))
+        });
+        let capture = dir.write(name, &pcap(&frames.collect::<Vec<_>>()));
+        let run = t2check(&["exporter", "--capture", &capture, "--json", "-"]);
+        let json: serde_json::Value = serde_json::from_slice(&run.stdout).unwrap();
+        // From the eighth message on that goes on where the other session stopped.
+        let count = if expected == "PASS" { 0 } else { 24 - 2 - 7 };
+        assert_eq!(verdict(&json, "X-11"), (expected.to_owned(), count));
+    }
+}
+
 #[test]
 fn what_is_no_observation_gets_one_line() {
     let dir = Dir::new();

@@ -73,7 +73,7 @@ impl State {
                 "the case runs with a collector under test (`t2check collector`), not on an exporter's messages"
             }
             State::Transport => {
-                "needs a transport that is not implemented (SCTP, TLS, DTLS, files)"
+                "needs a transport that is not implemented (SCTP, DTLS, TLS before 1.2)"
             }
             State::Device => {
                 "needs the device's own control: its traffic, configuration or restart"

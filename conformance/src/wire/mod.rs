@@ -29,6 +29,7 @@ use foldhash::fast::RandomState;
 use hashbrown::{HashMap, HashSet};
 use protocol::reader::{Reader, Truncated};
 
+use crate::numbering::Numbered;
 use crate::verdict::{Finding, Profile, Verdict};
 use counters::Counter;
 use domain::Domain;
@@ -101,6 +102,8 @@ pub struct Judge {
     hasher: RandomState,
     messages: u64,
     foreign: u64,
+    /// Of the last message.
+    numbered: Option<Numbered>,
 }
 
 impl Judge {
@@ -113,6 +116,7 @@ impl Judge {
             hasher: RandomState::default(),
             messages: 0,
             foreign: 0,
+            numbered: None,
         }
     }
 
@@ -127,6 +131,7 @@ impl Judge {
         bytes: &[u8],
         out: &mut impl FnMut(Finding),
     ) {
+        self.numbered = None;
         self.judge(at_ms, from, transport, bytes);
         self.desk.findings.drain(..).for_each(out);
     }
@@ -143,6 +148,11 @@ impl Judge {
             }
             keep
         });
+    }
+
+    /// The number of the last message and the one that is due behind it, if it was IPFIX and can be counted.
+    pub fn numbered(&self) -> Option<Numbered> {
+        self.numbered
     }
 
     /// Messages that were judged, and those that are no NetFlow or IPFIX.
@@ -191,7 +201,12 @@ impl Judge {
         }
         let hash = self.hasher.hash_one(bytes);
         let domain = self.domains.entry(key).or_default();
-        judge_message(message, body, hash, domain, &mut self.desk);
+        let held = judge_message(message, body, hash, domain, &mut self.desk);
+        self.numbered = held.filter(|_| version == 10).map(|held| Numbered {
+            domain: message.domain,
+            number: message.sequence,
+            next: message.sequence.wrapping_add(held.records),
+        });
     }
 
     /// A version nobody knows: another protocol, unless the sender is known to speak ours.
@@ -201,7 +216,14 @@ impl Judge {
             [10, 0, low, high, ..] => usize::from(u16::from_le_bytes([*low, *high])) == bytes.len(),
             _ => false,
         };
-        if swapped || self.senders.contains(&sender) {
+        if sender.1 == Transport::File && self.desk.has_seen_ipfix() {
+            self.desk.begin(10);
+            let length = bytes.len();
+            self.desk
+                .judge(R::X21, false, Verdict::DataLoss, 0, length, || {
+                    format!("{length} octets of the file are no message")
+                });
+        } else if swapped || self.senders.contains(&sender) {
             self.desk.begin(10);
             self.desk.judge(R::H01, false, Verdict::DataLoss, 0, 2, || {
                 if swapped {
@@ -214,27 +236,31 @@ impl Judge {
     }
 }
 
+/// Gives what the message held, if it can be counted.
 fn judge_message(
     mut message: Message<'_>,
     body: Reader<'_>,
     hash: u64,
     domain: &mut Domain,
     desk: &mut Desk,
-) {
+) -> Option<Held> {
     if message.transport == Transport::Udp && domain.is_repeated(hash) {
-        return;
+        return None;
     }
     judge_size(&message, desk);
     if message.version == 5 {
         judge_v5(message, &body, domain, desk);
-        return;
+        return None;
     }
     desk.datagrams.see(&message);
+    if message.version == 10 && message.transport == Transport::File {
+        desk.check(R::X21);
+    }
     judge_export_time(&message, desk);
     if !judge_message_length(&message, desk) {
         domain.blind = true;
         domain.sequence.forget();
-        return;
+        return None;
     }
     domain.count(&message, desk);
     message.step = domain.sequence.place(message.version, message.sequence);
@@ -245,6 +271,7 @@ fn judge_message(
         .sequence
         .judge(message.version, number, message.step, held, at, desk);
     domain.judge_clock(&message, desk);
+    held
 }
 
 fn judge_size(message: &Message<'_>, desk: &mut Desk) {

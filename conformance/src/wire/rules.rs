@@ -122,6 +122,7 @@ rows! {
     O18 "O-18" IPFIX, false, false, "no selection statistics were seen";
     X07 "X-07" IPFIX, false, false, "the beginning of no stream was seen";
     X09 "X-09" IPFIX, false, false, "no exporter was seen on two transports, one a stream from its beginning";
+    X21 "X-21" IPFIX, false, false, "no file of messages was read";
     B01 "B-01" IPFIX, false, false, "no reverse element was seen";
     B02 "B-02" IPFIX, false, false, "no reverse element was seen";
     B03 "B-03" IPFIX, false, true, "no template with reverse elements was seen";
@@ -186,6 +187,10 @@ impl Desk {
         for count in &mut self.counts {
             count.told = 0;
         }
+    }
+
+    pub(super) fn has_seen_ipfix(&self) -> bool {
+        self.seen & IPFIX != 0
     }
 
     /// There was something to check the rule on.

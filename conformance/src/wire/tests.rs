@@ -236,10 +236,10 @@ fn enough_faults_are_seeded() {
     let met: BTreeSet<_> = faults().flat_map(|fault| fault.rules).collect();
     assert!(seeded >= 30, "{seeded}");
     let missing: Vec<_> = RULES.iter().filter(|rule| !met.contains(rule)).collect();
-    // NetFlow v5 has tests of its own below.
+    // NetFlow v5 and files have tests of their own below.
     assert_eq!(
         missing,
-        [&"N-01", &"N-02", &"N-03"],
+        [&"X-21", &"N-01", &"N-02", &"N-03"],
         "rules that no fault is seeded for"
     );
 }
@@ -293,6 +293,33 @@ fn waiting_and_repeating_is_right() {
     assert_eq!(rules(&findings), BTreeSet::from(["T-11"]));
     let outcome = outcome.iter().find(|outcome| outcome.rule == "T-26");
     assert_eq!(outcome.unwrap().verdict, Verdict::Pass);
+}
+
+#[test]
+fn a_file_is_a_sequence_of_messages() {
+    let file = |octets: &[Vec<u8>]| {
+        let nobody = "0.0.0.0:0".parse().unwrap();
+        let mut judge = Judge::new(options());
+        let mut found = BTreeSet::new();
+        for message in octets {
+            judge.message(0, nobody, Transport::File, message, &mut |finding| {
+                found.insert(finding.rule);
+            });
+        }
+        let outcome = judge.finish();
+        let rule = outcome.iter().find(|rule| rule.rule == "X-21").unwrap();
+        (found, rule.verdict)
+    };
+    let mut messages: Vec<Vec<u8>> = export(&variations(10)[0], None)
+        .iter()
+        .map(Sent::octets)
+        .collect();
+    assert_eq!(file(&messages), (BTreeSet::new(), Verdict::Pass));
+    messages.insert(4, b"# not a message".to_vec());
+    assert_eq!(
+        file(&messages),
+        (BTreeSet::from(["X-21"]), Verdict::DataLoss)
+    );
 }
 
 /// Cisco's NetFlow v5: header (version, count, uptime, seconds, nanoseconds, flows before, engine, sampling), records
