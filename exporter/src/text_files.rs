@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{self, BufWriter, ErrorKind, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::config::TextOutput;
 use crate::meter::{Flow, FlowSink, Metric};
@@ -23,14 +23,18 @@ const VENDOR_LISTS: [(&str, VendorReader); 4] = [
     ("/etc/manuf", Vendors::from_manuf),
 ];
 
-/// The system's list of MAC vendors; `None` if it has none.
+/// The system's list of MAC vendors, which is read once; `None` if it has none.
 #[must_use]
 pub fn vendors() -> Option<Arc<Vendors>> {
-    VENDOR_LISTS.iter().find_map(|(path, read)| {
-        let octets = std::fs::read(path).ok()?;
-        let vendors = read(&String::from_utf8_lossy(&octets));
-        (!vendors.is_empty()).then(|| Arc::new(vendors))
-    })
+    static READ: OnceLock<Option<Arc<Vendors>>> = OnceLock::new();
+    let read = || {
+        VENDOR_LISTS.iter().find_map(|(path, read)| {
+            let octets = std::fs::read(path).ok()?;
+            let vendors = read(&String::from_utf8_lossy(&octets));
+            (!vendors.is_empty()).then(|| Arc::new(vendors))
+        })
+    };
+    READ.get_or_init(read).clone()
 }
 
 /// A text file that cannot be written.

@@ -6,7 +6,7 @@ use std::process::Stdio;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use crate::support::{Capture, Collector, Record, START_US, decode};
+use crate::support::{Capture, Collector, Record, START_US, decode, messages};
 use clap::Parser;
 use exporter::cli::Cli;
 use exporter::config::Config;
@@ -367,14 +367,7 @@ fn tcp_carries_the_same_messages() {
     );
     assert!(datagrams.is_empty());
     let stream = collector.join().unwrap();
-    // IPFIX messages carry their length in octets 2 and 3.
-    let mut messages = Vec::new();
-    let mut rest = &stream[..];
-    while !rest.is_empty() {
-        let (message, next) = rest.split_at(usize::from(u16::from_be_bytes([rest[2], rest[3]])));
-        messages.push(message.to_vec());
-        rest = next;
-    }
+    let messages = messages(&stream);
     assert_eq!(decode(&messages).len(), 100);
     let (_, counters) = outcome.report.netflow.unwrap();
     assert_eq!(

@@ -181,6 +181,18 @@ impl Collector {
     }
 }
 
+/// The messages of an IPFIX stream: they carry their length in octets 2 and 3.
+pub fn messages(stream: &[u8]) -> Vec<Vec<u8>> {
+    let mut messages = Vec::new();
+    let mut rest = stream;
+    while !rest.is_empty() {
+        let (message, next) = rest.split_at(usize::from(u16::from_be_bytes([rest[2], rest[3]])));
+        messages.push(message.to_vec());
+        rest = next;
+    }
+    messages
+}
+
 pub fn decode(datagrams: &[Vec<u8>]) -> Vec<Record> {
     let mut session = Session::new(Limits::default());
     let mut seen = Seen::default();
