@@ -316,7 +316,7 @@ fn judge_field(message: &Message<'_>, field: &Field, desk: &mut Desk) {
     };
     let length = field.length;
     let says = |what: &str| format!("{} has {length} octets: {what}", field.name());
-    // RFC 9740: their bits stand at both ends, so that reduced size loses those that are set.
+    // A bit for each option or header: in fewer octets some cannot be told (RFC 9740 replaced both elements).
     let full = match field.id {
         _ if field.pen != 0 => None,
         ie::IPV6_EXTENSION_HEADERS => Some(4),
