@@ -105,7 +105,16 @@ fn judge(case: &Case, send: impl FnOnce(u16)) {
     t2check.signal(Signal::SIGINT);
     let ended = t2check.wait(harness::PATIENCE);
     let table = ended.text();
-    let messages = format!("({})", case.messages);
+    // With their number, where it does not depend on the exporter's clock.
+    let begin = if case
+        .messages
+        .starts_with(|first: char| first.is_ascii_digit())
+    {
+        '('
+    } else {
+        ' '
+    };
+    let messages = format!("{begin}{})", case.messages);
     assert!(
         table.contains(&messages),
         "{}: {table}{}",
@@ -153,7 +162,7 @@ fn softflowd() {
     }
 }
 
-/// pmacctd's probe keeps to all rules that its messages show.
+/// pmacctd's probe keeps to all rules that its messages show; how many they are is a matter of its clock.
 fn nfprobe(version: &str, case: &Case) {
     let Some(pmacctd) = harness::peer("pmacctd") else {
         return;
@@ -176,17 +185,17 @@ fn nfprobe(version: &str, case: &Case) {
 
 #[test]
 fn nfprobe_v5() {
-    nfprobe("5", &case("nfprobe v5", "udp", "9 NetFlow v5", &[]));
+    nfprobe("5", &case("nfprobe v5", "udp", "NetFlow v5", &[]));
 }
 
 #[test]
 fn nfprobe_v9() {
-    nfprobe("9", &case("nfprobe v9", "udp", "15 NetFlow v9", &[]));
+    nfprobe("9", &case("nfprobe v9", "udp", "NetFlow v9", &[]));
 }
 
 #[test]
 fn nfprobe_ipfix() {
-    nfprobe("10", &case("nfprobe IPFIX", "udp", "15 IPFIX", &[]));
+    nfprobe("10", &case("nfprobe IPFIX", "udp", "IPFIX", &[]));
 }
 
 /// nfreplay 1.7.1 of a file by nfpcapd: the export time of v9 is a day before its first flow (18 November 2009
