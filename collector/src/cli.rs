@@ -2,17 +2,18 @@
 
 use std::path::PathBuf;
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 
 /// The port that nfcapd and Tranalyzer's netFlowSink agree on.
 pub const DEFAULT_PORT: u16 = 9995;
 
-/// Collects NetFlow v5, v9 and IPFIX and writes nfcapd files.
+/// Collects NetFlow v1, v5, v7, v9 and IPFIX and writes nfcapd files.
 #[derive(Parser, Clone, Debug)]
 #[command(
     name = "t2collect",
     version,
-    about = "Collects NetFlow v5, v9 and IPFIX over UDP and TCP and writes files that nfdump and t2report read.",
+    args_conflicts_with_subcommands = true,
+    about = "Collects NetFlow v1, v5, v7, v9 and IPFIX over UDP and TCP and writes files that nfdump and t2report read.",
     after_help = "Files are named nfcapd.YYYYmmddHHMM after the local time at which their slot began. SIGTERM, SIGINT and SIGHUP \
                   finish the slot and end the program.\n\
                   Example: t2collect -p 9995 -w /var/lib/flows"
@@ -85,9 +86,54 @@ pub struct Cli {
     #[arg(short = 'T', value_name = "LIST")]
     pub extensions: Option<String>,
 
+    /// Read this file instead of listening: a capture of an export (pcap, pcapng), an IPFIX file, or messages one after
+    /// the other; -p then names the port of the export in the capture
+    #[arg(short = 'f', value_name = "FILE", conflicts_with_all = ["listen", "bind"])]
+    pub file: Option<PathBuf>,
+
+    /// Append every decoded record to FILE as JSON, one object a line; - is standard output
+    #[arg(long = "json", value_name = "FILE")]
+    pub json: Option<PathBuf>,
+
+    /// Lines for templates, losses and broken rules, too
+    #[arg(long = "events", requires = "json")]
+    pub events: bool,
+
+    /// Write no nfcapd files
+    #[arg(long = "no-nfcapd", conflicts_with_all = ["directory", "legacy_directory", "source"])]
+    pub no_nfcapd: bool,
+
+    /// At the end, print what each exporter sent: templates, first records, broken rules, losses
+    #[arg(long = "explain")]
+    pub explain: bool,
+
+    /// Keep the templates of UDP exporters in FILE over a restart
+    #[arg(long = "state", value_name = "FILE")]
+    pub state: Option<PathBuf>,
+
+    /// What tells UDP exporters apart: their address and port (a port may use the templates of another one), or their
+    /// address alone
+    #[arg(long = "session-key", value_name = "KEY", default_value = "address+port", value_parser = ["address+port", "address"])]
+    pub session_key: String,
+
+    /// Forget templates of UDP exporters that were not sent again for so long
+    #[arg(long = "template-lifetime", value_name = "SECONDS", default_value_t = 86_400, value_parser = clap::value_parser!(u32).range(1..))]
+    pub template_lifetime_s: u32,
+
+    /// Something else than collecting
+    #[command(subcommand)]
+    pub command: Option<Command>,
+
     /// Say more; twice: still more
     #[arg(short = 'v', action = clap::ArgAction::Count)]
     pub verbose: u8,
+}
+
+/// What else the program does.
+#[derive(Subcommand, Clone, Debug)]
+pub enum Command {
+    /// Print the bounds of all tables, and the memory that they add up to
+    Limits,
 }
 
 #[cfg(test)]

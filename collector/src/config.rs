@@ -4,6 +4,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 
 use nfdump_compat::file::Compression;
+use protocol::limits::Limits;
+use protocol::session::SessionKey;
 
 use crate::cli::{Cli, DEFAULT_PORT};
 
@@ -77,6 +79,22 @@ pub struct Config {
     pub compression: Compression,
     /// Receive buffer asked for with `-B`.
     pub buffer: Option<usize>,
+    /// A file to read instead of listening, and the ports of the export in it if they are given.
+    pub file: Option<(PathBuf, Vec<u16>)>,
+    /// Where records go as JSON.
+    pub json: Option<PathBuf>,
+    /// JSON lines beside those of records.
+    pub events: bool,
+    /// Files are written.
+    pub nfcapd: bool,
+    /// What was sent is printed at the end.
+    pub explain: bool,
+    /// Where templates are kept over a restart.
+    pub state: Option<PathBuf>,
+    /// What tells datagram exporters apart.
+    pub session_key: SessionKey,
+    /// Bounds of the session.
+    pub limits: Limits,
     /// How often `-v` was given.
     pub verbose: u8,
     /// Things the user should know before the program runs.
@@ -96,10 +114,24 @@ impl Config {
         if cli.legacy_directory.is_some() {
             notices.push("-l is nfcapd 1.6's spelling of -w and taken as such".to_owned());
         }
-        let sources = sources(cli, flows, &mut notices)?;
-        for source in &sources {
-            check_directory(&source.directory)?;
+        if cli.no_nfcapd && cli.json.is_none() && !cli.explain {
+            return Err(ConfigError::Usage(
+                "--no-nfcapd leaves nothing to do without --json or --explain".to_owned(),
+            ));
         }
+        let sources = if cli.no_nfcapd {
+            vec![Source {
+                ident: cli.ident.clone(),
+                address: None,
+                directory: PathBuf::new(),
+            }]
+        } else {
+            let sources = sources(cli, flows, &mut notices)?;
+            for source in &sources {
+                check_directory(&source.directory)?;
+            }
+            sources
+        };
         Ok(Self {
             endpoints: endpoints(cli)?,
             sources,
@@ -107,6 +139,23 @@ impl Config {
             sub_directory: cli.sub_directory,
             compression: compression(cli)?,
             buffer: cli.buffer,
+            file: cli
+                .file
+                .clone()
+                .map(|file| (file, cli.port.into_iter().collect())),
+            json: cli.json.clone(),
+            events: cli.events,
+            nfcapd: !cli.no_nfcapd,
+            explain: cli.explain,
+            state: cli.state.clone(),
+            session_key: match cli.session_key.as_str() {
+                "address" => SessionKey::Address,
+                _ => SessionKey::AddressPortShared,
+            },
+            limits: Limits {
+                template_ms: u64::from(cli.template_lifetime_s) * 1000,
+                ..Limits::default()
+            },
             verbose: cli.verbose,
             notices,
         })

@@ -5,9 +5,15 @@
 
 pub mod cli;
 pub mod config;
+pub mod explain;
+pub mod json;
+pub mod knowledge;
+pub mod limits;
 pub mod listen;
 pub mod log;
 pub mod map;
+pub mod replay;
 pub mod run;
 pub mod slot;
+pub mod state;
 pub mod store;

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use collector::cli::Cli;
+use collector::cli::{Cli, Command};
 use collector::config::Config;
 use nfdump_compat::usage::one_line;
 
@@ -20,6 +20,10 @@ fn main() -> ExitCode {
             return ExitCode::from(USAGE);
         }
     };
+    if let Some(Command::Limits) = cli.command {
+        print!("{}", collector::limits::text());
+        return ExitCode::SUCCESS;
+    }
     collector::log::init(cli.verbose);
     let config = match Config::resolve(&cli, std::env::var_os("T2_FLOWS").map(Into::into)) {
         Ok(config) => config,

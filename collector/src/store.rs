@@ -6,10 +6,11 @@ mod exporters;
 pub mod losses;
 
 use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
 use std::sync::Arc;
 
 use foldhash::fast::FixedState;
-use hashbrown::{HashMap, HashSet};
+use hashbrown::HashSet;
 use protocol::error::DecodeError;
 use protocol::session::{DataRecord, Events, LossUnit, MessageInfo, Session};
 use protocol::template::{Template, TemplateKind};
@@ -18,24 +19,41 @@ use tracing::{debug, info, warn};
 use self::exporters::{Exporters, unit_name};
 use self::losses::Losses;
 use crate::config::Source;
+use crate::explain::Explain;
+use crate::json::{About, Json};
+use crate::knowledge::Knowledge;
 use crate::log::RateLimit;
 use crate::map::{Clock, Mapper};
 use crate::slot::{SlotReport, SlotWriter};
 
-/// `systemInitTimeMilliseconds` (160).
-const SYSTEM_INIT_TIME: u16 = 160;
-/// Exporters whose start time is remembered.
-const MAX_INIT_TIMES: usize = 4096;
 /// Unknown senders that are told by name.
 const MAX_STRANGERS: usize = 1024;
+/// So many changes of one template within a minute are no reconfiguration.
+const FLAPPING: u32 = 3;
+
+/// Octets that the counters of exporters and strangers take at most, one source.
+#[must_use]
+pub fn memory() -> usize {
+    exporters::memory() + MAX_STRANGERS * 64
+}
 
 /// One source: its files and its exporters.
 struct Stream {
     address: Option<IpAddr>,
-    slot: SlotWriter,
+    /// `None`: no files are written.
+    slot: Option<SlotWriter>,
     exporters: Exporters,
     /// Datagrams or stream messages with something wrong in them, in this slot.
     bad_packets: u64,
+}
+
+/// Where records go beside the files.
+#[derive(Default)]
+pub struct Outputs {
+    /// Lines of JSON.
+    pub json: Option<Json>,
+    /// The account at the end.
+    pub explain: Option<Explain>,
 }
 
 /// Takes messages, writes records.
@@ -53,7 +71,11 @@ pub struct Store {
 impl Store {
     /// A store for these sources and their open slots.
     #[must_use]
-    pub fn new(session: Session, sources: Vec<(Source, SlotWriter)>) -> Self {
+    pub fn new(
+        session: Session,
+        sources: Vec<(Source, Option<SlotWriter>)>,
+        outputs: Outputs,
+    ) -> Self {
         let streams = sources
             .into_iter()
             .map(|(source, slot)| Stream {
@@ -68,18 +90,52 @@ impl Store {
             sink: Sink {
                 streams,
                 mapper: Mapper::default(),
+                knowledge: Knowledge::default(),
+                outputs,
                 current: 0,
                 new_message: false,
                 bad_message: false,
-                init_times: HashMap::default(),
                 violation_limit: RateLimit::new(10),
                 loss_limit: RateLimit::new(10),
+                template_limit: RateLimit::new(10),
             },
             unknown_senders: 0,
             strangers: HashSet::default(),
             stranger_limit: RateLimit::new(10),
             kernel_drops: 0,
             reported: Losses::default(),
+        }
+    }
+
+    /// Moves on to the time of an input, so that no record falls into a slot that is over.
+    pub fn time(&mut self, now_ms: u64) {
+        if now_ms >= self.next_rotation_ms() {
+            self.tick(now_ms);
+        }
+    }
+
+    /// Hands on the lines that wait in a buffer.
+    pub fn flush(&mut self) {
+        if let Some(json) = &mut self.sink.outputs.json {
+            json.flush();
+        }
+    }
+
+    /// Writes the account of what was sent, if it was asked for.
+    ///
+    /// # Errors
+    /// What `out` says.
+    pub fn explain(&self, out: &mut dyn std::io::Write) -> std::io::Result<()> {
+        match &self.sink.outputs.explain {
+            Some(explain) => explain.write(&self.sink.knowledge, out),
+            None => Ok(()),
+        }
+    }
+
+    /// Writes the templates into the state file.
+    pub fn save(&self, path: &Path) {
+        if let Err(error) = crate::state::save(path, &self.session) {
+            warn!("state file {}: {error}", path.display());
         }
     }
 
@@ -115,7 +171,7 @@ impl Store {
         self.sink
             .streams
             .iter()
-            .map(|s| s.slot.end_ms())
+            .filter_map(|s| Some(s.slot.as_ref()?.end_ms()))
             .min()
             .unwrap_or(u64::MAX)
     }
@@ -125,10 +181,13 @@ impl Store {
         self.session.tick(now_ms, &mut self.sink);
         let mut rotated = false;
         for stream in &mut self.sink.streams {
-            stream.slot.tick(now_ms);
-            if stream.slot.is_over(now_ms) {
+            let Some(slot) = &mut stream.slot else {
+                continue;
+            };
+            slot.tick(now_ms);
+            if slot.is_over(now_ms) {
                 let statistics = stream.exporters.statistics();
-                let report = stream.slot.rotate(now_ms, &statistics);
+                let report = slot.rotate(now_ms, &statistics);
                 stream.report(&report);
                 stream.exporters.new_slot();
                 rotated = true;
@@ -144,9 +203,12 @@ impl Store {
         self.session.tick(u64::MAX, &mut self.sink);
         for stream in &mut self.sink.streams {
             let statistics = stream.exporters.statistics();
-            let report = stream.slot.finish(&statistics);
-            stream.report(&report);
+            if let Some(slot) = &mut stream.slot {
+                let report = slot.finish(&statistics);
+                stream.report(&report);
+            }
         }
+        self.flush();
         self.report_losses();
     }
 
@@ -180,11 +242,20 @@ impl Store {
 
     /// Says what was lost since the last report, by cause; nothing if nothing was.
     fn report_losses(&mut self) {
+        let (refused_names, implausible_sampling) = self.sink.knowledge.refused();
         let total = Losses {
+            refused_names,
+            implausible_sampling,
             unknown_senders: self.unknown_senders,
             kernel_drops: self.kernel_drops,
             session: *self.session.counters(),
         };
+        if let Some(json) = &mut self.sink.outputs.json {
+            let lost = json.take_lost();
+            if lost > 0 {
+                warn!("{lost} JSON lines could not be written");
+            }
+        }
         let slot = total.since(&self.reported);
         self.reported = total;
         if !slot.lost.is_empty() {
@@ -199,7 +270,7 @@ impl Store {
 impl Stream {
     /// nfcapd's line per slot, and one per exporter that lost something.
     fn report(&mut self, report: &SlotReport) {
-        let ident = self.slot.ident();
+        let ident = self.slot.as_ref().map_or("", SlotWriter::ident);
         if let Some(totals) = &report.totals {
             info!(
                 "Ident: '{ident}' Flows: {}, Packets: {}, Bytes: {}, Sequence Errors: {}, Bad Packets: {}",
@@ -227,14 +298,16 @@ impl Stream {
 struct Sink {
     streams: Vec<Stream>,
     mapper: Mapper,
+    knowledge: Knowledge,
+    outputs: Outputs,
     /// The source of the message being decoded.
     current: usize,
     /// No event of this message was seen yet.
     new_message: bool,
     bad_message: bool,
-    init_times: HashMap<(IpAddr, u32), i64, FixedState>,
     violation_limit: RateLimit,
     loss_limit: RateLimit,
+    template_limit: RateLimit,
 }
 
 impl Sink {
@@ -246,60 +319,97 @@ impl Sink {
         }
     }
 
-    /// Options are not flow records. Of their contents only the exporter's start matters here: IPFIX times may count from it.
-    fn options(&mut self, message: &MessageInfo, template: &Template, record: &[u8]) {
-        for (specifier, value) in template.values(record) {
-            if specifier.pen != 0
-                || specifier.id != SYSTEM_INIT_TIME
-                || value.is_empty()
-                || value.len() > 8
-            {
-                continue;
-            }
-            let ms = value
-                .iter()
-                .fold(0_i64, |sum, &octet| sum << 8 | i64::from(octet));
-            let key = (message.exporter.ip(), message.domain);
-            if self.init_times.len() < MAX_INIT_TIMES || self.init_times.contains_key(&key) {
-                self.init_times.insert(key, ms);
-            }
+    /// Options are not flow records: they tell about the exporter.
+    fn options(&mut self, record: &DataRecord<'_>) {
+        let taught = self.knowledge.options(record);
+        if taught && let Some(json) = &mut self.outputs.json {
+            json.forget_plans();
         }
+        self.show(record, None);
+    }
+
+    /// JSON and the account at the end.
+    fn show(&mut self, record: &DataRecord<'_>, sampling: Option<f64>) {
+        if self.outputs.json.is_none() && self.outputs.explain.is_none() {
+            return;
+        }
+        let exporter = record.message.exporter.ip();
+        let knowledge = &self.knowledge;
+        let about = About {
+            clock: &clock(knowledge, record.message),
+            sampling,
+            taught: &|pen, id| knowledge.element(exporter, pen, id),
+        };
+        if let Some(json) = &mut self.outputs.json {
+            json.record(record, &about);
+        }
+        if let Some(explain) = &mut self.outputs.explain {
+            explain.record(record, &about);
+        }
+    }
+
+    /// A flow record, with its common properties.
+    fn flow(&mut self, record: &DataRecord<'_>) {
+        let sampling = self
+            .knowledge
+            .sampling(record)
+            .filter(|(_, sampling)| sampling.is_sampled());
+        self.show(record, sampling.map(|(_, sampling)| sampling.rate()));
+        let clock = clock(&self.knowledge, record.message);
+        let Some(stream) = self.streams.get_mut(self.current) else {
+            return;
+        };
+        let new_message = std::mem::take(&mut self.new_message);
+        let message = record.message;
+        let number = stream
+            .exporters
+            .record(message, new_message, stream.slot.as_mut());
+        let Some(slot) = &mut stream.slot else {
+            return;
+        };
+        if let Some(sampling) = sampling {
+            stream.exporters.sampler(message, sampling, slot);
+        }
+        let sampling = sampling.as_ref().map(|(_, sampling)| sampling);
+        let record = self.mapper.map(
+            message,
+            record.template,
+            record.bytes,
+            number,
+            &clock,
+            sampling,
+        );
+        slot.record(record);
+    }
+}
+
+/// What the times of a record count from.
+fn clock(knowledge: &Knowledge, message: &MessageInfo) -> Clock {
+    Clock {
+        export_ms: i64::try_from(message.export_ms).unwrap_or(i64::MAX),
+        uptime_ms: message.uptime_ms,
+        system_init_ms: knowledge.init_time(message),
     }
 }
 
 impl Events for Sink {
     fn record(&mut self, record: &DataRecord<'_>) {
-        let DataRecord {
-            message,
-            template,
-            bytes,
-            ..
-        } = *record;
-        if matches!(template.kind(), TemplateKind::Options { .. }) {
-            self.options(message, template, bytes);
+        if matches!(record.template.kind(), TemplateKind::Options { .. }) {
+            self.options(record);
             return;
         }
-        let system_init_ms = if message.version == 10 && !self.init_times.is_empty() {
-            self.init_times
-                .get(&(message.exporter.ip(), message.domain))
-                .copied()
-        } else {
-            None
-        };
-        let clock = Clock {
-            export_ms: i64::try_from(message.export_ms).unwrap_or(i64::MAX),
-            uptime_ms: message.uptime_ms,
-            system_init_ms,
-        };
-        let Some(stream) = self.streams.get_mut(self.current) else {
-            return;
-        };
-        let new_message = std::mem::take(&mut self.new_message);
-        let exporter = stream
-            .exporters
-            .record(message, new_message, &mut stream.slot);
-        let record = self.mapper.map(message, template, bytes, exporter, &clock);
-        stream.slot.record(record);
+        let whole = self
+            .knowledge
+            .expand(record)
+            .map(|(template, bytes)| (template, bytes.to_vec()));
+        match &whole {
+            Some((template, bytes)) => self.flow(&DataRecord {
+                template,
+                bytes,
+                ..*record
+            }),
+            None => self.flow(record),
+        }
     }
 
     fn template(&mut self, message: &MessageInfo, template: &Arc<Template>) {
@@ -310,13 +420,50 @@ impl Events for Sink {
             template.id(),
             template.fields().len()
         );
+        if let Some(json) = &mut self.outputs.json {
+            json.template(message, template);
+        }
+        if let Some(explain) = &mut self.outputs.explain {
+            explain.template(message, template);
+        }
+    }
+
+    fn redefined(
+        &mut self,
+        message: &MessageInfo,
+        old: &Arc<Template>,
+        new: &Arc<Template>,
+        times: u32,
+    ) {
+        if let Some(explain) = &mut self.outputs.explain {
+            explain.redefined(message);
+        }
+        if times >= FLAPPING
+            && let Some(more) = self.template_limit.pass(message.received_ms)
+        {
+            warn!(
+                "{} domain {}: template {} changes all the time ({times} times within a minute, now from {} to {} fields): \
+                 two exporters, or somebody forges it{more}",
+                message.exporter,
+                message.domain,
+                new.id(),
+                old.fields().len(),
+                new.fields().len()
+            );
+        }
     }
 
     fn loss(&mut self, message: &MessageInfo, missing: u64, unit: LossUnit) {
-        if let Some(stream) = self.streams.get_mut(self.current) {
+        let estimate = self.streams.get_mut(self.current).and_then(|stream| {
             stream
                 .exporters
-                .loss(message, missing, unit, &mut stream.slot);
+                .loss(message, missing, unit, stream.slot.as_mut())
+        });
+        if let Some(json) = &mut self.outputs.json {
+            json.loss(message, missing, unit, estimate);
+        }
+        if let Some(explain) = &mut self.outputs.explain {
+            explain.loss(message, missing);
         }
         if let Some(more) = self.loss_limit.pass(message.received_ms) {
             debug!(
@@ -333,6 +480,9 @@ impl Events for Sink {
         if let Some(stream) = self.streams.get_mut(self.current) {
             stream.exporters.recovered(message, found);
         }
+        if let Some(explain) = &mut self.outputs.explain {
+            explain.recovered(message, found);
+        }
     }
 
     fn restart(&mut self, message: &MessageInfo) {
@@ -340,12 +490,20 @@ impl Events for Sink {
             "{} domain {}: the exporter started again",
             message.exporter, message.domain
         );
-        self.init_times
-            .remove(&(message.exporter.ip(), message.domain));
+        self.knowledge.restarted(message);
+        if let Some(explain) = &mut self.outputs.explain {
+            explain.restart(message);
+        }
     }
 
     fn violation(&mut self, from: SocketAddr, now_ms: u64, error: &DecodeError) {
         self.bad_message = true;
+        if let Some(json) = &mut self.outputs.json {
+            json.violation(from, error);
+        }
+        if let Some(explain) = &mut self.outputs.explain {
+            explain.violation(from, error);
+        }
         if let Some(more) = self.violation_limit.pass(now_ms) {
             warn!("{from}: {error}{more}");
         }

@@ -35,6 +35,8 @@ pub struct Limits {
     pub pending_exporter: usize,
     /// Octets of data waiting for a template, all together.
     pub pending_total: usize,
+    /// Records of one message: a few octets each become a line or a flow record of a hundred.
+    pub records: usize,
     /// How long data waits for its template, in milliseconds.
     pub pending_ms: u64,
     /// How long a template of a datagram exporter is used without being sent again, in milliseconds (RFC 7011 section
@@ -59,6 +61,7 @@ impl Default for Limits {
             pending_domain: 1 << 20,
             pending_exporter: 4 << 20,
             pending_total: 16 << 20,
+            records: 16_384,
             pending_ms: 30_000,
             template_ms: 86_400_000,
             idle_ms: 1_800_000,

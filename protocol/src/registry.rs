@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 
 use hashbrown::HashMap;
 
-use crate::template::REVERSE_PEN;
+use crate::template::{REVERSE_PEN, VARIABLE_LENGTH};
 
 static SOURCE: &str = include_str!("../data/elements.tsv");
 static TABLE: LazyLock<Table> = LazyLock::new(|| Table::read(SOURCE));
@@ -66,6 +66,54 @@ pub enum DataType {
 }
 
 impl DataType {
+    /// Whether a field of this length can hold values of the type: addresses, times and floating point have one length
+    /// (RFC 7011 section 6.2). Numbers may be of any, as some exporters send them longer than their type.
+    pub fn allows(self, length: u16) -> bool {
+        let exactly = match self {
+            Self::Ipv4Address | Self::DateTimeSeconds | Self::Float32 => 4,
+            Self::Ipv6Address => 16,
+            Self::MacAddress => 6,
+            Self::Float64 if length == 4 => 4,
+            Self::Float64
+            | Self::DateTimeMilliseconds
+            | Self::DateTimeMicroseconds
+            | Self::DateTimeNanoseconds => 8,
+            _ => return true,
+        };
+        length == exactly || length == VARIABLE_LENGTH
+    }
+
+    /// The type of a number in IANA's "IPFIX Information Element Data Types" (RFC 5610 section 3.1).
+    pub fn of_number(number: u64) -> Option<Self> {
+        const TYPES: [DataType; 24] = [
+            DataType::OctetArray,
+            DataType::Unsigned8,
+            DataType::Unsigned16,
+            DataType::Unsigned32,
+            DataType::Unsigned64,
+            DataType::Signed8,
+            DataType::Signed16,
+            DataType::Signed32,
+            DataType::Signed64,
+            DataType::Float32,
+            DataType::Float64,
+            DataType::Boolean,
+            DataType::MacAddress,
+            DataType::String,
+            DataType::DateTimeSeconds,
+            DataType::DateTimeMilliseconds,
+            DataType::DateTimeMicroseconds,
+            DataType::DateTimeNanoseconds,
+            DataType::Ipv4Address,
+            DataType::Ipv6Address,
+            DataType::BasicList,
+            DataType::SubTemplateList,
+            DataType::SubTemplateMultiList,
+            DataType::Unsigned256,
+        ];
+        TYPES.get(usize::try_from(number).ok()?).copied()
+    }
+
     /// Whether values are lists, to be read with [`structured`](crate::structured).
     pub fn is_list(self) -> bool {
         matches!(

@@ -48,16 +48,17 @@ impl FlowPorts {
     }
 }
 
+/// Version 1 is left out: its number may be many things, a v9 FlowSet of options templates among them.
 fn has_version(bytes: &[u8]) -> bool {
-    matches!(Reader::new(bytes).u16(), Ok(5 | 9 | 10))
+    matches!(Reader::new(bytes).u16(), Ok(5 | 7 | 9 | 10))
 }
 
 /// Whether this is a flow message beyond reasonable doubt: the lengths fit to the last octet.
 pub(super) fn plausible(bytes: &[u8]) -> bool {
     let mut reader = Reader::new(bytes);
     match reader.u16() {
-        Ok(5) => reader.u16().is_ok_and(|count| {
-            (1..=30).contains(&count) && bytes.len() == 24 + 48 * usize::from(count)
+        Ok(version @ (1 | 5 | 7)) => reader.u16().is_ok_and(|count| {
+            (1..=30).contains(&count) && bytes.len() == fixed_length(version, count)
         }),
         Ok(9) => reader.take(18).is_ok() && !reader.rest().is_empty() && sets_fit(reader, 0),
         Ok(10) => {
@@ -73,7 +74,7 @@ pub(super) fn plausible(bytes: &[u8]) -> bool {
 pub(super) fn message_length(bytes: &[u8]) -> Option<usize> {
     let mut reader = Reader::new(bytes);
     match (reader.u16().ok()?, reader.u16().ok()?) {
-        (5, count) => Some(24 + 48 * usize::from(count)),
+        (version @ (1 | 5 | 7), count) => Some(fixed_length(version, count)),
         (9, _) => {
             reader.take(16).ok()?;
             while reader.left() > 0 && !has_version(reader.rest()) {
@@ -86,6 +87,16 @@ pub(super) fn message_length(bytes: &[u8]) -> Option<usize> {
         (10, length) if length >= 16 => Some(usize::from(length)),
         _ => None,
     }
+}
+
+/// Octets of a message of version 1, 5 or 7.
+fn fixed_length(version: u16, count: u16) -> usize {
+    let (header, record) = match version {
+        1 => (16, 52),
+        5 => (24, 48),
+        _ => (24, 52),
+    };
+    header + record * usize::from(count)
 }
 
 /// Whether sets fill the rest: templates have the IDs `template` and the next, data 256 and above.

@@ -40,7 +40,7 @@ impl MessageFile {
         let metadata = file.metadata().ok().filter(std::fs::Metadata::is_file)?;
         let mut head = [0; 2];
         file.read_exact(&mut head).ok()?;
-        matches!(head, [0, 5 | 9 | 10]).then(|| Self {
+        matches!(head, [0, 1 | 5 | 7 | 9 | 10]).then(|| Self {
             name: path.display().to_string(),
             file,
             size: metadata.len(),
@@ -127,7 +127,7 @@ fn cut(rest: &[u8]) -> usize {
 }
 
 fn is_version(octets: &[u8]) -> bool {
-    matches!(octets, [0, 5 | 9 | 10, ..])
+    matches!(octets, [0, 5 | 7 | 9 | 10, ..])
 }
 
 /// Whether the octets end there, or a header follows.
@@ -146,7 +146,7 @@ fn is_message(octets: &[u8]) -> bool {
 fn export_ms(bytes: &[u8]) -> Option<u64> {
     let at = match bytes {
         [0, 10, ..] => 4,
-        [0, 5 | 9, ..] => 8,
+        [0, 1 | 5 | 7 | 9, ..] => 8,
         _ => return None,
     };
     let seconds = bytes.get(at..)?.first_chunk().copied()?;

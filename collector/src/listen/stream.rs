@@ -24,12 +24,20 @@ use crate::config::Endpoint;
 pub const MAX_STREAMS: usize = 256;
 /// Longest message of either protocol: both carry or imply 16-bit lengths.
 const MAX_MESSAGE: usize = 65_535;
+/// Octets read at a time.
+const CHUNK: usize = 64 * 1024;
 /// How long a new peer may say nothing, and any peer leave a message unfinished.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// A stream that may rest between messages; dead peers are found by keep-alive.
 const FOREVER: Duration = Duration::from_secs(30 * 86_400);
 /// Nothing for so long is a pause; after the collector was told to stop, the stream is drained then.
 const QUIET: Duration = Duration::from_millis(100);
+
+/// Octets that all streams take at most: what is read at a time, and messages in the making.
+#[must_use]
+pub fn memory() -> usize {
+    MAX_STREAMS * (CHUNK + 2 * (MAX_MESSAGE + CHUNK) + 4096)
+}
 
 /// Becomes true when the collector stops.
 pub type Stopped = watch::Receiver<bool>;
@@ -142,7 +150,7 @@ async fn read_messages(
         peer,
         unfinished: 0,
     };
-    let mut chunk = vec![0_u8; 64 * 1024];
+    let mut chunk = vec![0_u8; CHUNK];
     // Until when the next message has to be complete; none between messages.
     let mut deadline = Some(Instant::now() + PATIENCE);
     // Whether the framer was told of the pause after the last octets: a v9 message ends only with a pause or the next one.

@@ -31,6 +31,12 @@ const DEFAULT_BUFFER: usize = 8 << 20;
 /// How long a stopped listener goes on emptying its socket.
 const DRAIN: Duration = Duration::from_secs(2);
 
+/// Octets of the buffers of one receive thread.
+#[must_use]
+pub fn memory() -> usize {
+    BATCH * STRIDE
+}
+
 /// A bound UDP socket.
 #[derive(Debug)]
 pub struct UdpListener {

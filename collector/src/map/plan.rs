@@ -6,7 +6,8 @@
 use std::net::IpAddr;
 
 use nfdump_compat::field::{self, Location, ext};
-use nfdump_compat::record::{FLAG_EVENT, RecordBuilder, RecordHeader};
+use nfdump_compat::record::{FLAG_EVENT, FLAG_SAMPLED, RecordBuilder, RecordHeader};
+use protocol::registry;
 use protocol::session::MessageInfo;
 use protocol::template::Template;
 
@@ -16,6 +17,7 @@ use super::image::{
     data_range, halves, number, read, remove, starts, write,
 };
 use super::time::{Clock, Times};
+use crate::knowledge::Sampling;
 
 /// IP protocol numbers of ICMP and ICMPv6.
 const ICMP: u64 = 1;
@@ -108,7 +110,11 @@ impl Plan {
         let mut builder = RecordBuilder::new();
         let mut extensions = 0_u64;
         builder.begin(&RecordHeader {
-            nfversion: template.version() as u8,
+            // nfcapd has no number of its own for v7.
+            nfversion: match template.version() {
+                7 => 5,
+                version => version as u8,
+            },
             ..RecordHeader::default()
         });
         let mentioned = targets.iter().filter_map(|t| t.target.extension());
@@ -252,6 +258,39 @@ impl Plan {
         self.finish(message, exporter, clock, &notes, out);
     }
 
+    /// What it takes of the bound on plans.
+    #[must_use]
+    pub fn cost(&self) -> usize {
+        size_of::<Self>() + self.ops.len() * size_of::<Op>() + self.prototype.len() + 64
+    }
+
+    /// Makes the counters those of all packets, and says so in the record.
+    pub fn scale(&self, sampling: &Sampling, out: &mut [u8]) {
+        if !sampling.is_sampled() {
+            return;
+        }
+        // Not those of the prototype: what a record does not need was taken out of it.
+        let starts = starts(out);
+        for to in [
+            field::IN_PACKETS,
+            field::IN_BYTES,
+            field::OUT_PACKETS,
+            field::OUT_BYTES,
+        ] {
+            if let Some(start) = starts
+                .get(usize::from(to.extension))
+                .filter(|start| **start != usize::MAX)
+            {
+                let at = start.saturating_add(usize::from(to.offset));
+                let count = read(out, at, usize::from(to.width));
+                write(out, at, to.width, sampling.scale(count));
+            }
+        }
+        if let Some(flags) = out.get_mut(HEADER_FLAGS) {
+            *flags |= FLAG_SAMPLED;
+        }
+    }
+
     fn finish(
         &self,
         message: &MessageInfo,
@@ -386,7 +425,9 @@ fn targets(template: &Template) -> Vec<Placed> {
     let mut offset = 0_usize;
     for (index, specifier) in template.fields().iter().enumerate() {
         let length = usize::from(specifier.length);
-        if let Some(target) = target(template.version(), specifier) {
+        let fits = registry::element(specifier.pen, specifier.id)
+            .is_none_or(|element| element.data_type.allows(specifier.length));
+        if let Some(target) = target(template.version(), specifier).filter(|_| fits) {
             placed.push(Placed {
                 index,
                 offset,
@@ -415,7 +456,7 @@ fn targets(template: &Template) -> Vec<Placed> {
 }
 
 fn trim(version: u16, extensions: u64) -> Trim {
-    if version == 5 {
+    if matches!(version, 1 | 5 | 7) {
         Trim::V5
     } else if FAMILIES
         .iter()

@@ -64,7 +64,7 @@ fn map<T>(version: u16, values: &[Value<'_>], look: impl FnOnce(&RecordView<'_>)
         .collect();
     let message = message(version);
     let mut mapper = Mapper::default();
-    let mapped = mapper.map(&message, &template, &record, 7, &clock(&message));
+    let mapped = mapper.map(&message, &template, &record, 7, &clock(&message), None);
     look(&RecordView::parse(mapped).unwrap())
 }
 
@@ -542,7 +542,8 @@ fn fields_of_variable_length_are_walked() {
     let message = message(10);
     let mut mapper = Mapper::default();
     let view =
-        RecordView::parse(mapper.map(&message, &template, &record, 1, &clock(&message))).unwrap();
+        RecordView::parse(mapper.map(&message, &template, &record, 1, &clock(&message), None))
+            .unwrap();
     assert_eq!(view.src_ip(), Some("10.0.0.1".parse().unwrap()));
     assert_eq!(view.get(field::IN_BYTES), Some(0x0104));
     assert_eq!(view.get(field::PROTO), Some(17));
@@ -576,7 +577,7 @@ fn an_ipv6_exporter_and_a_huge_payload() {
         ..message(10)
     };
     let mut mapper = Mapper::default();
-    let mapped = mapper.map(&message, &template, &record, 1, &clock(&message));
+    let mapped = mapper.map(&message, &template, &record, 1, &clock(&message), None);
     let view = RecordView::parse(mapped).unwrap();
     assert_eq!(view.exporter_ip(), Some("2001:db8::9".parse().unwrap()));
     // Both do not fit into one record: the first stays.
@@ -598,7 +599,7 @@ proptest! {
         if let Ok(template) = Template::new(version, 256, TemplateKind::Data, fields) {
             let message = message(version);
             let mut mapper = Mapper::default();
-            let mapped = mapper.map(&message, &template, &record, 1, &clock(&message));
+            let mapped = mapper.map(&message, &template, &record, 1, &clock(&message), None);
             let view = RecordView::parse(mapped);
             prop_assert!(view.is_ok(), "{view:?}");
             let view = view.unwrap();

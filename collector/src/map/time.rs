@@ -105,7 +105,8 @@ impl Times {
 
     /// Times as milliseconds since the exporter's start. The 32-bit counter starts again every 49.7 days: a time more than
     /// half a period ahead of the header's belongs to the period before, and so does a start that is later than its end.
-    fn by_uptime(&self, clock: &Clock) -> (Option<i64>, Option<i64>) {
+    #[must_use]
+    pub fn by_uptime(&self, clock: &Clock) -> (Option<i64>, Option<i64>) {
         let boot = match (
             clock.uptime_ms,
             self.system_init_ms.or(clock.system_init_ms),
@@ -137,16 +138,24 @@ impl Times {
     }
 }
 
-/// A 64-bit NTP time stamp as milliseconds since 1970, the fraction cut.
+/// A 64-bit NTP time stamp as milliseconds since 1970, the fraction cut; what is before 1970 is 1970.
 fn ntp_ms(stamp: u64) -> i64 {
+    ntp_ns(stamp).max(0) / 1_000_000
+}
+
+/// A 64-bit NTP time stamp as nanoseconds since 1970, the fraction rounded.
+#[must_use]
+pub fn ntp_ns(stamp: u64) -> i64 {
     let (seconds, fraction) = (stamp >> 32, stamp & 0xffff_ffff);
     let seconds = if seconds < NTP_ERA_S / 2 {
         seconds + NTP_ERA_S
     } else {
         seconds
     };
-    let ms = (seconds - NTP_TO_UNIX_S.min(seconds)) * 1000 + ((fraction * 1000) >> 32);
-    i64::try_from(ms).unwrap_or(i64::MAX)
+    // At most 2^32 + 2^31 s less 70 years: far below the width.
+    let seconds = seconds.cast_signed() - NTP_TO_UNIX_S.cast_signed();
+    let fraction = (fraction * 1_000_000_000 + (1 << 31)) >> 32;
+    seconds * 1_000_000_000 + fraction.cast_signed()
 }
 
 fn to_unsigned(ms: i64) -> u64 {

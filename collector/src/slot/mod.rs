@@ -14,8 +14,8 @@ use std::path::{Path, PathBuf};
 
 use jiff::tz::TimeZone;
 use nfdump_compat::file::{
-    Compression, ExporterInfo, ExporterStat, FileError, FileReader, FileWriter, StatRecord,
-    WriterOptions, merge,
+    Compression, ExporterInfo, ExporterStat, FileError, FileReader, FileWriter, Sampler,
+    StatRecord, WriterOptions, merge,
 };
 use tracing::{error, info, warn};
 
@@ -134,6 +134,15 @@ impl SlotWriter {
                 0
             }
             None => 0,
+        }
+    }
+
+    /// Writes how an exporter samples.
+    pub fn sampler(&mut self, sampler: &Sampler) {
+        if let Some(file) = self.file.as_mut().filter(|_| !self.stalled)
+            && let Err(error) = file.sampler(sampler)
+        {
+            self.stall(&error);
         }
     }
 

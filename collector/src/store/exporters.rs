@@ -4,15 +4,25 @@ use std::net::IpAddr;
 
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
-use nfdump_compat::file::{ExporterInfo, ExporterStat};
+use nfdump_compat::file::{ExporterInfo, ExporterStat, Sampler};
 use protocol::session::{LossUnit, MessageInfo};
 
+use crate::knowledge::Sampling;
 use crate::slot::SlotWriter;
 
 /// Exporters (address, version and domain) that are counted apart; the records of any more are stored under number 0.
 const MAX_EXPORTERS: usize = 8192;
 /// Exporters whose losses are told by name in one slot.
 const MAX_LOSS_LINES: usize = 20;
+/// Samplers of one exporter that are written into one file.
+const MAX_SAMPLERS: usize = 64;
+/// nfcapd's id of a sampler that has no number.
+const GENERIC_SAMPLER: i64 = -1;
+
+/// Octets that all of them take at most, one source.
+pub fn memory() -> usize {
+    MAX_EXPORTERS * (size_of::<Exporter>() + 2 * size_of::<Key>() + 64 * MAX_SAMPLERS)
+}
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 struct Key {
@@ -30,6 +40,8 @@ struct Exporter {
     sequence_errors: u32,
     missing: u64,
     unit: LossUnit,
+    /// Samplers written into the running file.
+    samplers: Vec<(i64, Sampling)>,
 }
 
 /// What the sequence numbers count, in words.
@@ -56,7 +68,7 @@ impl Exporters {
         &mut self,
         message: &MessageInfo,
         new_message: bool,
-        slot: &mut SlotWriter,
+        slot: Option<&mut SlotWriter>,
     ) -> u16 {
         let Some(exporter) = self.find(message) else {
             return 0;
@@ -66,21 +78,50 @@ impl Exporters {
         exporter.number(slot)
     }
 
-    /// Counts a gap in an exporter's sequence.
-    pub fn loss(
+    /// The sampling that a record's counters were multiplied by; written once a file.
+    pub fn sampler(
         &mut self,
         message: &MessageInfo,
-        missing: u64,
-        unit: LossUnit,
+        (id, sampling): (Option<u64>, Sampling),
         slot: &mut SlotWriter,
     ) {
         let Some(exporter) = self.find(message) else {
             return;
         };
+        let Some(sysid) = exporter.number else {
+            return;
+        };
+        let id = id.map_or(GENERIC_SAMPLER, |id| i64::try_from(id).unwrap_or(i64::MAX));
+        let known = exporter.samplers.contains(&(id, sampling));
+        if known || exporter.samplers.len() >= MAX_SAMPLERS {
+            return;
+        }
+        exporter.samplers.push((id, sampling));
+        slot.sampler(&Sampler {
+            sysid,
+            algorithm: sampling.algorithm,
+            id,
+            packet_interval: sampling.interval.get(),
+            space_interval: sampling.space,
+        });
+    }
+
+    /// Counts a gap in an exporter's sequence; gives the records that lost messages may have held, by the mean of the
+    /// messages received in the slot.
+    pub fn loss(
+        &mut self,
+        message: &MessageInfo,
+        missing: u64,
+        unit: LossUnit,
+        slot: Option<&mut SlotWriter>,
+    ) -> Option<u64> {
+        let exporter = self.find(message)?;
         exporter.sequence_errors = exporter.sequence_errors.saturating_add(1);
         exporter.missing += missing;
         exporter.unit = unit;
         exporter.number(slot);
+        let mean = exporter.flows.checked_div(exporter.messages)?;
+        (unit == LossUnit::Messages).then(|| missing.saturating_mul(mean))
     }
 
     /// What was missing has come after all, out of order.
@@ -110,6 +151,7 @@ impl Exporters {
                         sequence_errors: 0,
                         missing: 0,
                         unit: LossUnit::Messages,
+                        samplers: Vec::new(),
                     });
                     self.index.insert(key, at);
                     at
@@ -144,8 +186,14 @@ impl Exporters {
     pub fn losses(&self) -> Vec<String> {
         let with_gaps = self.exporters.iter().filter(|e| e.sequence_errors > 0);
         let sentence = |e: &Exporter| {
+            let estimate = match (e.unit, e.flows.checked_div(e.messages)) {
+                (LossUnit::Messages, Some(mean)) => {
+                    format!(" (about {} records)", e.missing.saturating_mul(mean))
+                }
+                _ => String::new(),
+            };
             format!(
-                "exporter {} version {} domain {}: {} gaps, {} {} missing",
+                "exporter {} version {} domain {}: {} gaps, {} {} missing{estimate}",
                 e.key.address,
                 e.key.version,
                 e.key.domain,
@@ -163,6 +211,7 @@ impl Exporters {
         for exporter in &mut self.exporters {
             (exporter.number, exporter.messages, exporter.flows) = (None, 0, 0);
             (exporter.sequence_errors, exporter.missing) = (0, 0);
+            exporter.samplers.clear();
         }
         self.index = self
             .exporters
@@ -175,12 +224,20 @@ impl Exporters {
 }
 
 impl Exporter {
-    fn number(&mut self, slot: &mut SlotWriter) -> u16 {
+    fn number(&mut self, slot: Option<&mut SlotWriter>) -> u16 {
         if let Some(number) = self.number {
             return number;
         }
+        let Some(slot) = slot else {
+            return 0;
+        };
         let info = ExporterInfo {
-            version: u32::from(self.key.version),
+            // nfcapd has no number of its own for v7.
+            version: if self.key.version == 7 {
+                5
+            } else {
+                u32::from(self.key.version)
+            },
             ip: self.key.address,
             id: self.key.domain,
         };

@@ -11,6 +11,10 @@ pub struct Losses {
     pub unknown_senders: u64,
     /// Datagrams that the kernel dropped because the receive buffer was full.
     pub kernel_drops: u64,
+    /// What exporters told about themselves and there was no room for.
+    pub refused_names: u64,
+    /// Sampling rates that make no sense.
+    pub implausible_sampling: u64,
     /// What the session counts.
     pub session: Counters,
 }
@@ -19,7 +23,7 @@ pub struct Losses {
 type Cause = (fn(&Losses) -> u64, &'static str);
 
 /// What costs records.
-const LOST: [Cause; 13] = [
+const LOST: [Cause; 14] = [
     (|l| l.unknown_senders, "packets of unknown senders"),
     (
         |l| l.kernel_drops,
@@ -32,6 +36,10 @@ const LOST: [Cause; 13] = [
     (|l| l.session.malformed, "malformed packets"),
     (|l| l.session.bad_templates, "unusable templates"),
     (|l| l.session.refused_templates, "templates over the limit"),
+    (
+        |l| l.session.refused_records,
+        "records of messages over the limit",
+    ),
     (
         |l| l.session.refused_exporters,
         "packets of exporters over the limit",
@@ -63,11 +71,28 @@ const LOST: [Cause; 13] = [
 ];
 
 /// What is worth knowing but costs nothing.
-const NOTED: [Cause; 6] = [
+const NOTED: [Cause; 11] = [
     (
         |l| l.session.late_records,
         "records waited for their template",
     ),
+    (
+        |l| l.session.borrowed_sets,
+        "data sets read by templates of another port",
+    ),
+    (
+        |l| l.session.redefinitions,
+        "templates replaced by other definitions",
+    ),
+    (
+        |l| l.session.expired_templates,
+        "templates forgotten after their lifetime",
+    ),
+    (
+        |l| l.refused_names,
+        "names, samplers or elements over the limit",
+    ),
+    (|l| l.implausible_sampling, "samplings that make no sense"),
     (|l| l.session.options_records, "options records"),
     (|l| l.session.restarts, "restarts of exporters"),
     (|l| l.session.out_of_order, "packets out of order or twice"),

@@ -92,10 +92,11 @@ impl Domain {
             _ => self.walk(&mut sets, &mut ready, context),
         };
         if result.is_ok() || context.message.version != 10 {
+            let (message, mut room) = (context.message, context.limits.records);
             for (template, range) in ready {
                 let range = range.start - start..range.end - start;
                 let octets = bytes.get(range).unwrap_or_default();
-                self.tell(&context.message.clone(), &template, octets, false, context);
+                room -= self.tell(&message, &template, octets, false, room, context);
             }
         }
         if let Err(error) = &result {
@@ -323,22 +324,31 @@ impl Domain {
         );
         for waiting in self.pending.take(template.id(), &mut context.ledger) {
             if fits(template, &waiting.octets) {
-                self.tell(&waiting.message, template, &waiting.octets, true, context);
+                let room = context.limits.records;
+                self.tell(
+                    &waiting.message,
+                    template,
+                    &waiting.octets,
+                    true,
+                    room,
+                    context,
+                );
             } else {
                 waiting.discard(DiscardCause::Unfit, context.counters, context.events);
             }
         }
     }
 
-    /// Tells the whole records in `octets`.
+    /// Tells the whole records in `octets`, at most `room`; gives how many.
     fn tell<E: Events>(
         &self,
         message: &MessageInfo,
         template: &Arc<Template>,
         octets: &[u8],
         late: bool,
+        room: usize,
         context: &mut Context<'_, E>,
-    ) {
+    ) -> usize {
         let record = |bytes| DataRecord {
             message,
             template,
@@ -347,20 +357,29 @@ impl Domain {
             templates: self.templates.lookup(&context.ledger.totals.shared),
         };
         if let Some(length) = template.fixed_length() {
-            for bytes in octets.chunks_exact(length) {
+            let records = octets.chunks_exact(length);
+            let told = records.len().min(room);
+            context.counters.refused_records += (records.len() - told) as u64;
+            for bytes in records.take(told) {
                 tell_record(&record(bytes), context.counters, context.events);
             }
-            return;
+            return told;
         }
-        let mut rest = octets;
+        let (mut rest, mut told) = (octets, 0);
         while rest.len() >= template.min_length()
             && let Some((bytes, behind)) = template
                 .record_length(rest)
                 .and_then(|end| rest.split_at_checked(end))
         {
-            tell_record(&record(bytes), context.counters, context.events);
             rest = behind;
+            if told == room {
+                context.counters.refused_records += 1;
+                continue;
+            }
+            tell_record(&record(bytes), context.counters, context.events);
+            told += 1;
         }
+        told
     }
 }
 

@@ -173,6 +173,8 @@ pub struct Counters {
     pub bad_templates: u64,
     /// Templates refused because of a limit.
     pub refused_templates: u64,
+    /// Records not told because of the limit on one message.
+    pub refused_records: u64,
     /// Messages dropped because of the limit on exporters.
     pub refused_exporters: u64,
     /// Messages dropped because of the limit on domains.

@@ -1,0 +1,118 @@
+//! `t2collect limits`: the bounds of all tables, and the memory that they add up to.
+
+use std::fmt::Write as _;
+
+use protocol::limits::Limits;
+
+use crate::listen::{self, stream, udp};
+use crate::{json, knowledge, map, store};
+
+/// Octets of the program itself, its runtime, its standing buffers and what the allocator keeps of freed memory.
+const STANDING: usize = 64 << 20;
+
+/// Octets that the program takes at most with these limits.
+#[must_use]
+pub fn memory(limits: &Limits) -> usize {
+    parts(limits).iter().map(|(_, octets)| octets).sum()
+}
+
+fn parts(limits: &Limits) -> [(&'static str, usize); 7] {
+    [
+        ("sessions, templates, waiting data", limits.memory()),
+        (
+            "names, samplers, elements, common properties",
+            knowledge::memory(),
+        ),
+        ("plans of templates", map::PLANS_COST + 2 * json::PLANS_COST),
+        ("counters of exporters", store::memory()),
+        (
+            "received and not yet stored, one UDP address",
+            udp::memory() + 2 * (listen::QUEUE + 1) * udp::BATCH * 65_535 * 2,
+        ),
+        ("streams", stream::memory()),
+        ("program, buffers of files, allocator", STANDING),
+    ]
+}
+
+/// The text.
+#[must_use]
+pub fn text() -> String {
+    let limits = Limits::default();
+    let mut text = String::new();
+    let counts = [
+        ("exporters (address and port, or stream)", limits.exporters),
+        ("domains of an exporter", limits.domains),
+        ("domains of all exporters", limits.domains_total),
+        ("templates of a domain", limits.templates),
+        ("templates of an exporter", limits.templates_exporter),
+        ("templates of all exporters", limits.templates_total),
+        ("fields of a template", limits.fields),
+        (
+            "fields of all templates of an exporter",
+            limits.fields_exporter,
+        ),
+        ("fields of all templates", limits.fields_total),
+        (
+            "octets of data waiting for a template, a domain",
+            limits.pending_domain,
+        ),
+        (
+            "octets of data waiting for a template, an exporter",
+            limits.pending_exporter,
+        ),
+        (
+            "octets of data waiting for a template, all",
+            limits.pending_total,
+        ),
+        ("records of a message", limits.records),
+        (
+            "names, samplers or elements of an exporter",
+            knowledge::MAX_PER_EXPORTER,
+        ),
+        (
+            "names, samplers or elements of all exporters, a kind",
+            knowledge::MAX_ENTRIES,
+        ),
+        ("octets of a name", knowledge::MAX_NAME),
+        ("streams", stream::MAX_STREAMS),
+    ];
+    for (what, count) in counts {
+        let _ = writeln!(text, "{count:>10}  {what}");
+    }
+    for (what, ms) in [
+        ("data waits for its template", limits.pending_ms),
+        (
+            "a template is used without being sent again (--template-lifetime)",
+            limits.template_ms,
+        ),
+        (
+            "an exporter may be silent before it makes room for a new one",
+            limits.idle_ms,
+        ),
+    ] {
+        let _ = writeln!(text, "{:>8} s  {what}", ms / 1000);
+    }
+    text.push('\n');
+    for (what, octets) in parts(&limits) {
+        let _ = writeln!(text, "{:>8} MB  {what}", octets.div_ceil(1_000_000));
+    }
+    let all = memory(&limits).div_ceil(1_000_000);
+    let _ = writeln!(text, "{all:>8} MB  memory at most, all together");
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_line_is_the_sum() {
+        let text = text();
+        let last = text.lines().last().unwrap_or_default();
+        let octets = memory(&Limits::default());
+        assert!(
+            last.contains(&octets.div_ceil(1_000_000).to_string()),
+            "{last}"
+        );
+    }
+}
