@@ -99,8 +99,6 @@ pub struct MeterStats {
     pub udp_octets: u64,
     /// SCTP packets.
     pub sctp_packets: u64,
-    /// GRE packets.
-    pub gre_packets: u64,
     /// IPv4 fragments.
     pub ipv4_fragments: u64,
     /// IPv6 fragments.
@@ -259,7 +257,6 @@ impl MeterStats {
             protocol::ICMPV6 => self.icmp6_packets += 1,
             protocol::IGMP => self.igmp_packets += 1,
             protocol::SCTP => self.sctp_packets += 1,
-            protocol::GRE => self.gre_packets += 1,
             _ => {}
         }
     }

@@ -165,13 +165,14 @@ pub const BITS: &[(u64, &str)] = &[
 ];
 
 /// Bits whose packets are counted one by one, with their names in the end report.
-pub const COUNTED: [(u64, &str, &str); 16] = [
+pub const COUNTED: [(u64, &str, &str); 17] = [
     (ARP, "arp", "ARP packets"),
     (RARP, "rarp", "RARP packets"),
     (LLDP, "lldp", "LLDP packets"),
     (PPPOE_DISCOVERY, "pppoeDiscovery", "PPPoE discovery packets"),
     (PPPOE_SESSION, "pppoeSession", "PPPoE session packets"),
     (L2TP, "l2tp", "L2TP packets"),
+    (GRE, "gre", "GRE packets"),
     (IP_IN_IP, "ipInIp", "Packets of IP in IP"),
     (ETHER_IP, "etherIp", "Packets of Ethernet in IP"),
     (TEREDO, "teredo", "Teredo packets"),

@@ -4,7 +4,7 @@ use super::item::{Item, Section, Value, percent};
 use super::{InputReport, Report};
 use crate::dissect::DissectCounters;
 use crate::meter::Metric;
-use crate::meter::status::{BITS, COUNTED};
+use crate::meter::status::{BITS, COUNTED, INVERTED};
 
 use Value::{
     Asymmetry, Bits, BitsPerSecond, Count, Flag, List, Mean, Number, PerSecond, Percent, Seconds,
@@ -301,7 +301,6 @@ fn protocols(report: &Report) -> Vec<Item> {
     let counted = COUNTED.iter().zip(meter.with_status);
     items.extend(counted.map(|((_, name, label), packets)| share(name, label, packets)));
     items.extend([
-        share("gre", "GRE packets", meter.gre_packets),
         share("igmp", "IGMP packets", meter.igmp_packets),
         share("icmp", "ICMP packets", meter.icmp_packets),
         share("icmpv6", "ICMPv6 packets", meter.icmp6_packets),
@@ -404,10 +403,11 @@ fn rates(report: &Report) -> Vec<Item> {
 fn memory(report: &Report) -> Vec<Item> {
     let meter = &report.meter;
     // Only the text and JSON sinks have all bits collected.
+    // That a flow is inverted is no news of all flows; Tranalyzer's report leaves it out, too.
     let status = if report.text.is_empty() {
         0
     } else {
-        meter.status
+        meter.status & !INVERTED
     };
     let named = BITS.iter().filter(|(bit, ..)| status & bit != 0);
     vec![

@@ -7,3 +7,4 @@ mod export;
 mod inputs;
 mod report;
 mod support;
+mod tranalyzer;
