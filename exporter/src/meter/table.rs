@@ -275,7 +275,9 @@ impl Table {
         let pair = self.pairs.get(at)?;
         let hot = pair.directions.get(direction)?;
         let cold = self.cold.get(at)?.directions.get(direction)?;
-        Some(pair.index ^ hot.packets ^ u64::from(cold.ether_type))
+        let text = self.text.get(at).and_then(|text| text.get(direction));
+        let text = text.map_or(0, TextState::touch);
+        Some(pair.index ^ hot.packets ^ u64::from(cold.ether_type) ^ text)
     }
 
     /// Adds a pair; its key must not be there.
