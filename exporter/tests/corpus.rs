@@ -8,18 +8,19 @@ use std::path::{Path, PathBuf};
 
 use etherparse::{LinkExtSlice, NetSlice, SlicedPacket, TcpHeader, TransportSlice, UdpHeader};
 use exporter::capture::{CaptureFile, Frame, LinkType};
-use exporter::dissect::{Dissector, Family, Fragment, Packet, Tunnel};
-use exporter::meter::{Flow, FlowSink, Meter, MeterConfig};
+use exporter::dissect::{Detail, Dissector, Family, Fragment, Packet, Tunnel};
+use exporter::meter::{Flow, FlowSink, Meter, MeterConfig, Metric};
+use exporter::sink::text::{Layout, TextSink};
 use proptest::prelude::*;
 
-/// Keeps all flows.
-#[derive(Default)]
-struct Flows(Vec<Flow>);
+/// Keeps all flows, and prints them to nowhere.
+struct Flows(Vec<Flow>, TextSink<std::io::Sink>);
 
 impl FlowSink for Flows {
-    fn pair(&mut self, _now_ns: i64, first: &Flow, second: Option<&Flow>) {
+    fn pair(&mut self, now_ns: i64, first: &Flow, second: Option<&Flow>) {
         self.0.push(first.clone());
         self.0.extend(second.cloned());
+        self.1.pair(now_ns, first, second);
     }
 }
 
@@ -58,14 +59,15 @@ fn meter(path: &Path, tunnel: Tunnel) -> Vec<Flow> {
         text: true,
         ..MeterConfig::default()
     });
-    let mut flows = Flows::default();
+    let sink = TextSink::new(std::io::sink(), Metric::L7, Layout::Json, None).unwrap();
+    let mut flows = Flows(Vec::new(), sink);
     let (mut read, mut metered) = (0, 0);
     frames(path, |frame| {
-        let mut packet = Packet::default();
+        let (mut packet, mut detail) = (Packet::default(), Detail::default());
         read += 1;
-        if dissector.dissect(frame, &mut packet) {
+        if dissector.dissect_in_detail(frame, &mut packet, &mut detail) {
             metered += 1;
-            meter.packets(&[packet], &mut flows);
+            meter.packets_in_detail(&[packet], &[detail], &mut flows);
         }
     });
     meter.finish(&mut flows);

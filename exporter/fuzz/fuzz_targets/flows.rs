@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use clap::Parser;
 use exporter::cli::Cli;
 use exporter::config::{Config, NetflowConfig};
-use exporter::dissect::{Dissector, Packet, Tunnel};
+use exporter::dissect::{Detail, Dissector, Packet, Tunnel};
 use exporter::meter::{Flow, FlowSink, Meter, MeterConfig, Metric};
 use exporter::sink::netflow::{NetflowSink, floor_ms};
 use exporter::sink::text::{Layout, TextSink};
@@ -78,13 +78,13 @@ fuzz_target!(|input: &[u8]| {
         flows: 0,
         netflow: NetflowSink::new(netflow, 0).expect("room for a record"),
         text: [Layout::Columns, Layout::Json]
-            .map(|layout| TextSink::new(Vec::new(), Metric::L7, layout).expect("memory")),
+            .map(|layout| TextSink::new(Vec::new(), Metric::L7, layout, None).expect("memory")),
     };
-    let (mut read, mut packet) = (0, Packet::default());
+    let (mut read, mut packet, mut detail) = (0, Packet::default(), Detail::default());
     exporter_fuzz::frames(input, |frame| {
         read += 1;
-        if dissector.dissect(frame, &mut packet) {
-            meter.packets(&[packet], &mut sinks);
+        if dissector.dissect_in_detail(frame, &mut packet, &mut detail) {
+            meter.packets_in_detail(&[packet], &[detail], &mut sinks);
         }
     });
     meter.finish(&mut sinks);

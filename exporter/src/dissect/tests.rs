@@ -22,7 +22,13 @@ fn frame(link: LinkType, captured: &[u8], original_len: u32) -> (Packet, bool, D
         link,
     };
     let flow = dissector.dissect(&frame, &mut packet);
-    (packet, flow, *dissector.counters())
+    let counters = *dissector.counters();
+    // The watcher changes nothing.
+    let (mut again, mut detail) = (Packet::default(), Detail::default());
+    let flow_again = dissector.dissect_in_detail(&frame, &mut again, &mut detail);
+    assert_eq!((again, flow_again), (packet, flow));
+    assert!(detail.headers.headers() <= 200);
+    (packet, flow, counters)
 }
 
 fn ethernet(captured: &[u8]) -> Packet {

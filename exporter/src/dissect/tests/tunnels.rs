@@ -476,7 +476,7 @@ proptest! {
         if let Some(kind) = gre_octets.get_mut(2..4) {
             kind.copy_from_slice(&gre.to_be_bytes());
         }
-        let numbers = [0, 9, 50, 51, 99, 104, 105, 107, 108, 113, 119, 127, 135, 137, 163, 166, 178, 204, 276];
+        let numbers = [0, 9, 50, 51, 99, 104, 105, 107, 108, 113, 119, 127, 135, 137, 163, 166, 177, 178, 203, 204, 274, 276];
         let link = LinkType(*link.get(&numbers));
         for (link, octets) in [
             (LinkType::ETHERNET, over_ip(protocol, &octets)),
