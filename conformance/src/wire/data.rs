@@ -190,11 +190,9 @@ fn fixed(set: &Reader<'_>, context: &mut Context<'_>) -> Option<Records> {
         return None;
     }
     let doubtful = zero_tail(set.rest()).min(MOST_PADDING) / least;
-    let mut reader = set.clone();
-    for _ in 0..records - doubtful.min(records) {
-        record(&mut reader, context)?;
-    }
-    Some(Records::new(records - doubtful.min(records), records))
+    let certain = records - doubtful.min(records);
+    judge_records(set, certain, context)?;
+    Some(Records::new(certain, records))
 }
 
 fn variable(set: &Reader<'_>, context: &mut Context<'_>) -> Option<Records> {
@@ -212,6 +210,9 @@ fn variable(set: &Reader<'_>, context: &mut Context<'_>) -> Option<Records> {
             doubtful = reader.left() / least;
             break;
         }
+        if !context.desk.spend(context.layout.fields.len()) {
+            return None;
+        }
         let at = reader.offset();
         if context.layout.read(&mut reader, |_, _| {}).is_err() {
             overrun(set, at, context);
@@ -226,11 +227,20 @@ fn variable(set: &Reader<'_>, context: &mut Context<'_>) -> Option<Records> {
     if !judge_tail(set, tail, context) {
         return None;
     }
+    judge_records(set, records, context)?;
+    Some(Records::new(records, records + doubtful))
+}
+
+/// Judges the first records of a set, as many as there is time for.
+fn judge_records(set: &Reader<'_>, records: usize, context: &mut Context<'_>) -> Option<()> {
     let mut reader = set.clone();
     for _ in 0..records {
+        if !context.desk.spend(context.layout.fields.len()) {
+            break;
+        }
         record(&mut reader, context)?;
     }
-    Some(Records::new(records, records + doubtful))
+    Some(())
 }
 
 fn record(reader: &mut Reader<'_>, context: &mut Context<'_>) -> Option<()> {
@@ -238,15 +248,15 @@ fn record(reader: &mut Reader<'_>, context: &mut Context<'_>) -> Option<()> {
     let (message, domain) = (context.message, &mut *context.domain);
     let (desk, layout) = (&mut *context.desk, context.layout);
     let ipfix = message.version == 10;
-    let mut statistic = Statistic::new(layout, &domain.hasher);
+    let options = ipfix && layout.scopes.is_some();
+    let mut statistic = options.then(|| Statistic::new(layout, &domain.hasher));
     layout
         .read(reader, |field, value| {
             facts.field(field, value, message, desk);
-            if !ipfix {
-                return;
+            if ipfix && layout.lists {
+                lists::judge(field, value, layout.id, domain, desk);
             }
-            lists::judge(field, value, layout.id, domain, desk);
-            if layout.scopes.is_some()
+            if let Some(statistic) = &mut statistic
                 && let Some(key) = statistic.field(field, value.octets)
                 && let Some(number) = unsigned(value.octets)
             {

@@ -118,6 +118,8 @@ pub(crate) struct Layout {
     /// Octets of the shortest record.
     pub least: usize,
     pub variable: bool,
+    /// Some field is a list.
+    pub lists: bool,
     /// Where the record stands in its message, and how long it is.
     pub offset: usize,
     pub length: usize,
@@ -127,12 +129,15 @@ impl Layout {
     fn new(id: u16, scopes: Option<u16>, fields: Vec<Field>, offset: usize, length: usize) -> Self {
         let least = fields.iter().map(Field::least_octets).sum();
         let variable = fields.iter().any(|field| field.length == VARIABLE_LENGTH);
+        let mut elements = fields.iter().filter_map(Field::element);
+        let lists = elements.any(|element| element.data_type.is_list());
         Self {
             id,
             scopes,
             fields,
             least,
             variable,
+            lists,
             offset,
             length,
         }

@@ -155,7 +155,7 @@ impl Lists<'_> {
             template,
             around: Some(chain),
         };
-        while records.left() > 0 {
+        while records.left() > 0 && self.desk.spend(layout.fields.len()) {
             layout.read(&mut records, |field, value| {
                 self.field(field, value, &chain, depth + 1);
             })?;

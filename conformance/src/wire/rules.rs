@@ -10,6 +10,9 @@ use crate::verdict::{Finding, Profile, Verdict};
 /// Findings of one rule that are told of one message; all are counted.
 const TOLD: u32 = 8;
 
+/// Values of one message that are looked at: fields without octets would make them millions.
+const VALUES: usize = 1 << 20;
+
 /// Fields of all templates that are kept.
 const FIELDS: usize = 1 << 20;
 
@@ -155,6 +158,8 @@ pub(super) struct Desk {
     pub findings: Vec<Finding>,
     /// Room for fields of templates, all domains together.
     pub fields_left: usize,
+    /// Values of the message at hand that may still be looked at.
+    values_left: usize,
     /// What exporters sent in datagrams.
     pub datagrams: Datagrams,
 }
@@ -173,6 +178,7 @@ impl Desk {
             seen: 0,
             findings: Vec::new(),
             fields_left: FIELDS,
+            values_left: VALUES,
             datagrams: Datagrams::default(),
         }
     }
@@ -187,6 +193,14 @@ impl Desk {
         for count in &mut self.counts {
             count.told = 0;
         }
+        self.values_left = VALUES;
+    }
+
+    /// Whether so many more values of the message may be looked at.
+    pub(super) fn spend(&mut self, values: usize) -> bool {
+        let left = self.values_left.checked_sub(values);
+        self.values_left = left.unwrap_or(0);
+        left.is_some()
     }
 
     pub(super) fn has_seen_ipfix(&self) -> bool {

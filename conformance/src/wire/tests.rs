@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 
 use super::*;
-use crate::faulty::{Change, Fault, Sent, Variation, export, faults};
+use crate::faulty::{BEGIN_S, Change, Fault, Sent, Variation, export, faults};
 
 fn variations(version: u16) -> Vec<Variation> {
     let mut all = Vec::new();
@@ -293,6 +293,44 @@ fn waiting_and_repeating_is_right() {
     assert_eq!(rules(&findings), BTreeSet::from(["T-11"]));
     let outcome = outcome.iter().find(|outcome| outcome.rule == "T-26");
     assert_eq!(outcome.unwrap().verdict, Verdict::Pass);
+}
+
+/// 60 000 records of one octet and 16 000 fields without any would be a billion values.
+#[test]
+fn fields_without_octets_cost_no_time() {
+    let set = |id: u16, content: &[u8]| {
+        let length = u16::try_from(content.len() + 4).unwrap();
+        [&id.to_be_bytes()[..], &length.to_be_bytes(), content].concat()
+    };
+    let message = |sequence: u32, set: Vec<u8>| {
+        let length = u16::try_from(set.len() + 16).unwrap();
+        let mut message = [&[0, 10][..], &length.to_be_bytes()].concat();
+        message.extend(BEGIN_S.to_be_bytes());
+        message.extend(sequence.to_be_bytes());
+        message.extend([0; 4]);
+        [message, set].concat()
+    };
+    let mut template = vec![1, 44, 0x3e, 0x81];
+    template.extend([0, 82, 0, 0].repeat(16_000));
+    template.extend([0, 4, 0, 1]);
+    let messages = [
+        message(0, set(2, &template)),
+        message(0, set(300, &[6; 60_000])),
+        message(60_000, set(300, &[6; 60_000])),
+    ];
+    let mut judge = Judge::new(Options::default());
+    let mut told = BTreeSet::new();
+    for message in &messages {
+        let from = "192.0.2.77:4739".parse().unwrap();
+        judge.message(0, from, Transport::Tcp, message, &mut |finding| {
+            told.insert(finding.rule);
+        });
+    }
+    assert_eq!(told, BTreeSet::new());
+    // All of them are counted.
+    let outcome = judge.finish();
+    let rule = outcome.iter().find(|rule| rule.rule == "H-07").unwrap();
+    assert_eq!((rule.verdict, rule.checked), (Verdict::Pass, 2));
 }
 
 #[test]
