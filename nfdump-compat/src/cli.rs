@@ -4,38 +4,51 @@ use crate::window;
 use anyhow::Context;
 use clap::Parser;
 use nfdump_compat::{
+    aggregate::{Aggregation, fields::Fields},
+    file::Compression,
     output::{
         fields::FIELDS,
         format::{Mode, PRESETS},
         style::{Compat, Style},
     },
     query::{Query, Window},
-    stat::{element::ELEMENTS, order::ORDERS, request::Request},
+    stat::{
+        Limit, Limits,
+        element::ELEMENTS,
+        order::{ORDERS, TIME_ORDERS, print_order},
+        request::Request,
+    },
 };
 use std::path::PathBuf;
 
 /// Rows of a statistic without `-n`.
 const DEFAULT_TOP: usize = 10;
+/// What nfdump prints without `-o` as Debian builds it: events.
+const NFDUMPS_FORMAT: &str = "nsel";
 /// Statistics in one run.
 const MAX_STATISTICS: usize = 8;
 
 /// Reports on flow records in nfcapd files, with nfdump's options and nfdump's output.
 #[derive(Debug, Parser)]
-#[command(name = "t2report", version, args_override_self = true, after_long_help = lists())]
+#[command(name = "t2report", version, args_override_self = true, after_long_help = lists(), disable_version_flag = true)]
 pub struct Arguments {
     /// Read this file, all files below this directory, or standard input (-); without -r and -R all finished slots
     /// (nfcapd.<digits>) of $T2_FLOWS, else of the current directory
-    #[arg(short = 'r', value_name = "FILE|DIR|-", conflicts_with = "sequence")]
+    #[arg(short = 'r', value_name = "FILE|DIR|-")]
     pub read: Option<PathBuf>,
 
     /// Read a sequence of files: a directory, the files of a directory from FIRST on, or from FIRST to LAST
     #[arg(short = 'R', value_name = "DIR|FIRST[:LAST]")]
     pub sequence: Option<String>,
 
-    /// Output format: line, long, extended, biline, bilong, gline, glong (with 6: full IPv6 addresses), csv, null, or fmt:… with
-    /// %tokens
-    #[arg(short = 'o', value_name = "FORMAT", default_value = "line")]
-    pub output: String,
+    /// Read the same files from several directories: BASE/A, BASE/B; with -r FILE or -R FIRST[:LAST] without a path
+    #[arg(short = 'M', value_name = "BASE/A:B…")]
+    pub directories: Option<String>,
+
+    /// Output format: line, long, extended, biline, bilong, gline, glong, nsel, nel (with 6: full IPv6 addresses), raw, csv,
+    /// json, pipe, null, or fmt:… with %tokens [default: line]
+    #[arg(short = 'o', value_name = "FORMAT")]
+    pub output: Option<String>,
 
     /// Statistic: record, or an element as srcip, dstport, proto; :p splits by protocol; orders as flows, packets, bytes, pps,
     /// bps, bpp, one table each; :a smallest first
@@ -47,12 +60,72 @@ pub struct Arguments {
     pub statistics: Vec<String>,
 
     /// Rows of a statistic, 0 for all [default: 10]
-    #[arg(short = 'n', value_name = "N", allow_negative_numbers = true)]
-    pub top: Option<i64>,
+    #[arg(short = 'n', value_name = "N", allow_hyphen_values = true)]
+    pub top: Option<String>,
+
+    /// Put flows of the same 5-tuple together
+    #[arg(short = 'a')]
+    pub aggregate: bool,
+
+    /// Put flows together that agree in these fields, as srcip4/24,dstport
+    #[arg(short = 'A', value_name = "FIELD[/BITS],…")]
+    pub fields: Option<String>,
+
+    /// Put both directions of a connection together
+    #[arg(short = 'b')]
+    pub bidirectional: bool,
+
+    /// As -b, and turn connections around that seem to go from the server to the client
+    #[arg(short = 'B')]
+    pub guess_direction: bool,
+
+    /// Sort flows: tstart, tend, duration or an order of -s; :a smallest first, :d largest first
+    #[arg(short = 'O', value_name = "ORDER[:a|:d]")]
+    pub order: Option<String>,
+
+    /// As -O tstart
+    #[arg(short = 'm')]
+    pub by_start: bool,
+
+    /// Only rows of an element statistic with more packets than this, or with - before it fewer
+    #[arg(short = 'l', value_name = "[-]N[K|M|G]", allow_hyphen_values = true)]
+    pub packet_limit: Option<String>,
+
+    /// Only rows of an element statistic with more bytes than this, or with - before it fewer
+    #[arg(short = 'L', value_name = "[-]N[K|M|G]", allow_hyphen_values = true)]
+    pub byte_limit: Option<String>,
+
+    /// Write the flows to this file instead of printing them
+    #[arg(short = 'w', value_name = "FILE")]
+    pub write: Option<PathBuf>,
+
+    /// Compress it with LZO
+    #[arg(short = 'z')]
+    pub lzo: bool,
+
+    /// Compress it with LZ4
+    #[arg(short = 'y')]
+    pub lz4: bool,
+
+    /// Compress it with bzip2
+    #[arg(short = 'j')]
+    pub bz2: bool,
+
+    /// Change the compression of the files: 0 none, 1 LZO, 2 bzip2, 3 LZ4
+    #[arg(short = 'J', value_name = "0…3")]
+    pub recompress: Option<String>,
+
+    /// Change the name of the source in the file of -r
+    #[arg(short = 'i', value_name = "IDENT")]
+    pub ident: Option<String>,
+
+    /// A byte 0x01 before each IP address
+    #[arg(short = 'T')]
+    pub tag: bool,
 
     /// Stop after N records
-    #[arg(short = 'c', value_name = "N", allow_negative_numbers = true)]
-    pub limit: Option<i64>,
+    #[arg(short = 'c', value_name = "N", allow_hyphen_values = true)]
+    pub limit: Option<String>,
 
     /// Plain numbers: no scaling, protocols by number, durations in seconds
     #[arg(short = 'N')]
@@ -69,6 +142,38 @@ pub struct Arguments {
     /// Print the files' own statistics
     #[arg(short = 'I')]
     pub information: bool,
+
+    /// Print one line for each file: begin, flows, packets and bytes
+    #[arg(short = 'g')]
+    pub by_file: bool,
+
+    /// Print the exporters and samplers of this file
+    #[arg(short = 'E', value_name = "FILE")]
+    pub exporters: Option<PathBuf>,
+
+    /// Print the extension maps of this file (nfdump 1.6 only had them)
+    #[arg(short = 'x', value_name = "FILE")]
+    pub extension_maps: Option<PathBuf>,
+
+    /// Explain the filter
+    #[arg(short = 'X')]
+    pub explain_filter: bool,
+
+    /// Ask this name server for the addresses of host names in filters (not supported: the system's is asked)
+    #[arg(short = 'D', value_name = "DNS")]
+    pub name_server: Option<String>,
+
+    /// Geo database (not supported yet; none is accepted)
+    #[arg(short = 'G', value_name = "FILE|none")]
+    pub geo: Option<String>,
+
+    /// Configuration file with named formats (not supported yet; none is accepted)
+    #[arg(short = 'C', value_name = "FILE|none")]
+    pub config: Option<String>,
+
+    /// Print the version
+    #[arg(short = 'V', long = "version")]
+    pub version: bool,
 
     /// Check this file block by block
     #[arg(short = 'v', value_name = "FILE")]
@@ -96,54 +201,162 @@ pub struct Arguments {
 }
 
 impl Arguments {
-    /// Validates what does not depend on files.
+    /// Validates what does not depend on files; `as_nfdump` if the program is called by that name: then the defaults are
+    /// nfdump's.
     ///
     /// # Errors
     /// A sentence saying which argument cannot be used and why.
-    pub fn query(&self) -> anyhow::Result<Query> {
-        if self.statistics.len() > MAX_STATISTICS {
-            anyhow::bail!(
-                "{} statistics asked for: at most {MAX_STATISTICS} in one run",
-                self.statistics.len()
-            );
-        }
-        let statistics = self
+    pub fn query(&self, as_nfdump: bool) -> anyhow::Result<Query> {
+        self.check_together()?;
+        let statistics: Vec<Request> = self
             .statistics
             .iter()
             .map(|text| Ok(Request::parse(text)?))
             .collect::<anyhow::Result<_>>()?;
-        let top = match self.top {
-            Some(top) => usize::try_from(top)
-                .with_context(|| format!("-n {top} is out of range: 0 (all) or more"))?,
+        let top = match &self.top {
+            Some(top) => top
+                .parse()
+                .with_context(|| format!("-n {top}: a number of 0 (all) or more is expected"))?,
+            None if statistics.is_empty() => 0,
             None => DEFAULT_TOP,
         };
-        let limit = match self.limit {
-            Some(limit) if limit < 1 => anyhow::bail!("-c {limit} is out of range: 1 or more"),
-            limit => limit.map(i64::unsigned_abs),
+        let limit = match &self.limit {
+            Some(limit) => match limit.parse() {
+                Ok(number) if number > 0 => Some(number),
+                _ => anyhow::bail!("-c {limit}: a number of 1 or more is expected"),
+            },
+            None => None,
         };
-        let mode = Mode::parse(&self.output)?;
+        let aggregation = self.aggregation()?;
+        let mode = self.mode(aggregation.as_ref(), as_nfdump)?;
+        let order = match &self.order {
+            Some(text) => Some(print_order(text)?),
+            None if self.by_start => TIME_ORDERS.first().map(|order| (order, true)),
+            None => None,
+        };
         let style = Style {
             compat: self.compat,
             full_ipv6: self.full_ipv6 || matches!(mode, Mode::Lines(_, true)),
+            tag: self.tag,
             plain_numbers: self.plain_numbers,
         };
         Ok(Query {
             mode,
             filter: None,
             window: self.window,
+            limits: self.limits(!statistics.is_empty() || aggregation.is_some())?,
             statistics,
+            aggregation,
+            guess_direction: self.guess_direction,
+            order,
+            to_file: self.write.is_some(),
             top,
             limit,
-            quiet: self.quiet,
+            quiet: self.quiet || self.write.is_some(),
             style,
         })
     }
+
+    /// Refuses options that exclude each other, and what is not supported.
+    fn check_together(&self) -> anyhow::Result<()> {
+        if self.statistics.len() > MAX_STATISTICS {
+            anyhow::bail!(
+                "{} statistics asked for: at most {MAX_STATISTICS} in one run",
+                self.statistics.len()
+            );
+        }
+        let record = self
+            .statistics
+            .iter()
+            .any(|text| text.to_ascii_lowercase().starts_with("record"));
+        anyhow::ensure!(
+            !record || (self.order.is_none() && !self.by_start),
+            "-s record and -O (-m) are mutually exclusive: name the order behind the statistic, as -s record/bytes"
+        );
+        anyhow::ensure!(
+            self.directories.is_some() || self.read.is_none() || self.sequence.is_none(),
+            "-r and -R are mutually exclusive"
+        );
+        for (option, value) in [("-G", &self.geo), ("-C", &self.config)] {
+            if let Some(value) = value
+                && value != "none"
+            {
+                anyhow::bail!("{option} {value} is not supported yet");
+            }
+        }
+        Ok(())
+    }
+
+    fn aggregation(&self) -> anyhow::Result<Option<Aggregation>> {
+        let both = self.bidirectional || self.guess_direction;
+        Ok(match &self.fields {
+            Some(_) if both => anyhow::bail!("-A cannot be combined with -b or -B"),
+            Some(fields) => Some(Aggregation::Fields(Fields::parse(fields)?)),
+            None if both => Some(Aggregation::Bidirectional),
+            None => self.aggregate.then_some(Aggregation::FiveTuple),
+        })
+    }
+
+    /// The format asked for; else the one that shows the aggregation; else the default.
+    fn mode(&self, aggregation: Option<&Aggregation>, as_nfdump: bool) -> anyhow::Result<Mode> {
+        let text = match (&self.output, aggregation) {
+            (Some(text), _) => text,
+            (None, Some(Aggregation::Fields(fields))) => {
+                return Ok(Mode::parse(&format!("fmt:{}", fields.format()))?);
+            }
+            (None, Some(Aggregation::Bidirectional)) => "biline",
+            (None, _) if as_nfdump => NFDUMPS_FORMAT,
+            (None, _) => "line",
+        };
+        Ok(Mode::parse(text)?)
+    }
+
+    fn limits(&self, summed: bool) -> anyhow::Result<Limits> {
+        if self.packet_limit.is_none() && self.byte_limit.is_none() {
+            return Ok(Limits::default());
+        }
+        if !summed {
+            return Err(LimitError(
+                "-l and -L limit statistics and aggregated flows: use a filter for records"
+                    .to_owned(),
+            )
+            .into());
+        }
+        let parse = |text: &Option<String>| match text {
+            Some(text) => Limit::parse(text).map_err(LimitError),
+            None => Ok(None),
+        };
+        Ok(Limits {
+            packets: parse(&self.packet_limit)?,
+            bytes: parse(&self.byte_limit)?,
+        })
+    }
+
+    /// Compression of the file to write.
+    ///
+    /// # Errors
+    /// More than one is asked for.
+    pub fn compression(&self) -> anyhow::Result<Compression> {
+        match (self.lzo, self.lz4, self.bz2) {
+            (false, false, false) => Ok(Compression::None),
+            (true, false, false) => Ok(Compression::Lzo),
+            (false, true, false) => Ok(Compression::Lz4),
+            (false, false, true) => Ok(Compression::Bz2),
+            _ => anyhow::bail!("only one of -z, -y and -j can be used"),
+        }
+    }
 }
+
+/// A limit that is misused or not understood: nfdump has an exit code of its own for it.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct LimitError(String);
 
 /// What can be named in `-s` and `-o`, for the long help: read from the tables that decide it.
 fn lists() -> String {
     let elements: Vec<&str> = ELEMENTS.iter().map(|element| element.name).collect();
     let orders: Vec<&str> = ORDERS.iter().map(|order| order.name).collect();
+    let fields: Vec<&str> = Fields::names().collect();
     let tokens: Vec<String> = FIELDS
         .iter()
         .map(|field| format!("%{}", field.token))
@@ -153,10 +366,11 @@ fn lists() -> String {
         .map(|(name, format)| format!("  {name:<9} {format}"))
         .collect();
     format!(
-        "Elements: record {}\n\nOrders: {}\n\nTokens: {}\n\nFormats:\n{}\n\n\
-        Exit codes: 0 done, 1 failed, 2 wrong usage, 254 unusable filter",
+        "Elements: record {}\n\nOrders: {} (-O also tstart, tend, duration)\n\nFields of -A: {}\n\nTokens: {}\n\nFormats:\n{}\n\n\
+        Exit codes: 0 done, 1 failed, 2 wrong usage, 250 unusable limit, 254 unusable filter",
         elements.join(" "),
         orders.join(" "),
+        fields.join(" "),
         tokens.join(" "),
         presets.join("\n")
     )

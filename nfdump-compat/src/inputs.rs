@@ -43,32 +43,94 @@ pub fn read(path: &Path) -> anyhow::Result<Vec<Input>> {
     Ok(files.into_iter().map(Input::File).collect())
 }
 
-/// A directory, the files of a directory whose name is not before `FIRST`'s, or those up to `LAST`'s.
+/// A directory, the files of a directory from `FIRST` on, or those up to `LAST`; with sub directories in `LAST` as many
+/// of them belong to `FIRST`, too.
 ///
 /// # Errors
-/// The first file does not exist, or its directory cannot be listed.
+/// [`BadList`] if the first file does not exist; its directory cannot be listed.
 pub fn sequence(text: &str) -> anyhow::Result<Vec<Input>> {
     let (first, last) = text
         .rsplit_once(':')
         .map_or((text, None), |(first, last)| (first, Some(last)));
     let first = Path::new(first);
-    let metadata =
-        fs::metadata(first).with_context(|| format!("cannot read {}", first.display()))?;
+    let metadata = fs::metadata(first)
+        .map_err(|error| BadList(format!("cannot read {}: {error}", first.display())))?;
     if metadata.is_dir() {
         return read(first);
     }
-    let parent = first
-        .parent()
-        .filter(|parent| !parent.as_os_str().is_empty())
+    let last = last.map(Path::new);
+    let levels = last.map_or(1, |last| last.components().count());
+    let base = first
+        .ancestors()
+        .nth(levels)
+        .filter(|base| !base.as_os_str().is_empty())
         .unwrap_or(Path::new("."));
-    let mut files: Vec<PathBuf> = data_files(parent)?
-        .filter(|path| path.file_name() >= first.file_name())
-        .filter(|path| last.is_none_or(|last| path.file_name() <= Path::new(last).file_name()))
-        .collect();
+    let mut files = Vec::new();
+    if levels > 1 {
+        collect(base, &mut files)?;
+    } else {
+        files.extend(data_files(base)?);
+    }
+    let place = |path: &Path| path.strip_prefix(base).unwrap_or(path).to_owned();
+    let begin = place(first);
+    files.retain(|path| {
+        let place = place(path);
+        place >= begin && last.is_none_or(|last| place <= *last)
+    });
     files.sort();
     anyhow::ensure!(!files.is_empty(), "no files from {text} on");
     Ok(files.into_iter().map(Input::File).collect())
 }
+
+/// The same file (`-r`), or sequence of files (`-R`), of several directories `BASE/A`, `BASE/B` ….
+///
+/// # Errors
+/// No file or sequence is named, or one with an absolute path; no directory can be read.
+pub fn several(
+    directories: &str,
+    file: Option<&Path>,
+    list: Option<&str>,
+) -> anyhow::Result<Vec<Input>> {
+    let (base, names) = directories.rsplit_once('/').unwrap_or((".", directories));
+    let absolute =
+        file.is_some_and(Path::is_absolute) || list.is_some_and(|list| list.starts_with('/'));
+    if absolute {
+        let text = "with -M the file of -r or -R must not begin with '/'";
+        return Err(BadList(text.to_owned()).into());
+    }
+    let mut inputs = Vec::new();
+    for name in names.split(':') {
+        let directory = Path::new(base).join(name);
+        if !directory.is_dir() {
+            eprintln!("t2report: {} is no directory", directory.display());
+            continue;
+        }
+        match (file, list) {
+            (Some(file), _) => {
+                let path = directory.join(file);
+                if path.is_file() {
+                    inputs.push(Input::File(path));
+                } else {
+                    eprintln!("t2report: {} is no file", path.display());
+                }
+            }
+            (None, Some(list)) => inputs.extend(sequence(&directory.join(list).to_string_lossy())?),
+            (None, None) => anyhow::bail!(
+                "-M needs -r FILE or -R FIRST[:LAST]; -R . for all files of the directories"
+            ),
+        }
+    }
+    anyhow::ensure!(
+        !inputs.is_empty(),
+        "no files in the directories of -M {directories}"
+    );
+    Ok(inputs)
+}
+
+/// A list of files that cannot be: nfdump has an exit code of its own for it.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct BadList(String);
 
 /// Without `-r` and `-R`: the finished slots of `$T2_FLOWS`, else of the current directory; also returns which.
 ///

@@ -4,6 +4,7 @@ pub mod aggregate;
 pub mod field;
 pub mod file;
 pub mod filter;
+pub mod handshake;
 pub mod output;
 pub mod query;
 pub mod record;

@@ -1,26 +1,40 @@
 //! `t2report`: reports on flow records in nfcapd files.
 
 mod cli;
+mod exporters;
 mod inputs;
 mod outside;
+mod rewrite;
 mod run;
 mod verify;
 mod window;
+mod written;
+
+use cli::LimitError;
+use inputs::BadList;
 
 use clap::Parser;
-use nfdump_compat::filter::FilterError;
+use nfdump_compat::filter::{Filter, FilterError};
 use nfdump_compat::usage::one_line;
-use std::{io, process::ExitCode};
+use std::{
+    io::{self, Write},
+    path::Path,
+    process::ExitCode,
+};
 
 /// Wrong usage.
 const USAGE: u8 = 2;
+/// nfdump's exit code for limits and file lists that it does not understand.
+const BAD_LIMIT: u8 = 250;
 /// nfdump's exit code for a filter that it does not understand.
 const BAD_FILTER: u8 = 254;
+/// What nfdump 1.7.1 says of its version.
+const NFDUMPS_VERSION: &str = "nfdump: Version: NSEL-NEL1.7.1";
 
 fn main() -> ExitCode {
     let arguments = match cli::Arguments::try_parse() {
         Ok(arguments) => arguments,
-        // Help and version, and where they go, are clap's.
+        // Help, and where it goes, is clap's.
         Err(error) if !error.use_stderr() => error.exit(),
         Err(error) => {
             eprintln!("t2report: {}", one_line("t2report", &error));
@@ -30,29 +44,76 @@ fn main() -> ExitCode {
     match answer(&arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
-        Err(error) => match error.downcast_ref::<FilterError>() {
-            Some(error) => {
-                eprintln!("{error}");
-                ExitCode::from(BAD_FILTER)
-            }
-            None => {
-                eprintln!("t2report: {error:#}");
-                ExitCode::FAILURE
-            }
-        },
+        Err(error) if error.is::<FilterError>() => {
+            eprintln!("{error}");
+            ExitCode::from(BAD_FILTER)
+        }
+        Err(error) => {
+            eprintln!("t2report: {error:#}");
+            ExitCode::from(if error.is::<LimitError>() || error.is::<BadList>() {
+                BAD_LIMIT
+            } else {
+                1
+            })
+        }
     }
 }
 
 fn answer(arguments: &cli::Arguments) -> anyhow::Result<()> {
-    if let Some(path) = &arguments.verify {
-        return verify::verify(path);
+    let as_nfdump = is_called_nfdump();
+    if arguments.version {
+        println!("{}", version(as_nfdump));
+        return Ok(());
     }
-    let mut query = arguments.query()?;
+    for (path, show) in [
+        (
+            &arguments.verify,
+            verify::verify as fn(&Path) -> anyhow::Result<()>,
+        ),
+        (&arguments.exporters, exporters::exporters),
+        (&arguments.extension_maps, verify::extension_maps),
+    ] {
+        if let Some(path) = path {
+            return show(path);
+        }
+    }
+    if arguments.recompress.is_some() || arguments.ident.is_some() {
+        return rewrite::rewrite(arguments);
+    }
+    let mut query = arguments.query(as_nfdump)?;
     query.filter = outside::filter(arguments)?;
+    anyhow::ensure!(
+        arguments.check_filter || !query.filter.as_ref().is_some_and(Filter::needs_database),
+        "the filter asks for countries: they need a geo database, which is not supported yet"
+    );
     if arguments.check_filter {
         return Ok(());
     }
+    if arguments.explain_filter {
+        let explained = query
+            .filter
+            .as_ref()
+            .map_or_else(|| "any\n".to_owned(), ToString::to_string);
+        io::stdout().write_all(explained.as_bytes())?;
+        return Ok(());
+    }
     run::run(arguments, &query)
+}
+
+/// Whether the program was started by the name nfdump: then its defaults are nfdump's.
+fn is_called_nfdump() -> bool {
+    let name = std::env::args_os().next().unwrap_or_default();
+    Path::new(&name)
+        .file_name()
+        .is_some_and(|name| name == "nfdump")
+}
+
+fn version(as_nfdump: bool) -> String {
+    if as_nfdump {
+        NFDUMPS_VERSION.to_owned()
+    } else {
+        format!("t2report {}", env!("CARGO_PKG_VERSION"))
+    }
 }
 
 /// Whoever read the output has seen enough.

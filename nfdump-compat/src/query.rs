@@ -1,22 +1,24 @@
 //! A query over flow records: what was asked, and the running answer. Takes records, appends text; reads no file.
 
 use crate::{
-    aggregate::FlowTable,
+    aggregate::{Aggregation, FlowTable},
     field,
     file::StatRecord,
     filter::{Context, Filter},
     output::{
         csv,
         format::Mode,
+        json,
         number::push_u64,
-        row::{Counters, Row},
+        pipe, put, raw,
+        row::{Counters, Row, Tunnel},
         style::{Compat, Style},
         summary::{Timing, Totals, push_summary},
         time::LocalTime,
     },
-    record::RecordView,
+    record::{RecordBuilder, RecordHeader, RecordView},
     stat::{
-        Cut, ElementStatistic,
+        Cut, ElementStatistic, Limit, Limits,
         order::{ORDERS, Order},
         request::{Request, Subject},
     },
@@ -56,7 +58,17 @@ pub struct Query {
     pub filter: Option<Filter>,
     /// Statistics; without any, records are listed.
     pub statistics: Vec<Request>,
-    /// Rows of a statistic; 0 for all.
+    /// What is put together before it is listed, written or counted as a record; without it the records as they are.
+    pub aggregation: Option<Aggregation>,
+    /// Turn aggregated flows around whose source looks like the server.
+    pub guess_direction: bool,
+    /// By what listed or written flows are sorted, and whether ascending.
+    pub order: Option<(&'static Order, bool)>,
+    /// Which rows of an element statistic are shown.
+    pub limits: Limits,
+    /// The result goes to a file, it is not printed.
+    pub to_file: bool,
+    /// Rows of a statistic or a sorted listing; 0 for all.
     pub top: usize,
     /// Stop after this many records.
     pub limit: Option<u64>,
@@ -74,6 +86,10 @@ pub struct Answer<'q> {
     elements: Vec<(&'q Request, ElementStatistic)>,
     flows: Option<FlowTable>,
     ident: String,
+    /// Objects in the JSON array so far.
+    objects: u64,
+    /// Makes the lines of tunnels.
+    builder: RecordBuilder,
 }
 
 impl<'q> Answer<'q> {
@@ -84,11 +100,20 @@ impl<'q> Answer<'q> {
         let mut flows = None;
         for request in &query.statistics {
             match request.subject {
-                Subject::Record => flows = Some(FlowTable::default()),
+                Subject::Record => {
+                    flows = Some(FlowTable::new(
+                        query.aggregation.clone().unwrap_or_default(),
+                    ));
+                }
                 Subject::Element(element) => {
-                    elements.push((request, ElementStatistic::new(element, request.by_protocol)));
+                    let (by_protocol, limits) = (request.by_protocol, query.limits);
+                    elements.push((request, ElementStatistic::new(element, by_protocol, limits)));
                 }
             }
+        }
+        if query.statistics.is_empty() && (query.aggregation.is_some() || query.order.is_some()) {
+            let aggregation = query.aggregation.clone().unwrap_or(Aggregation::None);
+            flows = Some(FlowTable::new(aggregation));
         }
         Self {
             query,
@@ -97,6 +122,8 @@ impl<'q> Answer<'q> {
             elements,
             flows,
             ident: String::new(),
+            objects: 0,
+            builder: RecordBuilder::new(),
         }
     }
 
@@ -115,30 +142,103 @@ impl<'q> Answer<'q> {
 
     /// Appends what comes before the first record: the heading of a listing.
     pub fn begin(&self, out: &mut Vec<u8>) {
-        if self.query.statistics.is_empty() {
+        if matches!(self.query.mode, Mode::Json) && !self.query.to_file {
+            out.extend_from_slice(b"[\n");
+        } else if self.query.statistics.is_empty() {
             self.push_heading(out);
         }
     }
 
-    /// Heading of a listing, unless quiet.
-    fn push_heading(&self, out: &mut Vec<u8>) {
-        match &self.query.mode {
-            _ if self.query.quiet => {}
-            Mode::Null => {}
-            Mode::Csv => csv::push_heading(out),
-            Mode::Lines(format, _) => format.push_heading(out, &self.query.style),
+    /// Appends which rows of the statistics are shown.
+    pub fn push_limits(&self, out: &mut Vec<u8>) {
+        if matches!(self.query.mode, Mode::Json) {
+            return;
+        }
+        let limits = &self.query.limits;
+        for (name, unit, limit) in [
+            ("Byte", "bytes", limits.bytes),
+            ("Packet", "packets", limits.packets),
+        ] {
+            match limit {
+                Some(Limit::More(than)) => put!(out, "{name} limit: > {than} {unit}\n"),
+                Some(Limit::Less(than)) => put!(out, "{name} limit: < {than} {unit}\n"),
+                None => {}
+            }
         }
     }
 
-    /// One flow of a listing.
+    /// Whether records are printed or written as they come.
+    fn is_listing(&self) -> bool {
+        self.flows.is_none() && self.elements.is_empty()
+    }
+
+    /// Heading of a listing, unless quiet.
+    fn push_heading(&self, out: &mut Vec<u8>) {
+        if self.query.quiet || self.query.to_file {
+            return;
+        }
+        match &self.query.mode {
+            Mode::Csv => csv::push_heading(out),
+            Mode::Lines(format, _) => format.push_heading(out, &self.query.style),
+            Mode::Null | Mode::Raw | Mode::Json | Mode::Pipe => {}
+        }
+    }
+
+    /// One flow of a listing, before it a line for the tunnel it came through.
     fn push_row(&mut self, out: &mut Vec<u8>, row: &Row<'_>) {
+        let by_line = matches!(self.query.mode, Mode::Lines(..) | Mode::Csv | Mode::Pipe);
+        if by_line && let Some(tunnel) = row.tunnel() {
+            self.push_tunnel(out, &tunnel, &row.counters);
+        }
+        self.push_one_row(out, row);
+    }
+
+    fn push_one_row(&mut self, out: &mut Vec<u8>, row: &Row<'_>) {
         match &self.query.mode {
             Mode::Null => {}
             Mode::Csv => csv::push_row(out, row, &mut self.time),
+            Mode::Raw => raw::push_row(out, row, &mut self.time),
+            Mode::Pipe => pipe::push_row(out, row),
+            Mode::Json => {
+                self.push_separator(out);
+                json::push_row(out, row, &mut self.time);
+            }
             Mode::Lines(format, _) => {
                 format.push_row(out, row, &self.query.style, &mut self.time);
             }
         }
+    }
+
+    /// What stands between two objects of the JSON array.
+    fn push_separator(&mut self, out: &mut Vec<u8>) {
+        if self.objects > 0 {
+            out.extend_from_slice(b",\n");
+        }
+        self.objects += 1;
+    }
+
+    /// The line of a tunnel: its protocol and addresses, and the times of the flow; it counts nothing.
+    fn push_tunnel(&mut self, out: &mut Vec<u8>, tunnel: &Tunnel, times: &Counters) {
+        let mut builder = std::mem::take(&mut self.builder);
+        builder.begin(&RecordHeader::default());
+        builder.set(field::PROTO, u64::from(tunnel.protocol));
+        builder.set_address(field::SRC_IPV4, field::SRC_IPV6, tunnel.source);
+        builder.set_address(field::DST_IPV4, field::DST_IPV6, tunnel.destination);
+        if let Ok(record) = RecordView::parse(builder.finish()) {
+            let row = Row {
+                record,
+                counters: Counters {
+                    first_ms: times.first_ms,
+                    last_ms: times.last_ms,
+                    ..NOTHING
+                },
+                tcp_flags: 0,
+                number: 0,
+                label: None,
+            };
+            self.push_one_row(out, &row);
+        }
+        self.builder = builder;
     }
 
     /// The totals, for the file layer's counts (bytes read, time window).
@@ -154,15 +254,15 @@ impl<'q> Answer<'q> {
             .is_some_and(|limit| self.totals.passed >= limit)
     }
 
-    /// Takes one flow record; a listing appends its line.
-    pub fn record(&mut self, record: RecordView<'_>, out: &mut Vec<u8>) {
+    /// Takes one flow record; a listing appends its line. True if the record itself belongs into the file to be written.
+    pub fn record(&mut self, record: RecordView<'_>, out: &mut Vec<u8>) -> bool {
         self.totals.processed += 1;
         if let Some(window) = &self.query.window {
             let (first, last) = (field::MSEC_FIRST, field::MSEC_LAST);
             if record.get_or_zero(first) < window.first_ms
                 || record.get_or_zero(last) > window.last_ms
             {
-                return;
+                return false;
             }
         }
         let mut label = None;
@@ -172,14 +272,17 @@ impl<'q> Answer<'q> {
                 number: self.totals.processed,
             };
             let Some(passed) = filter.matches(&record, &context) else {
-                return;
+                return false;
             };
             label = passed.label;
         }
         let counters = Counters::of(&record);
         self.totals.passed += 1;
         self.totals.add(&counters);
-        if self.query.statistics.is_empty() {
+        if self.is_listing() {
+            if self.query.to_file {
+                return true;
+            }
             let row = Row {
                 record,
                 counters,
@@ -188,7 +291,7 @@ impl<'q> Answer<'q> {
                 label,
             };
             self.push_row(out, &row);
-            return;
+            return false;
         }
         let protocol = record.get_or_zero(field::PROTO) as u8;
         for (_, statistic) in &mut self.elements {
@@ -197,46 +300,96 @@ impl<'q> Answer<'q> {
         if let Some(flows) = &mut self.flows {
             flows.add(&record, &counters);
         }
+        false
     }
 
-    /// Appends the statistics: aggregated flows first, then the elements in the order asked for.
+    /// True if nothing passed the filter: worth a sentence.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.totals.passed == 0
+    }
+
+    /// Gives the aggregated or sorted flows as records for a file.
+    pub fn export(&mut self, take: impl FnMut(&[u8])) {
+        let query = self.query;
+        if let (true, Some(flows)) = (query.statistics.is_empty(), &self.flows) {
+            let (order, cut) = self.print_order();
+            flows.records(order, Cut { top: 0, ..cut }, query.guess_direction, take);
+        }
+    }
+
+    /// Appends what is known only after the last record: a sorted listing or the statistics, aggregated flows first, then
+    /// the elements in the order asked for.
     pub fn finish(&mut self, out: &mut Vec<u8>) {
-        if self.totals.passed == 0 {
+        let query = self.query;
+        let is_json = matches!(query.mode, Mode::Json);
+        if self.totals.passed == 0 && !is_json {
             out.extend_from_slice(b"No matching flows\n");
         }
         if let Some(flows) = self.flows.take() {
-            self.push_flow_tables(&flows, out);
+            if !query.statistics.is_empty() {
+                self.push_flow_tables(&flows, out);
+            } else if !query.to_file {
+                let (order, cut) = self.print_order();
+                flows.rows(order, cut, query.guess_direction, |row| {
+                    self.push_row(out, row);
+                });
+            }
         }
-        let total = self.totals.counters.unwrap_or(NOTHING);
+        self.push_elements(out);
+        if is_json && !query.to_file {
+            out.extend_from_slice(b"]\n");
+        }
+    }
+
+    fn print_order(&self) -> (Option<&'static Order>, Cut) {
+        let (order, ascending) = self.query.order.unzip();
+        let cut = Cut {
+            top: self.query.top,
+            ascending: ascending.unwrap_or(false),
+        };
+        (order, cut)
+    }
+
+    fn push_elements(&mut self, out: &mut Vec<u8>) {
         let query = self.query;
+        let total = self.totals.counters.unwrap_or(NOTHING);
         for (request, statistic) in &self.elements {
             let cut = Cut {
                 top: query.top,
                 ascending: request.ascending,
             };
             for order in orders(&request.orders) {
-                if matches!(query.mode, Mode::Csv) {
-                    statistic.push_csv(out, order, cut, &total, &mut self.time);
-                    continue;
+                match query.mode {
+                    Mode::Csv => statistic.push_csv(out, order, cut, &total, &mut self.time),
+                    Mode::Pipe => statistic.push_pipe(out, order, cut),
+                    Mode::Json => {
+                        if self.objects > 0 {
+                            out.extend_from_slice(b",\n");
+                        }
+                        self.objects += 1;
+                        statistic.push_json(out, order, cut, &total, &mut self.time);
+                    }
+                    Mode::Lines(..) | Mode::Raw | Mode::Null => statistic.push_table(
+                        out,
+                        order,
+                        !request.orders.is_empty(),
+                        cut,
+                        &total,
+                        query.quiet,
+                        &query.style,
+                        &mut self.time,
+                    ),
                 }
-                let named = !request.orders.is_empty();
-                statistic.push_table(
-                    out,
-                    order,
-                    named,
-                    cut,
-                    &total,
-                    query.quiet,
-                    &query.style,
-                    &mut self.time,
-                );
             }
         }
     }
 
     /// Appends the summary (nothing if quiet).
     pub fn push_summary(&mut self, out: &mut Vec<u8>, timing: &Timing) {
-        if self.query.quiet {
+        let silent = matches!(self.query.mode, Mode::Json | Mode::Pipe);
+        let unseen = self.query.to_file && self.query.statistics.is_empty();
+        if self.query.quiet || silent || unseen {
             return;
         }
         if let (Some(window), Some((first, last))) = (self.query.window, &mut self.totals.window) {
@@ -279,21 +432,29 @@ impl<'q> Answer<'q> {
             top: self.query.top,
             ascending,
         };
+        // nfdump's JSON is an array of records; where there are several tables, each is an object of its own.
+        let nested = matches!(self.query.mode, Mode::Json)
+            && (wanted.len() > 1 || !self.elements.is_empty());
         for order in orders(&wanted) {
-            if !self.query.quiet && !matches!(self.query.mode, Mode::Csv) {
+            let titled = matches!(self.query.mode, Mode::Lines(..) | Mode::Raw | Mode::Null);
+            if !self.query.quiet && titled {
                 let named = !(old && wanted.is_empty());
                 push_flow_title(out, if named { order.name } else { "-" }, cut.top);
             }
             self.push_heading(out);
-            for flow in flows.sorted(order, cut) {
-                let row = Row {
-                    record: flow.record,
-                    counters: flow.counters,
-                    tcp_flags: flow.tcp_flags,
-                    number: 0,
-                    label: None,
-                };
-                self.push_row(out, &row);
+            if nested {
+                self.push_separator(out);
+                put!(
+                    out,
+                    "{{\n\t\"statistic\" : \"record\",\n\t\"order\" : \"{}\",\n\t\"rows\" : [\n",
+                    order.name
+                );
+                let objects = std::mem::take(&mut self.objects);
+                flows.rows(Some(order), cut, false, |row| self.push_row(out, row));
+                self.objects = objects;
+                out.extend_from_slice(b"\n\t]\n}");
+            } else {
+                flows.rows(Some(order), cut, false, |row| self.push_row(out, row));
             }
         }
     }

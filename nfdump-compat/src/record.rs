@@ -4,10 +4,12 @@
 //! Nothing here knows files or blocks.
 
 mod builder;
+mod edit;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 pub use builder::RecordBuilder;
+pub use edit::EditedRecord;
 
 use crate::field::{self, DataLength, EXTENSION_HEADER, Location, MAX_EXTENSION};
 
@@ -279,6 +281,12 @@ impl<'a> RecordView<'a> {
     #[must_use]
     pub fn get_or_zero(&self, location: Location) -> u64 {
         self.get(location).unwrap_or(0)
+    }
+
+    /// A word of an access list's ids: the only numbers that a record holds in network byte order. 0 without it.
+    #[must_use]
+    pub fn access_list(&self, location: Location) -> u64 {
+        u64::from((self.get_or_zero(location) as u32).swap_bytes())
     }
 
     /// A 16-byte field (IPv6 address) as a number, most significant half first in the record.

@@ -3,6 +3,7 @@
 use crate::{
     cli::Arguments,
     inputs::{self, Input},
+    written::Written,
 };
 use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -10,7 +11,7 @@ use jiff::tz::TimeZone;
 use nfdump_compat::{
     file::{Block, FileError, FileReader, StatRecord},
     output::{
-        summary::{Timing, push_information},
+        summary::{Timing, push_file_line, push_information},
         time::LocalTime,
     },
     query::{Answer, Query},
@@ -41,8 +42,13 @@ pub fn run(arguments: &Arguments, query: &Query) -> anyhow::Result<()> {
     if arguments.information {
         return information(&inputs);
     }
+    if arguments.by_file {
+        return by_file(&inputs);
+    }
+    let mut writer = arguments.written(query)?;
     let mut out = Output::new();
     let mut answer = Answer::new(query, LocalTime::new(TimeZone::system()));
+    answer.push_limits(&mut out.buffer);
     answer.begin(&mut out.buffer);
     let reading = Instant::now();
     let scrolls = query.statistics.is_empty() && io::stdout().is_terminal();
@@ -52,12 +58,18 @@ pub fn run(arguments: &Arguments, query: &Query) -> anyhow::Result<()> {
         if answer.is_complete() {
             break;
         }
-        readable +=
-            usize::from(read_input(input, &mut answer, &mut out, &progress).context(NO_OUTPUT)?);
+        readable += usize::from(read_input(
+            input,
+            &mut answer,
+            &mut out,
+            &mut writer,
+            &progress,
+        )?);
     }
     progress.finish();
     let wall = reading.elapsed();
     if readable > 0 {
+        writer.finish(&mut answer)?;
         answer.finish(&mut out.buffer);
         answer.push_summary(&mut out.buffer, &timing(wall, began.elapsed()));
     } else {
@@ -73,8 +85,9 @@ fn read_input(
     input: &Input,
     answer: &mut Answer<'_>,
     out: &mut Output,
+    writer: &mut Written,
     progress: &Progress,
-) -> io::Result<bool> {
+) -> anyhow::Result<bool> {
     let mut reader = match open(input) {
         Ok(reader) => reader,
         Err(error) => {
@@ -86,12 +99,13 @@ fn read_input(
         return Ok(true);
     }
     answer.begin_file(reader.ident().unwrap_or("none"));
+    writer.begin_file(reader.ident())?;
     let (mut counted, mut seen) = (false, 0);
     while !answer.is_complete() {
         match reader.next_block() {
             Ok(Some(block)) => {
                 answer.totals().bytes_read += block.size() as u64;
-                if !read_block(&block, answer, out)? {
+                if !read_block(&block, answer, out, writer)? {
                     progress.report(&format!(
                         "{input}: flow records of block {} cannot be read",
                         block.number()
@@ -113,17 +127,30 @@ fn read_input(
 }
 
 /// Takes the block's flows; false if some are no flow records.
-fn read_block(block: &Block<'_>, answer: &mut Answer<'_>, out: &mut Output) -> io::Result<bool> {
+fn read_block(
+    block: &Block<'_>,
+    answer: &mut Answer<'_>,
+    out: &mut Output,
+    writer: &mut Written,
+) -> anyhow::Result<bool> {
     let mut whole = true;
-    for raw in block.records().filter(|raw| raw.record_type == V3_RECORD) {
+    for raw in block.records() {
+        if raw.record_type != V3_RECORD {
+            writer.other(&raw)?;
+            continue;
+        }
         if answer.is_complete() {
             break;
         }
         match RecordView::parse(raw.bytes) {
-            Ok(record) => answer.record(record, &mut out.buffer),
+            Ok(record) => {
+                if answer.record(record, &mut out.buffer) {
+                    writer.flow(raw.bytes)?;
+                }
+            }
             Err(_) => whole = false,
         }
-        out.flush_if_full()?;
+        out.flush_if_full().context(NO_OUTPUT)?;
     }
     Ok(whole)
 }
@@ -144,7 +171,15 @@ fn open(input: &Input) -> Result<FileReader, FileError> {
     }
 }
 
-fn find_inputs(arguments: &Arguments) -> anyhow::Result<Vec<Input>> {
+/// The files named on the command line.
+///
+/// # Errors
+/// There are none.
+pub fn find_inputs(arguments: &Arguments) -> anyhow::Result<Vec<Input>> {
+    let list = arguments.sequence.as_deref();
+    if let Some(directories) = &arguments.directories {
+        return inputs::several(directories, arguments.read.as_deref(), list);
+    }
     if let Some(path) = &arguments.read {
         return inputs::read(path);
     }
@@ -167,7 +202,13 @@ fn information(inputs: &[Input]) -> anyhow::Result<()> {
         match totals_of(input) {
             Ok((_, None)) => eprintln!("t2report: {input}: no totals, the file is not finished"),
             Ok((ident, Some(stat))) => match &mut sum {
-                Some((_, sum)) => sum.merge(&stat),
+                Some((_, sum)) => {
+                    // As nfdump, also of a file without flows.
+                    let first_ms = sum.first_ms.min(stat.first_ms);
+                    let last_ms = sum.last_ms.max(stat.last_ms);
+                    sum.merge(&stat);
+                    (sum.first_ms, sum.last_ms) = (first_ms, last_ms);
+                }
                 None => sum = Some((ident, stat)),
             },
             Err(error) => eprintln!("t2report: {error}"),
@@ -176,6 +217,27 @@ fn information(inputs: &[Input]) -> anyhow::Result<()> {
     let (ident, stat) = sum.context("no file with totals could be read")?;
     let mut out = Output::new();
     push_information(&mut out.buffer, &ident, &stat);
+    out.flush().context(NO_OUTPUT)
+}
+
+/// `-g`: one line for each file, its time taken from its name.
+fn by_file(inputs: &[Input]) -> anyhow::Result<()> {
+    let mut out = Output::new();
+    out.buffer
+        .extend_from_slice(b"# yyyy-mm-dd HH:MM:SS,flows,packets,bytes\n");
+    for input in inputs {
+        match totals_of(input) {
+            Ok((_, Some(stat))) => {
+                let name = match input {
+                    Input::File(path) => path.file_name().unwrap_or_default().to_string_lossy(),
+                    Input::Stdin => "".into(),
+                };
+                push_file_line(&mut out.buffer, &name, &stat);
+            }
+            Ok((_, None)) => eprintln!("t2report: {input}: no totals, the file is not finished"),
+            Err(error) => eprintln!("t2report: {error}"),
+        }
+    }
     out.flush().context(NO_OUTPUT)
 }
 

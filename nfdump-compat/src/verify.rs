@@ -80,8 +80,31 @@ fn describe(reader: &FileReader, path: &Path, out: &mut Vec<u8>) {
     LocalTime::new(TimeZone::system())
         .push_seconds(out, u64::try_from(header.created_s).unwrap_or(0));
     let rest = format!(
-        "\nnfdump     : {:x}\nencryption : no\nAppdx blks : {}\nData blks  : {}\nChecking data blocks\nChecking appendix blocks\n",
-        header.nfd_version, header.appendix_blocks, header.blocks
+        "\nnfdump     : {:x}\nencryption : no\nAppdx blks : {}\nData blks  : {}\nChecking data blocks\n{}",
+        header.nfd_version,
+        header.appendix_blocks,
+        header.blocks,
+        // As nfdump, which ends before it gets there.
+        if header.blocks > 0 {
+            "Checking appendix blocks\n"
+        } else {
+            ""
+        }
     );
     out.extend_from_slice(rest.as_bytes());
+}
+
+/// `-x`: extension maps, which files of nfdump 1.7 do not have.
+///
+/// # Errors
+/// The file cannot be read.
+pub fn extension_maps(path: &Path) -> anyhow::Result<()> {
+    FileReader::open(path)?;
+    let title = "Dump all extension maps:";
+    writeln!(
+        io::stdout(),
+        "\n{title}\n{}\nNo 1.6.x extension definition records",
+        "=".repeat(title.len())
+    )?;
+    Ok(())
 }

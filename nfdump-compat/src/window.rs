@@ -56,5 +56,6 @@ fn moment(text: &str) -> Option<u64> {
         0,
     );
     let timestamp = TimeZone::system().to_timestamp(time.ok()?).ok()?;
-    u64::try_from(timestamp.as_second()).ok()
+    // Before 1970 there are no flows.
+    Some(u64::try_from(timestamp.as_second()).unwrap_or(0))
 }

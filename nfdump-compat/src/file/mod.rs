@@ -20,7 +20,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 pub use compress::Compression;
-pub use copy::merge;
+pub use copy::{Change, Copier, change, merge};
 pub use layout2::{ExporterInfo, ExporterStat, FileHeader, ProtocolTotals, Sampler, StatRecord};
 pub use read::{Block, FileReader, RawRecord, Records};
 pub use recover::{Recovered, recover};

@@ -107,6 +107,19 @@ impl StatRecord {
         }
     }
 
+    /// Counts for a record already counted what nfdump's totals have and nfcapd's have not: all flows that it stands for,
+    /// and by protocol also the opposite direction.
+    pub fn add_as_nfdump(&mut self, record: &RecordView<'_>) {
+        let proto = record.proto().unwrap_or(255);
+        let more = record.flows().saturating_sub(1);
+        self.flows = self.flows.saturating_add(more);
+        self.flows_by.add(proto, more);
+        self.packets_by
+            .add(proto, record.get_or_zero(field::OUT_PACKETS));
+        self.bytes_by
+            .add(proto, record.get_or_zero(field::OUT_BYTES));
+    }
+
     /// Adds the totals of another file; a time window of a file without flows counts only if there is no other.
     pub fn merge(&mut self, with: &Self) {
         match (self.flows, with.flows) {

@@ -108,7 +108,7 @@ impl FileWriter {
     }
 
     /// Takes the name of the source that another file has, if nfdump can read it.
-    pub(super) fn adopt_ident(&mut self, ident: Option<&str>) {
+    pub fn adopt_ident(&mut self, ident: Option<&str>) {
         if let Some(ident) = ident
             && check_ident(ident).is_ok()
         {
@@ -204,6 +204,18 @@ impl FileWriter {
         Ok(())
     }
 
+    /// Adds a flow record that nfdump's `-w` writes: the totals count all flows that it stands for and both directions.
+    ///
+    /// # Errors
+    /// As [`Self::record`].
+    pub fn aggregate(&mut self, record: &[u8]) -> Result<(), FileError> {
+        self.record(record)?;
+        if let Ok(view) = RecordView::parse(record) {
+            self.stat.add_as_nfdump(&view);
+        }
+        Ok(())
+    }
+
     /// Adds a record of any type as it is.
     pub(super) fn push(&mut self, record: &[u8]) -> Result<(), FileError> {
         if self.raw.len() + record.len() > WRITE_BLOCK {
@@ -292,6 +304,17 @@ impl FileWriter {
             n.saturating_add(e.sequence_failures.into())
         });
         self.close(window)
+    }
+
+    /// Closes the file with these totals instead of those of the records given.
+    ///
+    /// # Errors
+    /// As [`Self::finish`].
+    pub fn finish_with(mut self, totals: StatRecord) -> Result<(), FileError> {
+        self.flush()?;
+        let window = (totals.first_ms, totals.last_ms);
+        self.stat = totals;
+        self.close(window).map(|_| ())
     }
 
     /// Adds sequence failures that statistics records copied from another file counted.

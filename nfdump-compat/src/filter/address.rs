@@ -101,6 +101,11 @@ pub(super) struct Prefixes {
 }
 
 impl Prefixes {
+    /// Number of ranges.
+    pub(super) fn len(&self) -> usize {
+        self.first.len()
+    }
+
     /// The set of these ranges (first and last address).
     pub(super) fn new(mut ranges: Vec<(u128, u128)>) -> Self {
         ranges.sort_unstable();

@@ -3,6 +3,7 @@
 //! Opens no file and asks no name server: what `@include` and host names stand for is handed in through [`Outside`].
 
 mod address;
+mod explain;
 mod lexer;
 mod names;
 mod parse;

@@ -3,6 +3,7 @@
 mod addresses;
 mod firewall;
 mod numbers;
+mod payload;
 
 use super::{
     Filter, FilterError, Outside,

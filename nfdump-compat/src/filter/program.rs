@@ -6,8 +6,10 @@
 use super::address::Prefixes;
 use crate::{
     field::{self, Location, ext},
+    handshake::Hello,
     record::RecordView,
 };
+use regex::bytes::Regex;
 use std::sync::Arc;
 
 /// What a filter may ask that is not in the record.
@@ -102,7 +104,7 @@ impl Number {
                 .unwrap_or(0),
             Self::Duration => duration_ms(record),
             Self::Count => context.number & 0xffff_ffff,
-            Self::AccessList(location) => u64::from((get(location) as u32).swap_bytes()),
+            Self::AccessList(location) => record.access_list(location),
             Self::TunnelProtocol => record
                 .get(field::TUN_PROTO_V4)
                 .unwrap_or_else(|| get(field::TUN_PROTO_V6)),
@@ -127,6 +129,11 @@ fn rate(record: &RecordView<'_>, factor: u64, counter: Location) -> u64 {
         .wrapping_mul(record.get_or_zero(counter))
         .checked_div(duration_ms(record))
         .unwrap_or(0)
+}
+
+/// Payload of the flow's own direction.
+fn payload<'a>(record: &RecordView<'a>) -> &'a [u8] {
+    record.extension(ext::IN_PAYLOAD).unwrap_or_default()
 }
 
 /// Where an address lies: in an IPv4 or in an IPv6 extension.
@@ -160,6 +167,15 @@ pub(super) enum Test {
     /// The port lies in the NAT's port block.
     InPortBlock(Location),
     Ident(String),
+    /// The payload has these bytes somewhere.
+    PayloadHas(Vec<u8>),
+    PayloadMatches(Regex),
+    /// A TLS hello in the payload has this fingerprint, or any.
+    Fingerprint(Option<u128>),
+    /// The label stored in the record.
+    Label(String),
+    /// The country of an address: unknown without a geo database.
+    Country,
 }
 
 impl Test {
@@ -186,6 +202,17 @@ impl Test {
                 (first..=record.get_or_zero(field::BLOCK_END)).contains(&port)
             }
             Self::Ident(ident) => ident == context.ident,
+            Self::PayloadHas(text) => payload(record)
+                .windows(text.len().max(1))
+                .any(|part| part == text),
+            Self::PayloadMatches(regex) => regex.is_match(payload(record)),
+            Self::Fingerprint(wanted) => Hello::parse(payload(record))
+                .is_some_and(|hello| wanted.is_none_or(|wanted| wanted == hello.fingerprint())),
+            Self::Label(wanted) => {
+                let label = record.extension(ext::LABEL).unwrap_or_default();
+                label.split(|byte| *byte == 0).next() == Some(wanted.as_bytes())
+            }
+            Self::Country => false,
         }
     }
 
@@ -354,6 +381,35 @@ impl Filter {
             label: label
                 .and_then(|label| self.labels.get(label as usize))
                 .map(String::as_str),
+        })
+    }
+}
+
+impl Filter {
+    /// Whether it asks for what only a geo database knows.
+    #[must_use]
+    pub fn needs_database(&self) -> bool {
+        self.steps
+            .iter()
+            .any(|step| matches!(step.test, Test::Country))
+    }
+
+    /// Number of the first test, from 1.
+    pub(super) fn first(&self) -> u32 {
+        self.start.wrapping_add(1)
+    }
+
+    /// Every test with its number, what follows from yes and no, and the label that it gives.
+    pub(super) fn outline(&self) -> impl Iterator<Item = (u32, &Test, [String; 2], Option<&str>)> {
+        (1_u32..).zip(&self.steps).map(|(number, step)| {
+            let follows = |next: u32, holds: bool| match (next, holds != step.inverted) {
+                (END, true) => "passes".to_owned(),
+                (END, false) => "does not pass".to_owned(),
+                (next, _) => format!("to {}", next + 1),
+            };
+            let label = step.label.and_then(|label| self.labels.get(label as usize));
+            let both = [follows(step.on_true, true), follows(step.on_false, false)];
+            (number, &step.test, both, label.map(String::as_str))
         })
     }
 }

@@ -12,15 +12,20 @@ pub const FULL: usize = 39;
 /// `full` in 39 columns unshortened.
 pub fn push_ip(out: &mut Vec<u8>, address: IpAddr, full: bool) {
     let start = out.len();
-    match address {
-        IpAddr::V4(v4) => push_ipv4(out, v4),
-        IpAddr::V6(v6) => push_ipv6(out, v6),
-    }
+    push_address_full(out, address);
     if full {
         align_right(out, start, FULL);
     } else {
         condense(out, start);
         align_right(out, start, SHORT);
+    }
+}
+
+/// Appends an address as it is, neither aligned nor shortened.
+pub fn push_address_full(out: &mut Vec<u8>, address: IpAddr) {
+    match address {
+        IpAddr::V4(v4) => push_ipv4(out, v4),
+        IpAddr::V6(v6) => push_ipv6(out, v6),
     }
 }
 

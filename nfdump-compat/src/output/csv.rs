@@ -3,7 +3,7 @@
 
 use super::{
     address::{push_ipv4, push_ipv6, push_mac},
-    number::{align_left, bits_per_second, bytes_per_packet, per_second, push_u64},
+    number::{bits_per_second, bytes_per_packet, per_second, push_u64},
     protocols,
     row::{Counters, Row, or_unspecified},
     time::{LocalTime, push_duration_seconds},
@@ -32,7 +32,7 @@ pub fn push_row(out: &mut Vec<u8>, row: &Row<'_>, time: &mut LocalTime) {
         out.push(b',');
     }
     push_fields(out, row, &[field::SRC_PORT, field::DST_PORT]);
-    push_protocol(out, row.protocol());
+    protocols::push(out, row.protocol());
     out.push(b',');
     push_flag_letters(out, row.tcp_flags);
     out.push(b',');
@@ -77,19 +77,6 @@ fn push_address(out: &mut Vec<u8>, address: Option<IpAddr>) {
     match or_unspecified(address) {
         IpAddr::V4(address) => push_ipv4(out, address),
         IpAddr::V6(address) => push_ipv6(out, address),
-    }
-}
-
-/// The short name, else the number; nfdump pads the numbers beyond its table of names.
-fn push_protocol(out: &mut Vec<u8>, protocol: u8) {
-    const TABLE: u8 = 138;
-    let start = out.len();
-    match protocols::name(protocol) {
-        Some(name) => out.extend_from_slice(name.as_bytes()),
-        None => push_u64(out, u64::from(protocol)),
-    }
-    if protocol >= TABLE {
-        align_left(out, start, 5);
     }
 }
 
@@ -153,18 +140,11 @@ pub fn push_statistic_row(
 ) {
     push_times(out, counters, time);
     match protocol {
-        Some(protocol) => push_protocol(out, protocol),
+        Some(protocol) => protocols::push(out, protocol),
         None => out.extend_from_slice(b"any"),
     }
     out.push(b',');
-    let start = out.len();
     value(out);
-    let padding = out
-        .iter()
-        .skip(start)
-        .take_while(|byte| **byte == b' ')
-        .count();
-    out.drain(start..start + padding);
     let (packets, bytes) = (side.packets(counters), side.bytes(counters));
     for (part, whole) in [
         (counters.flows, total.flows),

@@ -4,18 +4,21 @@
 
 use super::{
     address::{FULL, SHORT, push_mac},
+    events,
     number::{align_right, bits_per_second, per_second, push_scaled_right, push_uint},
+    payload,
     row::{Counters, Row},
     style::{Compat, Style},
     time::{LocalTime, push_duration_seconds},
     values::{
         icmp, push_address, push_adjacent_as, push_bytes_per_packet, push_destination,
-        push_destination_port, push_duration, push_engine, push_flags, push_label,
-        push_microseconds, push_mpls_column, push_network, push_prefixed_hex, push_protocol,
-        push_raw_time, push_source, push_version, push_xlate_destination, push_xlate_source,
+        push_destination_port, push_duration, push_engine, push_event, push_flags, push_label,
+        push_microseconds, push_mpls_column, push_network, push_prefixed_hex, push_printable,
+        push_protocol, push_raw_time, push_source, push_version, push_xlate_destination,
+        push_xlate_source,
     },
 };
-use crate::field::{self, Location};
+use crate::field::{self, Location, ext};
 
 /// A token of the output format.
 pub struct Field {
@@ -449,17 +452,108 @@ pub static FIELDS: &[Field] = &[
     field("cl", Text("C Latency"), Latency(field::CLIENT_LATENCY)),
     field("sl", Text("S latency"), Latency(field::SERVER_LATENCY)),
     field("al", Text("A latency"), Latency(field::APP_LATENCY)),
-];
-
-/// Tokens of nfdump 1.7.1 that this program does not print yet.
-pub const NOT_YET: &[&str] = &[
-    "inam", "onam", "sloc", "dloc", "ipl", "opl", "ja3", "sni", "nbid", "nbnam", "ivrfnam",
-    "evrfnam", "nfc", "tevt", "evt", "xevt", "sgt", "msec", "iacl", "eacl", "uname", "nevt",
-    "pbstart", "pbend", "pbstep", "pbsize",
+    // Names that a collector may store beside the flows; there are none for these flows.
+    field("inam", Text(" Input interface name"), NOTHING),
+    field("onam", Text("Output interface name"), NOTHING),
+    field("ivrfnam", Text("  I-VRF-Name"), NOTHING),
+    field("evrfnam", Text("  E-VRF-Name"), NOTHING),
+    field("sloc", Text("Src IP location info"), NOTHING),
+    field("dloc", Text("Src IP location info"), NOTHING),
+    field(
+        "ipl",
+        Text(""),
+        With(|out, row, _, _| payload::push_column(out, row.payload(ext::IN_PAYLOAD))),
+    ),
+    field(
+        "opl",
+        Text(""),
+        With(|out, row, _, _| payload::push_column(out, row.payload(ext::OUT_PAYLOAD))),
+    ),
+    field(
+        "ja3",
+        Text("                             ja3"),
+        With(|out, row, _, _| payload::push_fingerprint(out, row.payload(ext::IN_PAYLOAD))),
+    ),
+    field(
+        "sni",
+        Text("sni name"),
+        With(|out, row, _, _| payload::push_server_name(out, row.payload(ext::IN_PAYLOAD))),
+    ),
+    field(
+        "nbid",
+        Text("nbar ID"),
+        With(|out, row, _, _| {
+            let (engine, selector) = row.application();
+            put!(out, "{engine:2}..{selector}");
+        }),
+    ),
+    field(
+        "nbnam",
+        Text("nbar name"),
+        With(|out, _, _, _| out.extend_from_slice(b"<no info>")),
+    ),
+    field("nfc", Text("   Conn-ID"), Number(field::NSEL_CONN_ID, 10)),
+    field(
+        "tevt",
+        Text("Event time             "),
+        With(|out, row, _, time| time.push_ms(out, events::of_record(&row.record).time_ms)),
+    ),
+    field("evt", Text(" Event"), With(push_event)),
+    field("nevt", Text(" Event"), With(push_event)),
+    field(
+        "xevt",
+        Text(" XEvent"),
+        With(|out, row, _, _| {
+            let event = events::of_record(&row.record);
+            put!(out, "{:>7}", events::extended(event.extended));
+        }),
+    ),
+    // No record has a security group tag.
+    field(
+        "sgt",
+        Text("  SGT  "),
+        With(|out, _, _, _| out.extend_from_slice(b"    0")),
+    ),
+    field(
+        "msec",
+        Text("   Event Time"),
+        With(|out, row, _, _| push_uint(out, events::of_record(&row.record).time_ms, 13)),
+    ),
+    field(
+        "iacl",
+        Text("Ingress ACL                     "),
+        With(|out, row, _, _| {
+            let [acl, ace, extended] =
+                [0, 1, 2].map(|word| row.record.access_list(field::ingress_acl(word)));
+            put!(out, "0x{acl:<8x} 0x{ace:<8x} 0x{extended:<8x}");
+        }),
+    ),
+    field(
+        "eacl",
+        Text("Egress ACL                      "),
+        With(|out, row, _, _| {
+            let [acl, ace, extended] =
+                [0, 1, 2].map(|word| row.record.access_list(field::egress_acl(word)));
+            put!(out, "{acl:10} {ace:10} {extended:10}");
+        }),
+    ),
+    field(
+        "uname",
+        Text("UserName"),
+        With(|out, row, _, _| match row.user_name() {
+            name if name.is_empty() => out.extend_from_slice(b"<empty>"),
+            name => push_printable(out, &name),
+        }),
+    ),
+    field("pbstart", Text("Pb-Start"), Number(field::BLOCK_START, 7)),
+    field("pbend", Text("Pb-End"), Number(field::BLOCK_END, 7)),
+    field("pbstep", Text("Pb-Step"), Number(field::BLOCK_STEP, 7)),
+    field("pbsize", Text("Pb-Size"), Number(field::BLOCK_SIZE, 7)),
 ];
 
 /// Columns of a prefix length with its slash.
 const PREFIX: usize = 3;
+const NOTHING: Print = With(|_, _, _, _| {});
 const NO_COUNTRY: &[u8] = b"(..)";
 const ALL_LABELS: &str = concat!(
     "                                               MPLS labels 1-10",
@@ -525,11 +619,7 @@ mod tests {
 
     #[test]
     fn tokens_are_unique() {
-        let mut tokens: Vec<&str> = FIELDS
-            .iter()
-            .map(|field| field.token)
-            .chain(NOT_YET.iter().copied())
-            .collect();
+        let mut tokens: Vec<&str> = FIELDS.iter().map(|field| field.token).collect();
         let count = tokens.len();
         tokens.sort_unstable();
         tokens.dedup();

@@ -1,7 +1,7 @@
 //! Output formats: `fmt:` strings and the named presets, compiled once into a list of fields and literals.
 
 use super::{
-    fields::{FIELDS, Field, NOT_YET},
+    fields::{FIELDS, Field},
     row::Row,
     style::Style,
     time::LocalTime,
@@ -28,29 +28,35 @@ pub const PRESETS: &[(&str, &str)] = &[
         "glong",
         "%ts %td %pr %gsap -> %gdap %flg %tos %pkt %byt %fl",
     ),
+    (
+        "nsel",
+        "%tevt %evt %xevt %pr %sap -> %dap %xsap -> %xdap %ibyt %obyt",
+    ),
+    ("nel", "%tevt %nevt %pr %sap -> %dap %nsap -> %ndap"),
 ];
 
-/// Output modes of nfdump 1.7.1 that this program does not have yet.
-const MODES_NOT_YET: &[&str] = &["raw", "json", "pipe", "nsel", "nel"];
+/// Formats that are more than a list of fields.
+#[allow(clippy::type_complexity)] // a table of names and values
+const PROGRAMMED: &[(&str, fn() -> Mode)] = &[
+    ("raw", || Mode::Raw),
+    ("json", || Mode::Json),
+    ("csv", || Mode::Csv),
+    ("pipe", || Mode::Pipe),
+    ("null", || Mode::Null),
+];
 
 /// A format that cannot be used.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[allow(missing_docs)] // the messages say it
 pub enum FormatError {
     #[error(
-        "unknown output mode '{0}': expected line, long, extended, biline, bilong, gline, glong, csv, null or fmt:…"
+        "unknown output mode '{0}': expected line, long, extended, biline, bilong, gline, glong, nsel, nel, raw, csv, json, pipe, null or fmt:…"
     )]
     UnknownMode(String),
-    #[error(
-        "output mode '{0}' is not supported yet: expected line, long, extended, biline, bilong, gline, glong, csv, null or fmt:…"
-    )]
-    ModeNotYet(String),
     #[error("missing format description after 'fmt:'")]
     Empty,
     #[error("unknown token in output format at '{0}'")]
     UnknownToken(String),
-    #[error("output format token '%{0}' is not supported yet")]
-    TokenNotYet(String),
 }
 
 /// What a mode name stands for.
@@ -60,6 +66,12 @@ pub enum Mode {
     Null,
     /// Everything as csv.
     Csv,
+    /// Every field of a record on a line of its own.
+    Raw,
+    /// Everything as JSON.
+    Json,
+    /// Numbers between bars.
+    Pipe,
     /// Print records in this format; true: with full IPv6 addresses.
     Lines(Format, bool),
 }
@@ -88,19 +100,13 @@ impl Mode {
         {
             return Ok(Self::Lines(Format::compile(format)?, full));
         }
-        if name.eq_ignore_ascii_case("null") {
-            return Ok(Self::Null);
-        }
-        if name.eq_ignore_ascii_case("csv") {
-            return Ok(Self::Csv);
-        }
-        if MODES_NOT_YET
+        let found = PROGRAMMED
             .iter()
-            .any(|mode| mode.eq_ignore_ascii_case(name))
-        {
-            return Err(FormatError::ModeNotYet(text.to_owned()));
+            .find(|(known, _)| known.eq_ignore_ascii_case(name));
+        match found {
+            Some((_, mode)) => Ok(mode()),
+            None => Err(FormatError::UnknownMode(text.to_owned())),
         }
-        Err(FormatError::UnknownMode(text.to_owned()))
     }
 }
 
@@ -144,8 +150,6 @@ impl Format {
                 items.push(Item::Field(field));
             } else if let Some((_, preset)) = PRESETS.iter().find(|(preset, _)| *preset == name) {
                 items.append(&mut Self::compile(preset)?.items);
-            } else if NOT_YET.contains(&name) {
-                return Err(FormatError::TokenNotYet(name.to_owned()));
             } else {
                 return Err(FormatError::UnknownToken(from_token.to_owned()));
             }
@@ -237,7 +241,6 @@ mod tests {
             ("%tsx", FormatError::UnknownToken("%tsx".to_owned())),
             ("100% %sa", FormatError::UnknownToken("% %sa".to_owned())),
             ("%TS", FormatError::UnknownToken("%TS".to_owned())),
-            ("%sa %ja3", FormatError::TokenNotYet("ja3".to_owned())),
         ] {
             assert_eq!(Format::compile(format).map(|_| ()), Err(error));
         }
@@ -255,10 +258,7 @@ mod tests {
                 "{text}"
             );
         }
-        assert!(matches!(
-            Mode::parse("json"),
-            Err(FormatError::ModeNotYet(_))
-        ));
+        assert!(matches!(Mode::parse("json6"), Ok(Mode::Json)));
         assert!(matches!(Mode::parse("fmt:"), Err(FormatError::Empty)));
     }
 

@@ -2,12 +2,25 @@
 //!
 //! Everything here appends bytes to a buffer; nothing reads a clock, the environment or a file.
 
+/// Appends formatted text.
+macro_rules! put {
+    ($out:expr, $($text:tt)*) => {
+        $out.extend_from_slice(format!($($text)*).as_bytes())
+    };
+}
+pub(crate) use put;
+
 pub mod address;
 pub mod csv;
+pub mod events;
 pub mod fields;
 pub mod format;
+pub mod json;
 pub mod number;
+pub mod payload;
+pub mod pipe;
 pub mod protocols;
+pub mod raw;
 pub mod row;
 pub mod style;
 pub mod summary;

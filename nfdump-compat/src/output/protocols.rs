@@ -1,5 +1,7 @@
 //! Short protocol names of the `%pr` column: at most five characters, as nfdump 1.7.1 shows them.
 
+use super::number::{align_left, push_u64};
+
 /// Name by protocol number; the empty ones have none and are shown as their number.
 const NAMES: [&str; 138] = [
     "", "ICMP", "IGMP", "GGP", "IPIP", "ST", "TCP", "CBT", "EGP", "IGP", "BBN", "NVPII", "PUP",
@@ -23,6 +25,18 @@ pub fn name(protocol: u8) -> Option<&'static str> {
         .get(usize::from(protocol))
         .copied()
         .filter(|name| !name.is_empty())
+}
+
+/// Appends the short name, else the number; nfdump pads the numbers beyond its table of names.
+pub fn push(out: &mut Vec<u8>, protocol: u8) {
+    let start = out.len();
+    match name(protocol) {
+        Some(name) => out.extend_from_slice(name.as_bytes()),
+        None => push_u64(out, u64::from(protocol)),
+    }
+    if usize::from(protocol) >= NAMES.len() {
+        align_left(out, start, 5);
+    }
 }
 
 #[cfg(test)]

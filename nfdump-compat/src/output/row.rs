@@ -4,7 +4,10 @@ use crate::{
     field::{self, Location},
     record::RecordView,
 };
-use std::net::{IpAddr, Ipv4Addr};
+use std::{
+    borrow::Cow,
+    net::{IpAddr, Ipv4Addr},
+};
 
 /// Times and counters of one flow or of many added up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +55,18 @@ impl Counters {
         self.flows = self.flows.wrapping_add(other.flows);
     }
 
+    /// Seen from the other end: both directions exchanged.
+    #[must_use]
+    pub fn reversed(&self) -> Self {
+        Self {
+            in_packets: self.out_packets,
+            in_bytes: self.out_bytes,
+            out_packets: self.in_packets,
+            out_bytes: self.in_bytes,
+            ..*self
+        }
+    }
+
     /// Packets of both directions.
     #[must_use]
     pub fn packets(&self) -> u64 {
@@ -92,6 +107,62 @@ impl Row<'_> {
         self.record.get_or_zero(location)
     }
 
+    /// The tunnel that the packets came in, if the exporter told.
+    #[must_use]
+    pub fn tunnel(&self) -> Option<Tunnel> {
+        let outer = |v4, v6| self.record.address(v4, v6);
+        let protocol = match self.record.get(field::TUN_PROTO_V4) {
+            Some(protocol) => protocol,
+            None => self.record.get(field::TUN_PROTO_V6)?,
+        };
+        if protocol == 0 {
+            return None;
+        }
+        Some(Tunnel {
+            protocol: protocol as u8,
+            source: outer(field::TUN_SRC_IPV4, field::TUN_SRC_IPV6)?,
+            destination: outer(field::TUN_DST_IPV4, field::TUN_DST_IPV6)?,
+        })
+    }
+
+    /// Whether the filter or the record gave it a label.
+    #[must_use]
+    pub fn has_label(&self) -> bool {
+        self.label.is_some() || self.record.has(field::ext::LABEL)
+    }
+
+    /// The label that the filter gave it, else that of the record; none of both is `<none>`.
+    #[must_use]
+    pub fn label_text(&self) -> Cow<'_, str> {
+        match (self.label, self.record.extension(field::ext::LABEL)) {
+            (Some(label), _) => Cow::Borrowed(label),
+            (None, Some(label)) => text(label),
+            (None, None) => Cow::Borrowed("<none>"),
+        }
+    }
+
+    /// The user that a firewall event names; empty without one.
+    #[must_use]
+    pub fn user_name(&self) -> Cow<'_, str> {
+        text(
+            self.record
+                .extension(field::ext::NSEL_USER)
+                .unwrap_or_default(),
+        )
+    }
+
+    /// The payload in this extension; empty without.
+    #[must_use]
+    pub fn payload(&self, extension: u16) -> &[u8] {
+        self.record.extension(extension).unwrap_or_default()
+    }
+
+    /// Application id (RFC 6759): classification engine and selector.
+    #[must_use]
+    pub fn application(&self) -> (u8, u32) {
+        application(&self.record)
+    }
+
     /// Source address after translation.
     #[must_use]
     pub fn xlate_src_ip(&self) -> Option<IpAddr> {
@@ -117,6 +188,22 @@ impl Row<'_> {
     }
 }
 
+/// The outer header of packets that came through a tunnel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tunnel {
+    /// Protocol of the outer header.
+    pub protocol: u8,
+    /// Outer source address.
+    pub source: IpAddr,
+    /// Outer destination address.
+    pub destination: IpAddr,
+}
+
+/// The text of a field up to its first NUL, invalid UTF-8 replaced.
+fn text(bytes: &[u8]) -> Cow<'_, str> {
+    String::from_utf8_lossy(bytes.split(|byte| *byte == 0).next().unwrap_or_default())
+}
+
 /// The address, or 0.0.0.0 for a record without it.
 #[must_use]
 pub fn or_unspecified(address: Option<IpAddr>) -> IpAddr {
@@ -133,4 +220,19 @@ pub fn xlate_src_ip(record: &RecordView<'_>) -> Option<IpAddr> {
 #[must_use]
 pub fn xlate_dst_ip(record: &RecordView<'_>) -> Option<IpAddr> {
     record.address(field::XLATE_DST_IPV4, field::XLATE_DST_IPV6)
+}
+
+/// Application id (RFC 6759): classification engine and selector; zeroes without one.
+#[must_use]
+pub fn application(record: &RecordView<'_>) -> (u8, u32) {
+    match record.extension(field::ext::NBAR_APP).unwrap_or_default() {
+        [engine, selector @ ..] => {
+            let number = selector
+                .iter()
+                .take(3)
+                .fold(0, |number, octet| number << 8 | u32::from(*octet));
+            (*engine, number)
+        }
+        [] => (0, 0),
+    }
 }

@@ -18,6 +18,8 @@ pub struct Style {
     pub compat: Compat,
     /// IPv6 addresses in full length (`-6`).
     pub full_ipv6: bool,
+    /// A byte 0x01 before each address (`-T`), for programs that make links of them.
+    pub tag: bool,
     /// Plain numbers (`-N`): no scaling, protocols by number, durations in seconds.
     pub plain_numbers: bool,
 }

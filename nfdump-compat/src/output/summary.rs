@@ -181,6 +181,30 @@ pub fn push_information(out: &mut Vec<u8>, ident: &str, stat: &StatRecord) {
     }
 }
 
+/// Appends a file's line of `-g`: its time, as its name tells it, then flows, packets and bytes.
+pub fn push_file_line(out: &mut Vec<u8>, name: &str, stat: &StatRecord) {
+    let digits = name.rsplit('.').next().unwrap_or_default();
+    let is_time =
+        matches!(digits.len(), 12 | 14) && digits.bytes().all(|byte| byte.is_ascii_digit());
+    if is_time {
+        let part = |at: usize| digits.get(at..at + 2).unwrap_or("00");
+        let year = digits.get(..4).unwrap_or_default();
+        put!(
+            out,
+            "{year}-{}-{} {}:{}:{}",
+            part(4),
+            part(6),
+            part(8),
+            part(10),
+            part(12)
+        );
+    } else {
+        out.extend_from_slice(b"No datstring\n");
+        return;
+    }
+    put!(out, ",{},{},{}\n", stat.flows, stat.packets, stat.bytes);
+}
+
 fn push_line(out: &mut Vec<u8>, name: &str, of: &str, value: u64) {
     out.extend_from_slice(name.as_bytes());
     out.extend_from_slice(of.as_bytes());

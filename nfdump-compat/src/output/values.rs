@@ -2,6 +2,7 @@
 
 use super::{
     address::{self, FULL, SHORT, push_hex, push_ip},
+    events,
     number::{align_left, align_right, bytes_per_packet, push_u64, push_uint, push_zero_padded},
     protocols,
     row::{Row, or_unspecified},
@@ -10,6 +11,9 @@ use super::{
 };
 use crate::{field, record::FLAG_EVENT};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// What `-T` puts before an address.
+const TAG: u8 = 1;
 
 /// Appends a duration in the style's form: 16 columns, in the older style seconds in 9.
 pub fn push_duration(out: &mut Vec<u8>, ms: u64, style: &Style) {
@@ -77,7 +81,15 @@ pub(super) fn push_raw_time(out: &mut Vec<u8>, ms: u64) {
     push_zero_padded(out, ms % 1000, 3);
 }
 
+/// Marks the address that follows, if that is asked for.
+pub fn push_tag(out: &mut Vec<u8>, style: &Style) {
+    if style.tag {
+        out.push(TAG);
+    }
+}
+
 pub(super) fn push_address(out: &mut Vec<u8>, address: Option<IpAddr>, style: &Style) {
+    push_tag(out, style);
     push_ip(out, or_unspecified(address), style.full_ipv6);
 }
 
@@ -113,6 +125,7 @@ fn push_endpoint(
     style: &Style,
 ) -> usize {
     let address = or_unspecified(address);
+    push_tag(out, style);
     push_ip(out, address, style.full_ipv6);
     out.extend_from_slice(country.as_bytes());
     out.push(if address.is_ipv4() { b':' } else { b'.' });
@@ -172,15 +185,15 @@ pub(super) fn push_engine(out: &mut Vec<u8>, row: &Row<'_>, _: &Style, _: &mut L
 
 pub(super) fn push_label(out: &mut Vec<u8>, row: &Row<'_>, _: &Style, _: &mut LocalTime) {
     let start = out.len();
-    match (row.label, row.record.extension(field::ext::LABEL)) {
-        (Some(label), _) => push_printable(out, label),
-        (None, Some(label)) => {
-            let text = label.split(|byte| *byte == 0).next().unwrap_or_default();
-            push_printable(out, &String::from_utf8_lossy(text));
-        }
-        (None, None) => out.extend_from_slice(b"<none>"),
-    }
+    push_printable(out, &row.label_text());
     align_right(out, start, 16);
+}
+
+pub(super) fn push_event(out: &mut Vec<u8>, row: &Row<'_>, _: &Style, _: &mut LocalTime) {
+    let start = out.len();
+    let event = events::of_record(&row.record);
+    out.extend_from_slice(event.name_in_listing().as_bytes());
+    align_right(out, start, 7);
 }
 
 pub(super) fn push_flags(out: &mut Vec<u8>, row: &Row<'_>, style: &Style, _: &mut LocalTime) {
@@ -227,6 +240,7 @@ pub(super) fn push_prefixed_hex(out: &mut Vec<u8>, value: u64, digits: usize) {
 }
 
 pub(super) fn push_network(out: &mut Vec<u8>, address: Option<IpAddr>, mask: u64, style: &Style) {
+    push_tag(out, style);
     push_ip(
         out,
         network(or_unspecified(address), mask as u32),
@@ -240,7 +254,8 @@ pub(super) fn push_network(out: &mut Vec<u8>, address: Option<IpAddr>, mask: u64
 
 /// The network of an address. A prefix length of 0 or beyond the address' width masks as nfdump's shifts do (modulo the
 /// word's width): 0 keeps the address.
-fn network(address: IpAddr, mask: u32) -> IpAddr {
+#[must_use]
+pub fn network(address: IpAddr, mask: u32) -> IpAddr {
     match address {
         IpAddr::V4(v4) => IpAddr::V4(Ipv4Addr::from(
             u32::from(v4) & u32::MAX.wrapping_shl(32_u32.wrapping_sub(mask)),

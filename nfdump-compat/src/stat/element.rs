@@ -2,11 +2,14 @@
 
 use crate::{
     field::{self, Location},
+    handshake::Hello,
     output::{
         address::{push_hex, push_mac},
-        number::push_u64,
-        row::{xlate_dst_ip, xlate_src_ip},
-        values::{push_microseconds, push_mpls, push_statistic_address},
+        events,
+        number::{align_right, push_u64},
+        put,
+        row::{application, xlate_dst_ip, xlate_src_ip},
+        values::{push_mpls, push_statistic_address},
     },
     record::RecordView,
 };
@@ -42,6 +45,17 @@ impl Value {
     }
 }
 
+impl Value {
+    /// The address that the value stands for: with nothing in the upper half an IPv4 address, as nfdump takes it.
+    #[must_use]
+    pub fn address(self) -> IpAddr {
+        match self.high {
+            0 => IpAddr::V4((self.low as u32).into()),
+            high => IpAddr::V6((u128::from(high) << 64 | u128::from(self.low)).into()),
+        }
+    }
+}
+
 /// Where a value comes from.
 #[derive(Clone, Copy)]
 pub enum Source {
@@ -49,6 +63,8 @@ pub enum Source {
     Number(Location),
     /// An address; 0 without it.
     Address(fn(&RecordView<'_>) -> Option<IpAddr>),
+    /// Anything else.
+    Computed(fn(&RecordView<'_>) -> Value),
 }
 
 impl Source {
@@ -61,6 +77,7 @@ impl Source {
                 low: record.get_or_zero(*location),
             },
             Self::Address(address) => Value::of_address(address(record)),
+            Self::Computed(value) => value(record),
         }
     }
 }
@@ -82,6 +99,14 @@ pub enum Kind {
     Mpls,
     /// Microseconds shown as milliseconds; ascending.
     Latency,
+    /// Event of a firewall or an address translation; ascending.
+    Event,
+    /// Application id, its engine in the upper half; ascending.
+    Application,
+    /// Fingerprint of a TLS handshake (JA3); ascending.
+    Fingerprint,
+    /// Two letters of a country; ascending.
+    Country,
 }
 
 /// An element.
@@ -107,13 +132,34 @@ impl Element {
                 push_hex(out, value.low);
             }
             Kind::Mac => push_mac(out, value.low),
-            Kind::Mpls => push_mpls(out, value.low),
-            Kind::Latency => push_microseconds(out, value.low),
+            Kind::Mpls => {
+                let start = out.len();
+                push_mpls(out, value.low);
+                align_right(out, start, 12);
+            }
+            Kind::Latency => put!(out, "      {:9.3}", value.low as f64 / 1000.0),
+            Kind::Event => {
+                const NAMES: [&str; 4] = ["ignore", "CREATE", "DELETE", "DENIED"];
+                let name = usize::try_from(value.low)
+                    .ok()
+                    .and_then(|event| NAMES.get(event));
+                put!(out, "      {:>6}", name.unwrap_or(&"UNKNOWN"));
+            }
+            Kind::Application => {
+                put!(
+                    out,
+                    "{:2}..{}",
+                    value.low >> 32,
+                    value.low & u64::from(u32::MAX)
+                );
+            }
+            Kind::Fingerprint => put!(out, "{:016x}{:016x}", value.high, value.low),
+            Kind::Country => {}
         }
     }
 }
 
-use Source::{Address, Number};
+use Source::{Address, Computed, Number};
 
 const fn element(
     name: &'static str,
@@ -413,10 +459,115 @@ pub static ELEMENTS: &[Element] = &[
         Kind::Port,
         &[Number(field::XLATE_DST_PORT)],
     ),
+    element(
+        "event",
+        " Event",
+        Kind::Event,
+        &[Computed(|record| number(events::of_record(record).number))],
+    ),
+    element(
+        "nevent",
+        " Event",
+        Kind::Event,
+        &[Computed(|record| number(events::of_record(record).number))],
+    ),
+    element(
+        "xevent",
+        "X-Event",
+        Kind::Number,
+        &[Number(field::NSEL_FW_XEVENT)],
+    ),
+    element(
+        "iacl",
+        "Ingress ACL",
+        Kind::Hex,
+        &[Computed(|record| {
+            number(record.access_list(field::ingress_acl(0)))
+        })],
+    ),
+    element(
+        "iace",
+        "Ingress ACE",
+        Kind::Hex,
+        &[Computed(|record| {
+            number(record.access_list(field::ingress_acl(1)))
+        })],
+    ),
+    element(
+        "ixace",
+        "Ingress xACE",
+        Kind::Hex,
+        &[Computed(|record| {
+            number(record.access_list(field::ingress_acl(2)))
+        })],
+    ),
+    element(
+        "eacl",
+        "Egress ACL",
+        Kind::Hex,
+        &[Computed(|record| {
+            number(record.access_list(field::egress_acl(0)))
+        })],
+    ),
+    element(
+        "eace",
+        "Egress ACE",
+        Kind::Hex,
+        &[Computed(|record| {
+            number(record.access_list(field::egress_acl(1)))
+        })],
+    ),
+    element(
+        "exace",
+        "Egress xACE",
+        Kind::Hex,
+        &[Computed(|record| {
+            number(record.access_list(field::egress_acl(2)))
+        })],
+    ),
+    element(
+        "nbar",
+        "nbar",
+        Kind::Application,
+        &[Computed(|record| {
+            let (engine, selector) = application(record);
+            number(u64::from(engine) << 32 | u64::from(selector))
+        })],
+    ),
+    element(
+        "ja3",
+        "                             ja3",
+        Kind::Fingerprint,
+        &[Computed(|record| {
+            let payload = record.extension(field::ext::IN_PAYLOAD).unwrap_or_default();
+            let hash = Hello::parse(payload).map_or(0, |hello| hello.fingerprint());
+            Value {
+                high: (hash >> 64) as u64,
+                low: hash as u64,
+            }
+        })],
+    ),
+    // Countries need a geo database; without one all flows are of the same, nameless one.
+    element(
+        "srcgeo",
+        "Src Geo",
+        Kind::Country,
+        &[Computed(|_| number(0))],
+    ),
+    element(
+        "dstgeo",
+        "Dst Geo",
+        Kind::Country,
+        &[Computed(|_| number(0))],
+    ),
+    element(
+        "geo",
+        "Geo",
+        Kind::Country,
+        &[Computed(|_| number(0)), Computed(|_| number(0))],
+    ),
 ];
 
-/// Elements of nfdump 1.7.1 that this program does not have yet.
-pub const NOT_YET: &[&str] = &[
-    "srcgeo", "dstgeo", "geo", "nbar", "ja3", "event", "nevent", "xevent", "iacl", "iace", "ixace",
-    "eacl", "eace", "exace",
-];
+fn number(low: u64) -> Value {
+    Value { high: 0, low }
+}

@@ -10,11 +10,14 @@ pub mod request;
 use crate::{
     output::{
         csv,
-        number::{align_right, bits_per_second, per_second, push_scaled_right, push_u64},
+        number::{
+            align_right, bits_per_second, bytes_per_packet, per_second, push_scaled_right, push_u64,
+        },
+        pipe, put,
         row::Counters,
         style::{Compat, Style},
         time::{LocalTime, push_duration_seconds},
-        values::{push_bytes_per_packet, push_duration, push_protocol},
+        values::{push_bytes_per_packet, push_duration, push_protocol, push_tag},
     },
     record::RecordView,
 };
@@ -29,6 +32,7 @@ const UNNAMED_ORDER: &str = "-";
 pub struct ElementStatistic {
     element: &'static Element,
     by_protocol: bool,
+    limits: Limits,
     rows: HashMap<Key, Counters, foldhash::fast::RandomState>,
 }
 
@@ -36,6 +40,68 @@ pub struct ElementStatistic {
 struct Key {
     value: Value,
     protocol: u8,
+}
+
+/// Which rows of a statistic are shown at all (`-l`, `-L`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// Packets of a row.
+    pub packets: Option<Limit>,
+    /// Bytes of a row.
+    pub bytes: Option<Limit>,
+}
+
+/// More or fewer than a number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Limit {
+    /// More than this.
+    More(u64),
+    /// Fewer than this.
+    Less(u64),
+}
+
+impl Limit {
+    /// Parses the argument of `-l` and `-L`: a number with `k`, `m` or `g` for powers of 1000, and `-` before it for less.
+    ///
+    /// # Errors
+    /// The part that is not understood.
+    pub fn parse(text: &str) -> Result<Option<Self>, String> {
+        let (less, rest) = match text.as_bytes().first() {
+            Some(b'-') => (true, text.get(1..).unwrap_or_default()),
+            Some(b'+') => (false, text.get(1..).unwrap_or_default()),
+            Some(b'0'..=b'9') => (false, text),
+            _ => return Err(format!("Can't understand '{text}'")),
+        };
+        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+        let (number, unit) = rest.split_at(digits);
+        let scale: u64 = match unit
+            .chars()
+            .next_back()
+            .map(|unit| unit.to_ascii_lowercase())
+        {
+            Some('k') => 1000,
+            Some('m') => 1_000_000,
+            Some('g') => 1_000_000_000,
+            Some('b') | None => 1,
+            Some(other) => return Err(format!("Can't understand '{other}' in '{text}'")),
+        };
+        let number = number.parse::<u64>().unwrap_or(0).saturating_mul(scale);
+        Ok(match (number, less) {
+            (0, _) => None,
+            (number, true) => Some(Self::Less(number)),
+            (number, false) => Some(Self::More(number)),
+        })
+    }
+
+    /// Whether the value is within.
+    #[must_use]
+    pub fn admits(limit: Option<Self>, value: u64) -> bool {
+        match limit {
+            Some(Self::More(than)) => value > than,
+            Some(Self::Less(than)) => value < than,
+            None => true,
+        }
+    }
 }
 
 /// How many rows to show, and from which end.
@@ -50,10 +116,11 @@ pub struct Cut {
 impl ElementStatistic {
     /// An empty statistic.
     #[must_use]
-    pub fn new(element: &'static Element, by_protocol: bool) -> Self {
+    pub fn new(element: &'static Element, by_protocol: bool, limits: Limits) -> Self {
         Self {
             element,
             by_protocol,
+            limits,
             rows: HashMap::default(),
         }
     }
@@ -109,10 +176,125 @@ impl ElementStatistic {
         csv::push_statistic_heading(out, order.side);
         for (key, counters) in self.sorted(order, cut) {
             let protocol = self.by_protocol.then_some(key.protocol);
-            let value = |out: &mut Vec<u8>| self.element.push_value(out, key.value, true);
+            let value = |out: &mut Vec<u8>| self.push_csv_value(out, key.value);
             csv::push_statistic_row(out, protocol, value, &counters, order.side, total, time);
         }
         out.push(b'\n');
+    }
+
+    /// The value without its padding, which nfdump leaves in labels only.
+    fn push_csv_value(&self, out: &mut Vec<u8>, value: Value) {
+        let mut text = Vec::new();
+        self.element.push_value(&mut text, value, true);
+        if self.element.kind == Kind::Mpls {
+            out.extend_from_slice(&text);
+        } else {
+            out.extend_from_slice(text.trim_ascii());
+        }
+    }
+
+    /// Appends the rows of one order as nfdump's pipe, an empty line after them.
+    pub fn push_pipe(&self, out: &mut Vec<u8>, order: &Order, cut: Cut) {
+        for (key, counters) in self.sorted(order, cut) {
+            let (packets, bytes) = (order.side.packets(&counters), order.side.bytes(&counters));
+            let address = (self.element.kind == Kind::Address).then(|| key.value.address());
+            pipe::push_field(out, address.map_or(0, pipe::family));
+            pipe::push_field(out, counters.first_ms);
+            pipe::push_field(out, counters.last_ms);
+            pipe::push_field(out, u64::from(key.protocol));
+            match address {
+                Some(address) => {
+                    for word in pipe::words(address) {
+                        pipe::push_field(out, word);
+                    }
+                }
+                None => pipe::push_field(out, key.value.low),
+            }
+            let duration = counters.duration_ms();
+            let half = |value: u64| value & u64::from(u32::MAX);
+            for value in [
+                counters.flows,
+                packets,
+                bytes,
+                half(per_second(packets, duration)),
+                half(bits_per_second(bytes, duration)),
+            ] {
+                pipe::push_field(out, value);
+            }
+            push_u64(out, half(bytes_per_packet(bytes, packets)));
+            out.push(b'\n');
+        }
+        out.push(b'\n');
+    }
+
+    /// Appends the table of one order as a JSON object.
+    pub fn push_json(
+        &self,
+        out: &mut Vec<u8>,
+        order: &Order,
+        cut: Cut,
+        total: &Counters,
+        time: &mut LocalTime,
+    ) {
+        put!(
+            out,
+            "{{\n\t\"statistic\" : \"{}\",\n\t\"order\" : \"{}\",\n\t\"rows\" : [",
+            self.element.name,
+            order.name
+        );
+        for (index, (key, counters)) in self.sorted(order, cut).into_iter().enumerate() {
+            out.extend_from_slice(if index > 0 { b",\n\t\t{ " } else { b"\n\t\t{ " });
+            self.push_json_row(out, key, &counters, total, time);
+            out.extend_from_slice(b" }");
+        }
+        out.extend_from_slice(b"\n\t]\n}");
+    }
+
+    fn push_json_row(
+        &self,
+        out: &mut Vec<u8>,
+        key: Key,
+        counters: &Counters,
+        total: &Counters,
+        time: &mut LocalTime,
+    ) {
+        for (name, ms) in [("first", counters.first_ms), ("last", counters.last_ms)] {
+            put!(out, "\"{name}\" : \"");
+            let start = out.len();
+            time.push_ms(out, ms);
+            if let Some(blank) = out.iter_mut().skip(start).find(|byte| **byte == b' ') {
+                *blank = b'T';
+            }
+            out.extend_from_slice(b"\", ");
+        }
+        if self.by_protocol {
+            put!(out, "\"proto\" : {}, ", key.protocol);
+        }
+        out.extend_from_slice(b"\"value\" : \"");
+        let mut value = Vec::new();
+        self.element.push_value(&mut value, key.value, true);
+        out.extend_from_slice(value.trim_ascii());
+        let duration = counters.duration_ms();
+        let (packets, bytes) = (counters.packets(), counters.bytes());
+        put!(
+            out,
+            "\", \"flows\" : {}, \"flows_percent\" : {:.1}, \"in_packets\" : {}, \"out_packets\" : {}, \"packets_percent\" : {:.1}, ",
+            counters.flows,
+            percent(counters.flows, total.flows),
+            counters.in_packets,
+            counters.out_packets,
+            percent(packets, total.packets())
+        );
+        put!(
+            out,
+            "\"in_bytes\" : {}, \"out_bytes\" : {}, \"bytes_percent\" : {:.1}, \"pps\" : {}, \"bps\" : {}, \"bpp\" : {}",
+            counters.in_bytes,
+            counters.out_bytes,
+            percent(bytes, total.bytes()),
+            per_second(packets, duration),
+            bits_per_second(bytes, duration),
+            bytes_per_packet(bytes, packets)
+        );
     }
 
     /// The rows to show, in their order.
@@ -120,6 +302,11 @@ impl ElementStatistic {
         let mut rows: Vec<(u64, Key)> = self
             .rows
             .iter()
+            .filter(|(_, counters)| {
+                let side = order.side;
+                Limit::admits(self.limits.packets, side.packets(counters))
+                    && Limit::admits(self.limits.bytes, side.bytes(counters))
+            })
             .map(|(key, counters)| (order.value(counters), *key))
             .collect();
         let ports = self.element.kind == Kind::Port;
@@ -201,6 +388,9 @@ impl ElementStatistic {
             out.extend_from_slice(b"any  ");
         }
         out.push(b' ');
+        if self.element.kind == Kind::Address {
+            push_tag(out, style);
+        }
         let start = out.len();
         self.element.push_value(out, key.value, style.full_ipv6);
         align_right(out, start, self.value_width(style));
@@ -211,12 +401,7 @@ impl ElementStatistic {
         ] {
             out.push(b' ');
             push_scaled_right(out, part, style.plain_numbers, 8);
-            let percent = if whole == 0 {
-                0.0
-            } else {
-                part.wrapping_mul(100) as f64 / whole as f64
-            };
-            out.extend_from_slice(format!("({percent:4.1})").as_bytes());
+            put!(out, "({:4.1})", percent(part, whole));
         }
         for rate in [
             per_second(packets, duration),
@@ -236,6 +421,13 @@ impl ElementStatistic {
 
     fn value_width(&self, style: &Style) -> usize {
         if self.is_wide(style) { 39 } else { 17 }
+    }
+}
+
+fn percent(part: u64, whole: u64) -> f64 {
+    match whole {
+        0 => 0.0,
+        whole => part.wrapping_mul(100) as f64 / whole as f64,
     }
 }
 
@@ -282,7 +474,7 @@ mod tests {
             .iter()
             .find(|known| known.name == order)
             .expect("known");
-        let mut statistic = ElementStatistic::new(element, false);
+        let mut statistic = ElementStatistic::new(element, false, Limits::default());
         let mut builder = RecordBuilder::new();
         let mut total = None;
         for (address, port) in FLOWS {

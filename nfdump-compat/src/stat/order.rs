@@ -53,6 +53,9 @@ enum Key {
     PacketsPerSecond,
     BitsPerSecond,
     BytesPerPacket,
+    First,
+    Last,
+    Duration,
 }
 
 impl Order {
@@ -69,6 +72,9 @@ impl Order {
             Key::BytesPerPacket => {
                 bytes_per_packet(self.side.bytes(counters), self.side.packets(counters))
             }
+            Key::First => counters.first_ms,
+            Key::Last => counters.last_ms,
+            Key::Duration => counters.duration_ms(),
         }
     }
 }
@@ -92,6 +98,43 @@ pub static ORDERS: [Order; 16] = [
     order("ibpp", Side::In, Key::BytesPerPacket),
     order("obpp", Side::Out, Key::BytesPerPacket),
 ];
+
+/// Orders of flows only (`-O`): by time.
+pub static TIME_ORDERS: [Order; 3] = [
+    order("tstart", Side::In, Key::First),
+    order("tend", Side::In, Key::Last),
+    order("duration", Side::In, Key::Duration),
+];
+
+/// Parses the argument of `-O`: the order, and whether the smallest comes first (for start and end that is the default).
+///
+/// # Errors
+/// [`UnknownOrder`] for a name or direction that does not exist.
+pub fn print_order(text: &str) -> Result<(&'static Order, bool), UnknownOrder> {
+    let unknown = || UnknownOrder(text.to_owned());
+    let (name, direction) = match text.split_once(':') {
+        Some((name, direction)) => (name, Some(direction)),
+        None => (text, None),
+    };
+    let order = ORDERS
+        .iter()
+        .chain(&TIME_ORDERS)
+        .find(|order| order.name.eq_ignore_ascii_case(name))
+        .ok_or_else(unknown)?;
+    let ascending = match direction.and_then(|direction| direction.bytes().next()) {
+        Some(b'a') => true,
+        Some(b'd') => false,
+        Some(_) => return Err(unknown()),
+        None if direction.is_some() => return Err(unknown()),
+        None => matches!(order.key, Key::First | Key::Last),
+    };
+    Ok((order, ascending))
+}
+
+/// An order that does not exist.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("unknown print order '{0}'")]
+pub struct UnknownOrder(String);
 
 const fn order(name: &'static str, side: Side, key: Key) -> Order {
     Order { name, side, key }

@@ -1,7 +1,7 @@
 //! The argument of `-s`: `ELEMENT[:p][/ORDER[:a|:d]]…`.
 
 use super::{
-    element::{ELEMENTS, Element, NOT_YET},
+    element::{ELEMENTS, Element},
     order::ORDERS,
 };
 
@@ -42,8 +42,6 @@ pub struct Request {
 pub enum RequestError {
     #[error("unknown statistic '{element}' in '-s {text}'")]
     UnknownElement { element: String, text: String },
-    #[error("statistic '{element}' is not supported yet (in '-s {text}')")]
-    NotYet { element: String, text: String },
     #[error("unknown order '{order}' in '-s {text}'")]
     UnknownOrder { order: String, text: String },
 }
@@ -101,14 +99,10 @@ fn subject(name: &str, text: &str) -> Result<Subject, RequestError> {
     {
         return Ok(Subject::Element(element));
     }
-    let (element, text) = (name.to_owned(), text.to_owned());
-    Err(
-        if NOT_YET.iter().any(|known| known.eq_ignore_ascii_case(name)) {
-            RequestError::NotYet { element, text }
-        } else {
-            RequestError::UnknownElement { element, text }
-        },
-    )
+    Err(RequestError::UnknownElement {
+        element: name.to_owned(),
+        text: text.to_owned(),
+    })
 }
 
 #[cfg(test)]
@@ -163,10 +157,6 @@ mod tests {
             (
                 "srcip/bytes:x",
                 "unknown order 'bytes:x' in '-s srcip/bytes:x'",
-            ),
-            (
-                "nbar/bytes",
-                "statistic 'nbar' is not supported yet (in '-s nbar/bytes')",
             ),
         ] {
             assert_eq!(

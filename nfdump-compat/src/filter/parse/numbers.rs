@@ -105,7 +105,8 @@ impl Parser<'_> {
             "nat" => self.nat_event()?,
             "pblock" => self.port_block()?,
             "ingress" | "egress" => self.side_of_firewall(key)?,
-            "payload" | "flowlabel" => return Err(self.error("this filter is not supported yet")),
+            "payload" => self.payload()?,
+            "flowlabel" => self.flow_label()?,
             _ => return Err(self.syntax_error(super::PRIMITIVES)),
         };
         Ok(Some(part))
@@ -161,7 +162,7 @@ impl Parser<'_> {
             "if" => self.interface(direction),
             "packets" => self.counter(direction, field::IN_PACKETS, field::OUT_PACKETS),
             "bytes" => self.counter(direction, field::IN_BYTES, field::OUT_BYTES),
-            "geo" => Err(self.error("this filter is not supported yet")),
+            "geo" => self.country(),
             _ => Err(self.syntax_error(DIRECTED)),
         }
     }

@@ -1,0 +1,338 @@
+//! The fields by which flows can be aggregated (`-A`): the one table of names, format tokens and places in a record.
+
+use crate::{
+    field::{self, Location},
+    output::{row::or_unspecified, values::network},
+    record::RecordView,
+};
+use std::net::IpAddr;
+
+/// Where a field's value lies.
+#[derive(Clone, Copy)]
+enum Place {
+    Number(Location),
+    /// An IPv4 and an IPv6 place.
+    Address(Location, Location),
+    /// An address of which as many bits count as the number in the third place says.
+    Network(Location, Location, Location),
+    /// An address of which as many bits count as the user says; true for the bits of an IPv4 address.
+    Prefix(Location, Location, bool),
+}
+
+struct Known {
+    name: &'static str,
+    token: &'static str,
+    place: Place,
+}
+
+const fn number(name: &'static str, token: &'static str, location: Location) -> Known {
+    let place = Place::Number(location);
+    Known { name, token, place }
+}
+
+const fn known(name: &'static str, token: &'static str, place: Place) -> Known {
+    Known { name, token, place }
+}
+
+use Place::{Address, Network, Prefix};
+use field::{
+    BGP_NEXT_HOP_V4, BGP_NEXT_HOP_V6, DST_IPV4, DST_IPV6, DST_MASK, IP_NEXT_HOP_V4, IP_NEXT_HOP_V6,
+    IP_RECEIVED_V4, IP_RECEIVED_V6, SRC_IPV4, SRC_IPV6, SRC_MASK, XLATE_DST_IPV4, XLATE_DST_IPV6,
+    XLATE_SRC_IPV4, XLATE_SRC_IPV6,
+};
+
+static FIELDS: &[Known] = &[
+    known("srcip4", "%sa", Prefix(SRC_IPV4, SRC_IPV6, true)),
+    known("srcip6", "%sa", Prefix(SRC_IPV4, SRC_IPV6, false)),
+    known("srcnet", "%sn", Network(SRC_IPV4, SRC_IPV6, SRC_MASK)),
+    known("dstnet", "%dn", Network(DST_IPV4, DST_IPV6, DST_MASK)),
+    known("srcip", "%sa", Address(SRC_IPV4, SRC_IPV6)),
+    known("dstip", "%da", Address(DST_IPV4, DST_IPV6)),
+    known("xsrcip", "%xsa", Address(XLATE_SRC_IPV4, XLATE_SRC_IPV6)),
+    known("xdstip", "%xda", Address(XLATE_DST_IPV4, XLATE_DST_IPV6)),
+    number("xsrcport", "%xsp", field::XLATE_SRC_PORT),
+    number("xdstport", "%xdp", field::XLATE_DST_PORT),
+    known("dstip4", "%da", Prefix(DST_IPV4, DST_IPV6, true)),
+    known("dstip6", "%da", Prefix(DST_IPV4, DST_IPV6, false)),
+    known("next", "%nh", Address(IP_NEXT_HOP_V4, IP_NEXT_HOP_V6)),
+    known("bgpnext", "%nhb", Address(BGP_NEXT_HOP_V4, BGP_NEXT_HOP_V6)),
+    known("router", "%ra", Address(IP_RECEIVED_V4, IP_RECEIVED_V6)),
+    number("insrcmac", "%ismc", field::IN_SRC_MAC),
+    number("outdstmac", "%odmc", field::OUT_DST_MAC),
+    number("indstmac", "%idmc", field::IN_DST_MAC),
+    number("outsrcmac", "%osmc", field::OUT_SRC_MAC),
+    number("srcas", "%sas", field::SRC_AS),
+    number("dstas", "%das", field::DST_AS),
+    number("nextas", "%nas", field::NEXT_AS),
+    number("prevas", "%pas", field::PREV_AS),
+    number("inif", "%in", field::INPUT),
+    number("outif", "%out", field::OUTPUT),
+    number("mpls1", "%mpls1", field::mpls_label(0)),
+    number("mpls2", "%mpls2", field::mpls_label(1)),
+    number("mpls3", "%mpls3", field::mpls_label(2)),
+    number("mpls4", "%mpls4", field::mpls_label(3)),
+    number("mpls5", "%mpls5", field::mpls_label(4)),
+    number("mpls6", "%mpls6", field::mpls_label(5)),
+    number("mpls7", "%mpls7", field::mpls_label(6)),
+    number("mpls8", "%mpls8", field::mpls_label(7)),
+    number("mpls9", "%mpls9", field::mpls_label(8)),
+    number("mpls10", "%mpls10", field::mpls_label(9)),
+    number("srcport", "%sp", field::SRC_PORT),
+    number("dstport", "%dp", field::DST_PORT),
+    number("srcvlan", "%svln", field::SRC_VLAN),
+    number("dstvlan", "%dvln", field::DST_VLAN),
+    number("srcmask", "%smk", field::SRC_MASK),
+    number("dstmask", "%dmk", field::DST_MASK),
+    number("proto", "%pr", field::PROTO),
+    number("tos", "%tos", field::SRC_TOS),
+    number("srctos", "%stos", field::SRC_TOS),
+    number("dsttos", "%dtos", field::DST_TOS),
+    number("odid", "%odid", field::OBSERVATION_DOMAIN),
+    number("opid", "%opid", field::OBSERVATION_POINT),
+    // Without a geo database all countries are the same.
+    known("srcgeo", "%sc", Place::Number(NOWHERE)),
+    known("dstgeo", "%dc", Place::Number(NOWHERE)),
+];
+
+/// A place that no record has.
+const NOWHERE: Location = Location {
+    extension: 0,
+    offset: 0,
+    width: 1,
+};
+
+/// A field asked for.
+#[derive(Clone, Copy)]
+struct Wanted {
+    place: Place,
+    /// Bits of a prefix that count.
+    bits: u32,
+}
+
+/// The fields by which flows are put together.
+#[derive(Clone)]
+pub struct Fields {
+    wanted: Vec<Wanted>,
+    format: String,
+}
+
+impl std::fmt::Debug for Fields {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(&self.format)
+    }
+}
+
+/// An aggregation that cannot be made.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[allow(missing_docs)] // the messages say it
+pub enum FieldsError {
+    #[error("no field to aggregate by")]
+    None,
+    #[error("unknown aggregation field '{0}'")]
+    Unknown(String),
+    #[error("field '{0}' twice in the aggregation")]
+    Twice(String),
+    #[error("'{0}' needs a number of bits, as in {0}/24")]
+    NoBits(String),
+    #[error("'{0}' takes no number of bits: srcip4, dstip4, srcip6 and dstip6 do")]
+    Bits(String),
+    #[error("'{0}': {1} bits, 1 to {2} are possible")]
+    BitsRange(String, String, u32),
+}
+
+impl Fields {
+    /// Parses the argument of `-A`: names separated by commas, of prefixes with `/` and the number of bits.
+    ///
+    /// # Errors
+    /// Which name cannot be used and why.
+    pub fn parse(text: &str) -> Result<Self, FieldsError> {
+        let mut wanted = Vec::new();
+        let mut seen = Vec::new();
+        let mut format = String::from("%ts %td  ");
+        for part in text.split(',').filter(|part| !part.is_empty()) {
+            let (name, bits) = match part.split_once('/') {
+                Some((name, bits)) => (name, Some(bits)),
+                None => (part, None),
+            };
+            let known = FIELDS
+                .iter()
+                .find(|known| known.name.eq_ignore_ascii_case(name))
+                .ok_or_else(|| FieldsError::Unknown(name.to_owned()))?;
+            if seen.contains(&known.name) {
+                return Err(FieldsError::Twice(name.to_owned()));
+            }
+            seen.push(known.name);
+            wanted.push(Wanted {
+                place: known.place,
+                bits: bits_of(known, bits)?,
+            });
+            format.push_str(known.token);
+            format.push(' ');
+        }
+        if wanted.is_empty() {
+            return Err(FieldsError::None);
+        }
+        format.push_str(" %pkt %byt %bps %bpp %fl");
+        Ok(Self { wanted, format })
+    }
+
+    /// The names of all fields.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        FIELDS.iter().map(|known| known.name)
+    }
+
+    /// The listing format that shows these fields.
+    #[must_use]
+    pub fn format(&self) -> &str {
+        &self.format
+    }
+
+    /// Appends what tells groups apart, comparable byte by byte.
+    pub fn push_key(&self, key: &mut Vec<u8>, record: &RecordView<'_>) {
+        for wanted in &self.wanted {
+            match wanted.value(record) {
+                Value::Number(number) => key.extend_from_slice(&number.to_be_bytes()),
+                Value::Address(address) => key.extend_from_slice(&bits(address).to_be_bytes()),
+            }
+        }
+    }
+
+    /// Gives each field's place and value in `record`, prefixes masked.
+    pub fn each(&self, record: &RecordView<'_>, mut take: impl FnMut(Location, u128)) {
+        for wanted in &self.wanted {
+            match (wanted.place, wanted.value(record)) {
+                (Place::Number(location), Value::Number(number)) => {
+                    take(location, u128::from(number));
+                }
+                (
+                    Address(v4, v6) | Network(v4, v6, _) | Prefix(v4, v6, _),
+                    Value::Address(address),
+                ) => take(if address.is_ipv4() { v4 } else { v6 }, bits(address)),
+                _ => {}
+            }
+            if let Network(_, _, mask) = wanted.place {
+                take(mask, u128::from(record.get_or_zero(mask)));
+            }
+        }
+    }
+
+    /// As [`Self::each`], only those that are cut to some bits.
+    pub fn each_cut(&self, record: &RecordView<'_>, take: impl FnMut(Location, u128)) {
+        let cut = self
+            .wanted
+            .iter()
+            .filter(|wanted| matches!(wanted.place, Network(..) | Prefix(..)));
+        let fields = Self {
+            wanted: cut.copied().collect(),
+            format: String::new(),
+        };
+        fields.each(record, take);
+    }
+}
+
+fn bits_of(known: &Known, bits: Option<&str>) -> Result<u32, FieldsError> {
+    let name = || known.name.to_owned();
+    let limit = match (known.place, bits) {
+        (Prefix(_, _, v4), Some(_)) => {
+            if v4 {
+                32
+            } else {
+                128
+            }
+        }
+        (Prefix(..), None) => return Err(FieldsError::NoBits(name())),
+        (_, Some(_)) => return Err(FieldsError::Bits(name())),
+        (_, None) => return Ok(0),
+    };
+    let text = bits.unwrap_or_default();
+    match text.parse() {
+        Ok(bits) if (1..=limit).contains(&bits) => Ok(bits),
+        _ => Err(FieldsError::BitsRange(name(), text.to_owned(), limit)),
+    }
+}
+
+enum Value {
+    Number(u64),
+    Address(IpAddr),
+}
+
+impl Wanted {
+    fn value(&self, record: &RecordView<'_>) -> Value {
+        let address = |v4, v6| or_unspecified(record.address(v4, v6));
+        match self.place {
+            Place::Number(location) => Value::Number(record.get_or_zero(location)),
+            Address(v4, v6) => Value::Address(address(v4, v6)),
+            Network(v4, v6, mask) => {
+                Value::Address(network(address(v4, v6), record.get_or_zero(mask) as u32))
+            }
+            Prefix(v4, v6, is_v4) => Value::Address(prefix(address(v4, v6), self.bits, is_v4)),
+        }
+    }
+}
+
+/// The address with only its first bits, of an address of the other kind what nfdump leaves of it: the bits of an IPv4
+/// address are the last 32 of an IPv6 address.
+fn prefix(address: IpAddr, count: u32, is_v4: bool) -> IpAddr {
+    let mask = u128::MAX << if is_v4 { 32 - count } else { 128 - count };
+    match address {
+        IpAddr::V4(v4) => IpAddr::V4((u32::from(v4) & mask as u32).into()),
+        IpAddr::V6(v6) => IpAddr::V6((u128::from(v6) & mask).into()),
+    }
+}
+
+fn bits(address: IpAddr) -> u128 {
+    match address {
+        IpAddr::V4(v4) => u128::from(u32::from(v4)),
+        IpAddr::V6(v6) => u128::from(v6),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_make_a_format() {
+        let fields = Fields::parse("srcip4/24,Proto,dstport").expect("valid");
+        assert_eq!(
+            fields.format(),
+            "%ts %td  %sa %pr %dp  %pkt %byt %bps %bpp %fl"
+        );
+    }
+
+    #[test]
+    fn errors_name_the_culprit() {
+        for (text, message) in [
+            ("", "no field to aggregate by"),
+            ("foo", "unknown aggregation field 'foo'"),
+            ("srcip,srcip", "field 'srcip' twice in the aggregation"),
+            ("srcip4", "'srcip4' needs a number of bits, as in srcip4/24"),
+            (
+                "srcip/8",
+                "'srcip' takes no number of bits: srcip4, dstip4, srcip6 and dstip6 do",
+            ),
+            ("dstip4/33", "'dstip4': 33 bits, 1 to 32 are possible"),
+            ("dstip6/0", "'dstip6': 0 bits, 1 to 128 are possible"),
+        ] {
+            let error = Fields::parse(text)
+                .map(|_| ())
+                .map_err(|error| error.to_string());
+            assert_eq!(error, Err(message.to_owned()));
+        }
+    }
+
+    #[test]
+    fn prefixes() {
+        for (address, count, is_v4, expected) in [
+            ("10.1.2.3", 24, true, "10.1.2.0"),
+            ("10.1.2.3", 32, true, "10.1.2.3"),
+            ("10.1.2.3", 64, false, "0.0.0.0"),
+            ("10.1.2.3", 120, false, "10.1.2.0"),
+            ("2001:db8::1:2:3", 48, false, "2001:db8::"),
+            ("2001:db8::1:2:3", 24, true, "2001:db8::1:2:0"),
+        ] {
+            let cut = prefix(address.parse().expect("an address"), count, is_v4);
+            assert_eq!(cut.to_string(), expected);
+        }
+    }
+}

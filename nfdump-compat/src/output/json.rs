@@ -1,0 +1,318 @@
+//! nfdump's `json`: one object a record with the fields of its extensions in the order of their ids. The whole output is one
+//! array, and every text is escaped: it is valid JSON whatever the records hold.
+
+use super::{
+    address::{push_address_full, push_mac},
+    events,
+    number::{push_u64, push_zero_padded},
+    row::{Row, or_unspecified},
+    time::LocalTime,
+    values::{network, push_flag_letters, push_mpls},
+};
+use crate::{
+    field::{self, Location, ext},
+    record::{FLAG_EVENT, FLAG_SAMPLED},
+};
+use std::net::IpAddr;
+
+/// Appends one record as an object, without a line end behind it.
+pub fn push_row(out: &mut Vec<u8>, row: &Row<'_>, time: &mut LocalTime) {
+    let mut object = Object { out, row, time };
+    object.head();
+    let mut ids: Vec<u16> = row.record.extensions().map(|(id, _)| id).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    let has_event = ids.contains(&ext::NEL_COMMON);
+    for id in ids {
+        // Of an address translation event they stand among its other fields.
+        if !(id == ext::VRF && has_event) {
+            object.extension(id);
+        }
+    }
+    object.out.extend_from_slice(b"\t\"label\" : \"");
+    push_escaped(object.out, &row.label_text());
+    object.out.extend_from_slice(b"\"\n}");
+}
+
+/// Appends a text as it stands between the quotes of a JSON string.
+pub fn push_escaped(out: &mut Vec<u8>, text: &str) {
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => out.extend_from_slice(&[b'\\', c as u8]),
+            c if c.is_control() => put!(out, "\\u{:04x}", c as u32),
+            c => out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
+        }
+    }
+}
+
+/// An object being written.
+struct Object<'o, 'r> {
+    out: &'o mut Vec<u8>,
+    row: &'o Row<'r>,
+    time: &'o mut LocalTime,
+}
+
+impl Object<'_, '_> {
+    fn name(&mut self, name: &str) {
+        put!(self.out, "\t\"{name}\" : ");
+    }
+
+    fn number(&mut self, name: &str, value: u64) {
+        self.name(name);
+        push_u64(self.out, value);
+        self.out.extend_from_slice(b",\n");
+    }
+
+    /// A text that `push` appends; it needs no escaping.
+    fn text(&mut self, name: &str, push: impl FnOnce(&mut Vec<u8>)) {
+        self.name(name);
+        self.out.push(b'"');
+        push(self.out);
+        self.out.extend_from_slice(b"\",\n");
+    }
+
+    /// A number that nfdump prints as a text.
+    fn quoted(&mut self, name: &str, place: Location) {
+        let value = self.row.get(place);
+        self.text(name, |out| push_u64(out, value));
+    }
+
+    fn place(&mut self, name: &str, place: Location) {
+        self.number(name, self.row.get(place));
+    }
+
+    fn address(&mut self, name: &str, address: Option<IpAddr>) {
+        self.text(name, |out| push_address_full(out, or_unspecified(address)));
+    }
+
+    /// Both addresses of a kind whose names differ by the version of IP.
+    fn pair(&mut self, kind: &str, source: Option<IpAddr>, destination: Option<IpAddr>) {
+        let version = if or_unspecified(source).is_ipv4() {
+            4
+        } else {
+            6
+        };
+        self.address(&format!("src{version}_{kind}"), source);
+        self.address(&format!("dst{version}_{kind}"), destination);
+    }
+
+    fn hop(&mut self, kind: (&str, &str), address: Option<IpAddr>) {
+        let version = if or_unspecified(address).is_ipv4() {
+            4
+        } else {
+            6
+        };
+        self.address(&format!("{}{version}_{}", kind.0, kind.1), address);
+    }
+
+    /// A local time in ISO 8601 with milliseconds, without its offset from UTC.
+    fn moment(&mut self, name: &str, ms: u64) {
+        self.name(name);
+        self.out.push(b'"');
+        let start = self.out.len();
+        self.time.push_seconds(self.out, ms / 1000);
+        if let Some(blank) = self.out.iter_mut().skip(start).find(|byte| **byte == b' ') {
+            *blank = b'T';
+        }
+        self.out.push(b'.');
+        push_zero_padded(self.out, ms % 1000, 3);
+        self.out.extend_from_slice(b"\",\n");
+    }
+
+    fn head(&mut self) {
+        let header = self.row.record.header();
+        let kind = if header.flags & FLAG_EVENT == 0 {
+            "FLOW"
+        } else {
+            "EVENT"
+        };
+        put!(self.out, "{{\n\t\"type\" : \"{kind}\",\n");
+        self.number("sampled", u64::from(header.flags & FLAG_SAMPLED != 0));
+        self.number("export_sysid", u64::from(header.exporter_id));
+    }
+
+    fn extension(&mut self, id: u16) {
+        match id {
+            ext::GENERIC_FLOW => self.generic(),
+            ext::IPV4_FLOW | ext::IPV6_FLOW => {
+                self.pair("addr", self.row.record.src_ip(), self.row.record.dst_ip());
+            }
+            ext::FLOW_MISC => self.misc(),
+            ext::CNT_FLOW => {
+                self.number("out_packets", self.row.counters.out_packets);
+                self.number("out_bytes", self.row.counters.out_bytes);
+                self.number("aggr_flows", self.row.counters.flows);
+            }
+            ext::VLAN => {
+                self.place("src_vlan", field::SRC_VLAN);
+                self.place("dst_vlan", field::DST_VLAN);
+            }
+            ext::AS_ROUTING => {
+                self.place("src_as", field::SRC_AS);
+                self.place("dst_as", field::DST_AS);
+            }
+            ext::BGP_NEXT_HOP_V4 | ext::BGP_NEXT_HOP_V6 => {
+                self.hop(("bgp", "next_hop"), self.row.record.bgp_next_hop());
+            }
+            ext::IP_NEXT_HOP_V4 | ext::IP_NEXT_HOP_V6 => {
+                self.hop(("ip", "next_hop"), self.row.record.next_hop());
+            }
+            ext::IP_RECEIVED_V4 | ext::IP_RECEIVED_V6 => {
+                self.hop(("ip", "router"), self.row.record.exporter_ip());
+            }
+            ext::MPLS_LABEL => {
+                for index in 0..10 {
+                    let label = self.row.get(field::mpls_label(index));
+                    self.text(&format!("mpls_{}", index + 1), |out| push_mpls(out, label));
+                }
+            }
+            ext::MAC_ADDR => {
+                for (name, place) in [
+                    ("in_src_mac", field::IN_SRC_MAC),
+                    ("out_dst_mac", field::OUT_DST_MAC),
+                    ("in_dst_mac", field::IN_DST_MAC),
+                    ("out_src_mac", field::OUT_SRC_MAC),
+                ] {
+                    let mac = self.row.get(place);
+                    self.text(name, |out| push_mac(out, mac));
+                }
+            }
+            ext::AS_ADJACENT => {
+                self.place("next_as", field::NEXT_AS);
+                self.place("prev_as", field::PREV_AS);
+            }
+            ext::LATENCY => {
+                for (name, place) in [
+                    ("cli_latency", field::CLIENT_LATENCY),
+                    ("srv_latency", field::SERVER_LATENCY),
+                    ("app_latency", field::APP_LATENCY),
+                ] {
+                    let ms = self.row.get(place) as f64 / 1000.0;
+                    self.name(name);
+                    put!(self.out, "{ms:.6},\n");
+                }
+            }
+            ext::TUN_IPV4 | ext::TUN_IPV6 => self.tunnel(),
+            ext::OBSERVATION => {
+                // Spelled so by nfdump.
+                self.place("observationDoaminID", field::OBSERVATION_DOMAIN);
+                self.place("observationPointID", field::OBSERVATION_POINT);
+            }
+            ext::VRF => self.vrf(),
+            _ => self.event_extension(id),
+        }
+    }
+
+    fn event_extension(&mut self, id: u16) {
+        match id {
+            ext::NSEL_COMMON => {
+                self.quoted("connect_id", field::NSEL_CONN_ID);
+                self.quoted("event_id", field::NSEL_FW_EVENT);
+                let event = self.row.get(field::NSEL_FW_EVENT);
+                self.text("event", |out| {
+                    out.extend_from_slice(events::firewall(event).as_bytes());
+                });
+                self.quoted("xevent_id", field::NSEL_FW_XEVENT);
+                self.moment("t_event", self.row.get(field::NSEL_MSEC_EVENT));
+            }
+            ext::XLATE_IPV4 | ext::XLATE_IPV6 => {
+                self.pair("xlt_ip", self.row.xlate_src_ip(), self.row.xlate_dst_ip());
+            }
+            ext::XLATE_PORT => {
+                self.quoted("src_xlt_port", field::XLATE_SRC_PORT);
+                self.quoted("dst_xlt_port", field::XLATE_DST_PORT);
+            }
+            ext::NSEL_ACL => {
+                let words = |place: fn(u16) -> Location| {
+                    [0, 1, 2].map(|word| self.row.record.access_list(place(word)))
+                };
+                for (name, [acl, ace, extended]) in [
+                    ("ingress_acl", words(field::ingress_acl)),
+                    ("egress_acl", words(field::egress_acl)),
+                ] {
+                    self.text(name, |out| put!(out, "0x{acl:x}/0x{ace:x}/0x{extended:x}"));
+                }
+            }
+            ext::NSEL_USER => {
+                let user = self.row.user_name();
+                let user = if user.is_empty() { "<empty>" } else { &user };
+                self.text("user_name", |out| push_escaped(out, user));
+            }
+            ext::NEL_COMMON => {
+                self.quoted("nat_event_id", field::NAT_EVENT);
+                let event = events::translation_sentence(self.row.get(field::NAT_EVENT));
+                self.text("nat_event", |out| out.extend_from_slice(event.as_bytes()));
+                self.vrf();
+                self.moment("t_event", self.row.get(field::NAT_MSEC_EVENT));
+            }
+            ext::NEL_XLATE_PORT => {
+                self.quoted("pblock_start", field::BLOCK_START);
+                self.quoted("pblock_end", field::BLOCK_END);
+                self.quoted("pblock_step", field::BLOCK_STEP);
+                self.quoted("pblock_size", field::BLOCK_SIZE);
+            }
+            _ => {}
+        }
+    }
+
+    fn generic(&mut self) {
+        let (row, counters) = (self.row, &self.row.counters);
+        self.moment("first", counters.first_ms);
+        self.moment("last", counters.last_ms);
+        self.moment("received", row.get(field::MSEC_RECEIVED));
+        self.number("in_packets", counters.in_packets);
+        self.number("in_bytes", counters.in_bytes);
+        self.number("proto", u64::from(row.protocol()));
+        let port = row.get(field::DST_PORT);
+        if row.is_icmp() {
+            self.number("icmp_type", port >> 8);
+            self.number("icmp_code", port & 255);
+        } else {
+            self.text("tcp_flags", |out| push_flag_letters(out, row.tcp_flags));
+            self.place("src_port", field::SRC_PORT);
+            self.number("dst_port", port);
+        }
+        self.place("src_tos", field::SRC_TOS);
+    }
+
+    fn misc(&mut self) {
+        self.place("input_snmp", field::INPUT);
+        self.place("output_snmp", field::OUTPUT);
+        self.place("src_mask", field::SRC_MASK);
+        self.place("dst_mask", field::DST_MASK);
+        let masks = [field::SRC_MASK, field::DST_MASK].map(|place| self.row.get(place) as u32);
+        let addresses = [self.row.record.src_ip(), self.row.record.dst_ip()];
+        for ((name, address), mask) in ["src_net", "dst_net"].into_iter().zip(addresses).zip(masks)
+        {
+            self.text(name, |out| {
+                if masks != [0, 0] {
+                    push_address_full(out, in_json(or_unspecified(address), mask));
+                }
+            });
+        }
+        self.place("fwd_status", field::FWD_STATUS);
+        self.place("direction", field::DIR);
+        self.place("dst_tos", field::DST_TOS);
+    }
+
+    fn tunnel(&mut self) {
+        if let Some(tunnel) = self.row.tunnel() {
+            self.number("tun proto", u64::from(tunnel.protocol));
+            self.pair("tun_ip", Some(tunnel.source), Some(tunnel.destination));
+        }
+    }
+
+    fn vrf(&mut self) {
+        self.quoted("ingress_vrf", field::INGRESS_VRF);
+        self.quoted("egress_vrf", field::EGRESS_VRF);
+    }
+}
+
+/// The network of an address; of a prefix length of 0 the unspecified address.
+fn in_json(address: IpAddr, mask: u32) -> IpAddr {
+    match (mask, address) {
+        (0, IpAddr::V4(_)) => or_unspecified(None),
+        (0, IpAddr::V6(_)) => IpAddr::V6(std::net::Ipv6Addr::UNSPECIFIED),
+        _ => network(address, mask),
+    }
+}

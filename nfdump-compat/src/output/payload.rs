@@ -1,0 +1,112 @@
+//! The first bytes of a flow's payload: as text where it is text, else in hexadecimal.
+
+use super::{number::align_right, values::push_printable};
+use crate::handshake::Hello;
+
+/// Longest payload in a listing's column.
+const COLUMN: usize = 256;
+
+/// Appends the payload of a listing's column: its text, or lines in hexadecimal.
+pub fn push_column(out: &mut Vec<u8>, bytes: &[u8]) {
+    let bytes = bytes.get(..COLUMN).unwrap_or(bytes);
+    if is_text(bytes) {
+        out.extend_from_slice(bytes);
+        out.push(b'\n');
+    } else {
+        push_hexdump(out, bytes);
+    }
+}
+
+/// Appends everything that is known about a payload: its text if it is text, and all bytes in hexadecimal.
+pub fn push_in_full(out: &mut Vec<u8>, bytes: &[u8]) {
+    if is_text(bytes) {
+        out.extend_from_slice(bytes);
+        out.push(b'\n');
+    }
+    if let Some(hello) = Hello::parse(bytes) {
+        let kind = if hello.is_client() {
+            "ja3 hash     ="
+        } else {
+            "ja3s hash    ="
+        };
+        put!(out, "  {kind} {:032x}\n", hello.fingerprint());
+        if !hello.server_name.is_empty() {
+            out.extend_from_slice(b"  sni name     = ");
+            push_printable(out, &hello.server_name);
+            out.push(b'\n');
+        }
+    }
+    push_hexdump(out, bytes);
+}
+
+/// Appends the JA3 fingerprint of a TLS hello, right-aligned in 32 columns.
+pub fn push_fingerprint(out: &mut Vec<u8>, bytes: &[u8]) {
+    match Hello::parse(bytes) {
+        Some(hello) => put!(out, "{:032x}", hello.fingerprint()),
+        None => put!(
+            out,
+            "{:>32}",
+            if bytes.is_empty() { "" } else { "ja3 error" }
+        ),
+    }
+}
+
+/// Appends the server name that a TLS client asks for, right-aligned in 6 columns.
+pub fn push_server_name(out: &mut Vec<u8>, bytes: &[u8]) {
+    let name = Hello::parse(bytes)
+        .map(|hello| hello.server_name)
+        .unwrap_or_default();
+    let start = out.len();
+    push_printable(out, &name);
+    align_right(out, start, 6);
+}
+
+fn is_text(bytes: &[u8]) -> bool {
+    bytes
+        .iter()
+        .all(|byte| matches!(byte, b' '..=b'~' | b'\n' | b'\r' | b'\t'))
+}
+
+/// Sixteen bytes a line, in two groups, and the printable characters among them.
+fn push_hexdump(out: &mut Vec<u8>, bytes: &[u8]) {
+    for line in bytes.chunks(16) {
+        for (index, byte) in line.iter().enumerate() {
+            put!(out, "{byte:02X} ");
+            if index == 7 && line.len() > 8 {
+                out.push(b' ');
+            }
+        }
+        let missing = 16 - line.len();
+        let gap = if line.len() <= 8 { 2 } else { 1 };
+        out.resize(out.len() + gap + 3 * missing, b' ');
+        out.extend_from_slice(b"|  ");
+        out.extend(line.iter().map(|byte| match byte {
+            b' '..=b'~' => *byte,
+            _ => b'.',
+        }));
+        out.extend_from_slice(b" \n");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Printed by nfdump 1.7.1 for the end of a DNS answer.
+    #[test]
+    fn hexadecimal_as_nfdump() {
+        let mut out = Vec::new();
+        push_column(
+            &mut out,
+            b"\x64\x08\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x0cchr\x00\x01\x00\x00",
+        );
+        assert_eq!(
+            String::from_utf8_lossy(&out),
+            "64 08 01 00 00 01 00 00  00 00 00 00 0C 63 68 72  |  d............chr \n\
+             00 01 00 00                                       |  .... \n"
+        );
+        out.clear();
+        push_column(&mut out, b"GET /");
+        assert_eq!(out, b"GET /\n");
+    }
+}

@@ -1,0 +1,165 @@
+//! The table: command lines of `commands.txt`, each run by nfdump 1.7.1 and by `t2report` under the name nfdump on files that
+//! the real nfcapd and nfpcapd made. Standard output and exit code must be the same bytes, but for the line of run times and
+//! for the order of rows that tie. What differs on purpose is listed in `exceptions.txt` with its reason: a difference that is
+//! not listed fails, and so does a listed one that is gone.
+//!
+//! `T2_TABLE=all` runs every line on every file (else on a share of them), any other value the lines that contain it;
+//! `T2_TABLE_FILES=DIR` keeps the files there; `T2_TABLE_SHOW=N` shows the first N differences.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod commands;
+mod compare;
+mod datagrams;
+mod fixtures;
+
+use commands::{Command, Exceptions};
+use compare::{Programs, Verdict};
+use golden::harness;
+use std::{
+    collections::BTreeMap,
+    env,
+    path::PathBuf,
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+/// A line runs on one file in so many, unless all are asked for.
+const SHARE: usize = 24;
+
+#[test]
+fn every_command_line_as_nfdump() {
+    let version = match harness::peer("nfdump") {
+        Some(nfdump) => harness::run(std::process::Command::new(nfdump).arg("-V")),
+        None => return,
+    };
+    if !(version.text() + &version.stderr).contains("1.7.1") {
+        assert!(!harness::in_ci(), "nfdump is not 1.7.1");
+        return harness::skip("nfdump is not 1.7.1");
+    }
+    let scratch = tempfile::tempdir().unwrap();
+    let root =
+        env::var_os("T2_TABLE_FILES").map_or_else(|| scratch.path().join("files"), PathBuf::from);
+    let Some(files) = fixtures::make(&root) else {
+        return;
+    };
+    let programs = Programs::new(scratch.path(), &root);
+    let (jobs, lines) = jobs(&files.names);
+    let exceptions = Exceptions::read();
+    let results = run(&programs, &jobs, &exceptions);
+    report(&jobs, &results, &exceptions, lines);
+}
+
+/// A command line on a file (none if the line names its own).
+struct Job {
+    command: Command,
+    file: Option<String>,
+}
+
+impl Job {
+    fn name(&self) -> String {
+        format!(
+            "{} @{}",
+            self.command.text,
+            self.file.as_deref().unwrap_or("-")
+        )
+    }
+}
+
+fn jobs(names: &[String]) -> (Vec<Job>, usize) {
+    let wanted = env::var("T2_TABLE").unwrap_or_default();
+    let all = wanted == "all";
+    let commands: Vec<Command> = commands::read();
+    let lines = commands.len();
+    let mut jobs = Vec::new();
+    for (number, command) in commands.into_iter().enumerate() {
+        if !all && !command.text.contains(&wanted) {
+            continue;
+        }
+        if command.names_files() {
+            jobs.push(Job {
+                command,
+                file: None,
+            });
+            continue;
+        }
+        for (at, name) in names.iter().enumerate() {
+            if all || !wanted.is_empty() || (at + number) % SHARE == 0 {
+                jobs.push(Job {
+                    command: command.clone(),
+                    file: Some(name.clone()),
+                });
+            }
+        }
+    }
+    (jobs, lines)
+}
+
+/// Runs the jobs on as many threads as there are processors.
+fn run(programs: &Programs, jobs: &[Job], exceptions: &Exceptions) -> Vec<Verdict> {
+    let next = AtomicUsize::new(0);
+    let results = Mutex::new(BTreeMap::new());
+    let threads = std::thread::available_parallelism().map_or(2, usize::from);
+    std::thread::scope(|scope| {
+        for thread in 0..threads {
+            let (next, results) = (&next, &results);
+            scope.spawn(move || {
+                let place = programs.place(thread);
+                loop {
+                    let at = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(job) = jobs.get(at) else { return };
+                    let verdict = place.compare(&job.command, job.file.as_deref(), exceptions);
+                    results.lock().unwrap().insert(at, verdict);
+                }
+            });
+        }
+    });
+    results.into_inner().unwrap().into_values().collect()
+}
+
+fn report(jobs: &[Job], results: &[Verdict], exceptions: &Exceptions, lines: usize) {
+    let (mut identical, mut ties, mut in_parts) = (0, 0, 0);
+    let mut excepted: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut unlisted = Vec::new();
+    for (job, verdict) in jobs.iter().zip(results) {
+        match verdict {
+            Verdict::Identical => identical += 1,
+            Verdict::Ties => ties += 1,
+            Verdict::InParts => in_parts += 1,
+            Verdict::Different(how) => {
+                match exceptions.reason(&job.command.text, job.file.as_deref()) {
+                    Some(reason) => *excepted.entry(reason).or_default() += 1,
+                    None => unlisted.push(format!("{}\n{how}", job.name())),
+                }
+            }
+        }
+    }
+    eprintln!(
+        "{lines} command lines, {} runs: {identical} identical, {ties} identical but for ties, {in_parts} but for listed lines and columns, {} listed exceptions, {} different",
+        jobs.len(),
+        excepted.values().sum::<usize>(),
+        unlisted.len()
+    );
+    for (reason, count) in &excepted {
+        eprintln!("  {count:5}  {reason}");
+    }
+    let shown = env::var("T2_TABLE_SHOW")
+        .ok()
+        .and_then(|shown| shown.parse().ok())
+        .unwrap_or(10);
+    let first: Vec<&str> = unlisted.iter().take(shown).map(String::as_str).collect();
+    assert!(
+        unlisted.is_empty(),
+        "{} differ, first:\n{}",
+        unlisted.len(),
+        first.join("\n")
+    );
+    let stale = exceptions.unused();
+    let whole = env::var_os("T2_TABLE").is_none_or(|wanted| wanted == "all");
+    assert!(
+        !whole || stale.is_empty(),
+        "exceptions that are none:\n{}",
+        stale.join("\n")
+    );
+}
