@@ -151,7 +151,7 @@ fn damage_is_named_and_the_rest_delivered() {
         "not an nfcapd file: it starts with 0xA523",
     );
     check(&|b| b.swap(0, 1), 0, "big-endian");
-    check(&|b| b[2] = 1, 0, "layout version 1 (nfdump 1.6)");
+    check(&|b| b[2] = 3, 0, "layout version 3 (nfdump 1.8)");
     check(&|b| b[16] = 9, 0, "unknown compression 9");
     check(&|b| b[17] = 1, 0, "encrypted");
     check(&|b| b[36] = 9, 300, "the header says 9 blocks, there are 4");
