@@ -18,7 +18,7 @@ pub(super) mod extension {
     pub const DESTINATION: u8 = 60;
 }
 
-#[inline]
+#[inline(always)]
 pub(super) fn ipv4(
     rest: &mut Rest<'_>,
     packet: &mut Packet,

@@ -30,7 +30,7 @@ pub(super) const SSDP_PORT: u16 = 1900;
 /// Captured octets of a TCP header that are needed for its flags.
 const TCP_FLAGS_END: usize = 14;
 
-#[inline]
+#[inline(always)]
 pub(super) fn transport(
     number: u8,
     rest: Rest<'_>,

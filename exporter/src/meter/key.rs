@@ -31,6 +31,7 @@ pub(super) struct Key {
 
 impl Key {
     /// The key of a packet, and its direction: 0 from the lower to the higher end, 1 back.
+    #[inline(always)]
     pub(super) fn new(packet: &Packet) -> (Key, usize) {
         let (source, destination): (End, End) = match packet.family {
             Family::Link => ((widen(packet.src_mac), 0), (widen(packet.dst_mac), 0)),

@@ -10,7 +10,7 @@ mod compare;
 mod excuses;
 mod report;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -97,13 +97,13 @@ type Figures = [usize; 6];
 const FIGURES: &[(&str, &str, Figures)] = &[
     ("l7", "edge", [169, 155, 152, 47, 42, 42]),
     ("l7", "medium", [3610, 3604, 3395, 15, 14, 14]),
-    ("l7", "synth", [66, 63, 63, 1, 0, 0]),
+    ("l7", "synth", [66, 63, 63, 40, 37, 37]),
     ("l3", "edge", [169, 146, 143, 47, 35, 35]),
     ("l3", "medium", [3610, 3602, 3393, 15, 13, 13]),
-    ("l3", "synth", [66, 61, 61, 1, 0, 0]),
+    ("l3", "synth", [66, 61, 61, 40, 36, 36]),
     ("active60", "edge", [169, 155, 152, 47, 42, 42]),
     ("active60", "medium", [3644, 3638, 3429, 15, 14, 14]),
-    ("active60", "synth", [87, 84, 84, 1, 0, 0]),
+    ("active60", "synth", [87, 84, 84, 40, 37, 37]),
 ];
 
 /// What ours makes of a capture.
@@ -156,6 +156,20 @@ fn capture_of(case: &Path) -> PathBuf {
         .unwrap()
 }
 
+/// A capture that counts as one.
+const WHOLE: &str = "whole";
+
+/// What counts as one capture: a whole one, or one of the numbered cases of the synthetic capture, which the fifth
+/// octet of their MACs tells; the packets that only move its clock, number 250, are none.
+fn group_of(row: &BTreeMap<String, String>) -> Option<&str> {
+    match row["srcMac"].strip_prefix("02:00:00:00:") {
+        Some(case) if row["timeFirst"].starts_with("17000") => {
+            case.get(..2).filter(|case| *case != "fa")
+        }
+        _ => Some(WHOLE),
+    }
+}
+
 /// What is gathered over all captures.
 struct Tally {
     used: Vec<bool>,
@@ -200,9 +214,19 @@ fn compare_folder(corpus: &Path, folder: &str, variant: &Variant, tally: &mut Ta
         for (_, cause) in flows.values() {
             *by_cause.entry(*cause).or_default() += 1;
         }
-        captures += 1;
-        same += usize::from(flows.values().all(|(is_core, _)| !is_core));
-        same_all += usize::from(flows.is_empty());
+        let mut groups: BTreeSet<&str> = theirs.rows.values().filter_map(group_of).collect();
+        if theirs.rows.is_empty() {
+            // Neither makes a flow of a link type that it cannot read.
+            groups.insert(WHOLE);
+        }
+        let differs = |group: &str, also_rest: bool| {
+            flows.iter().any(|(flow, (is_core, _))| {
+                group_of(&theirs.rows[*flow]) == Some(group) && (*is_core || also_rest)
+            })
+        };
+        captures += groups.len();
+        same += groups.iter().filter(|group| !differs(group, false)).count();
+        same_all += groups.iter().filter(|group| !differs(group, true)).count();
         flows_total += theirs.rows.len();
         core += theirs.rows.len() - flows.values().filter(|(is_core, _)| *is_core).count();
         all += theirs.rows.len() - flows.len();
