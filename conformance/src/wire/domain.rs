@@ -53,8 +53,8 @@ pub(super) struct Known {
     pub withdrawn: bool,
     /// How often it was sent.
     pub copies: u32,
-    /// Its last data: message and time of reception.
-    pub data: Option<(u64, u64)>,
+    /// Its last data: message, time of reception, export time.
+    pub data: Option<(u64, u64, u32)>,
     /// Messages that brought it.
     messages: u32,
     /// How many packets there were when its ID appeared.
@@ -248,7 +248,9 @@ impl Domain {
         let Some(known) = self.templates.get_mut(&id) else {
             return;
         };
-        let before = known.data.replace((message.number_in_judge, message.at_ms));
+        let before = known
+            .data
+            .replace((message.number_in_judge, message.at_ms, message.seconds));
         let udp = message.version == 10 && message.transport == Transport::Udp;
         if before.is_some() || !udp || !seen || known.appeared <= FIRST_PACKETS {
             return;

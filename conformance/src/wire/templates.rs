@@ -233,11 +233,13 @@ fn withdraw(message: &Message<'_>, known: &mut Known, offset: usize, desk: &mut 
     known.withdrawn = true;
     let data = known.data.take();
     // What was recorded in a file may carry no time.
-    let Some((number, at_ms)) = data.filter(|_| message.transport.is_stream()) else {
+    let Some((number, at_ms, seconds)) = data.filter(|_| message.transport.is_stream()) else {
         return;
     };
     let passed_ms = message.at_ms.saturating_sub(at_ms);
-    let kept = number != message.number_in_judge && passed_ms >= LAST_DATA_MS;
+    // A replay may take less time than the exporter took.
+    let waited = passed_ms >= LAST_DATA_MS || message.seconds > seconds;
+    let kept = number != message.number_in_judge && waited;
     desk.judge(R::T22, kept, Verdict::Deviation, offset, 4, || {
         format!(
             "template {} is withdrawn {passed_ms} ms after its last data",

@@ -234,7 +234,7 @@ fn clocks_are_compared_live_only() {
 fn enough_faults_are_seeded() {
     let seeded: usize = faults().map(|fault| fault.versions.len()).sum();
     let met: BTreeSet<_> = faults().flat_map(|fault| fault.rules).collect();
-    assert!(seeded >= 30, "{seeded}");
+    assert!(seeded >= 150, "{seeded}");
     let missing: Vec<_> = RULES.iter().filter(|rule| !met.contains(rule)).collect();
     // NetFlow v5 and files have tests of their own below.
     assert_eq!(
