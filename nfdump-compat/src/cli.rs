@@ -46,7 +46,7 @@ pub struct Arguments {
     pub directories: Option<String>,
 
     /// Output format: line, long, extended, biline, bilong, gline, glong, nsel, nel (with 6: full IPv6 addresses), raw, csv,
-    /// json, pipe, null, or fmt:… with %tokens [default: line]
+    /// json, ndjson, csv-fast, pipe, table, markdown, null, fmt:… with %tokens or csv:… with %tokens and commas [default: line]
     #[arg(short = 'o', value_name = "FORMAT")]
     pub output: Option<String>,
 
@@ -228,7 +228,7 @@ impl Arguments {
             None => None,
         };
         let aggregation = self.aggregation()?;
-        let mode = self.mode(aggregation.as_ref(), as_nfdump)?;
+        let mode = self.mode(aggregation.as_ref(), as_nfdump)?.of(self.compat);
         let order = match &self.order {
             Some(text) => Some(print_order(text)?),
             None if self.by_start => TIME_ORDERS.first().map(|order| (order, true)),

@@ -8,7 +8,7 @@ use crate::{
     output::{
         csv,
         format::Mode,
-        json,
+        json::{self, Layout},
         number::push_u64,
         pipe, put, raw,
         row::{Counters, Row, Tunnel},
@@ -88,6 +88,8 @@ pub struct Answer<'q> {
     ident: String,
     /// Objects in the JSON array so far.
     objects: u64,
+    /// Records that are no flows, which nfdump 1.7.5 counts in a flow's number.
+    other_records: u64,
     /// Makes the lines of tunnels.
     builder: RecordBuilder,
 }
@@ -107,7 +109,10 @@ impl<'q> Answer<'q> {
                 }
                 Subject::Element(element) => {
                     let (by_protocol, limits) = (request.by_protocol, query.limits);
-                    elements.push((request, ElementStatistic::new(element, by_protocol, limits)));
+                    elements.push((
+                        request,
+                        ElementStatistic::new(element, by_protocol, limits, query.style.compat),
+                    ));
                 }
             }
         }
@@ -123,6 +128,7 @@ impl<'q> Answer<'q> {
             flows,
             ident: String::new(),
             objects: 0,
+            other_records: 0,
             builder: RecordBuilder::new(),
         }
     }
@@ -142,7 +148,7 @@ impl<'q> Answer<'q> {
 
     /// Appends what comes before the first record: the heading of a listing.
     pub fn begin(&self, out: &mut Vec<u8>) {
-        if matches!(self.query.mode, Mode::Json) && !self.query.to_file {
+        if matches!(self.query.mode, Mode::Json(_)) && !self.query.to_file {
             out.extend_from_slice(b"[\n");
         } else if self.query.statistics.is_empty() {
             self.push_heading(out);
@@ -151,7 +157,7 @@ impl<'q> Answer<'q> {
 
     /// Appends which rows of the statistics are shown.
     pub fn push_limits(&self, out: &mut Vec<u8>) {
-        if matches!(self.query.mode, Mode::Json) {
+        if matches!(self.query.mode, Mode::Json(_) | Mode::JsonLines) {
             return;
         }
         let limits = &self.query.limits;
@@ -180,13 +186,18 @@ impl<'q> Answer<'q> {
         match &self.query.mode {
             Mode::Csv => csv::push_heading(out),
             Mode::Lines(format, _) => format.push_heading(out, &self.query.style),
-            Mode::Null | Mode::Raw | Mode::Json | Mode::Pipe => {}
+            Mode::Columns(columns) => columns.push_heading(out),
+            Mode::CsvFast => csv::push_fast_heading(out),
+            Mode::Null | Mode::Raw | Mode::Json(_) | Mode::JsonLines | Mode::Pipe => {}
         }
     }
 
     /// One flow of a listing, before it a line for the tunnel it came through.
     fn push_row(&mut self, out: &mut Vec<u8>, row: &Row<'_>) {
-        let by_line = matches!(self.query.mode, Mode::Lines(..) | Mode::Csv | Mode::Pipe);
+        let by_line = matches!(
+            self.query.mode,
+            Mode::Lines(..) | Mode::Csv | Mode::Pipe | Mode::Columns(_)
+        );
         if by_line && let Some(tunnel) = row.tunnel() {
             self.push_tunnel(out, &tunnel, &row.counters);
         }
@@ -197,11 +208,24 @@ impl<'q> Answer<'q> {
         match &self.query.mode {
             Mode::Null => {}
             Mode::Csv => csv::push_row(out, row, &mut self.time),
-            Mode::Raw => raw::push_row(out, row, &mut self.time),
+            Mode::Raw => raw::push_row(out, row, &self.query.style, &mut self.time),
             Mode::Pipe => pipe::push_row(out, row),
-            Mode::Json => {
+            Mode::Json(layout) => {
+                let layout = *layout;
                 self.push_separator(out);
-                json::push_row(out, row, &mut self.time);
+                json::push_row(out, row, self.objects, layout, &mut self.time);
+            }
+            Mode::JsonLines => {
+                self.objects += 1;
+                json::push_row(out, row, self.objects, Layout::OneLine, &mut self.time);
+                out.push(b'\n');
+            }
+            Mode::CsvFast => {
+                self.objects += 1;
+                csv::push_fast_row(out, row, self.objects);
+            }
+            Mode::Columns(columns) => {
+                columns.push_row(out, row, &self.query.style, &mut self.time);
             }
             Mode::Lines(format, _) => {
                 format.push_row(out, row, &self.query.style, &mut self.time);
@@ -287,7 +311,7 @@ impl<'q> Answer<'q> {
                 record,
                 counters,
                 tcp_flags: record.get_or_zero(field::TCP_FLAGS) as u8,
-                number: self.totals.processed,
+                number: self.totals.processed + self.other_records,
                 label,
             };
             self.push_row(out, &row);
@@ -303,10 +327,9 @@ impl<'q> Answer<'q> {
         false
     }
 
-    /// True if nothing passed the filter: worth a sentence.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.totals.passed == 0
+    /// Takes notice of a record that is no flow.
+    pub fn other_record(&mut self) {
+        self.other_records += u64::from(self.query.style.compat == Compat::V1_7_5);
     }
 
     /// Gives the aggregated or sorted flows as records for a file.
@@ -322,8 +345,8 @@ impl<'q> Answer<'q> {
     /// the elements in the order asked for.
     pub fn finish(&mut self, out: &mut Vec<u8>) {
         let query = self.query;
-        let is_json = matches!(query.mode, Mode::Json);
-        if self.totals.passed == 0 && !is_json {
+        let is_json = matches!(query.mode, Mode::Json(_));
+        if self.totals.passed == 0 && !is_json && !matches!(query.mode, Mode::JsonLines) {
             out.extend_from_slice(b"No matching flows\n");
         }
         if let Some(flows) = self.flows.take() {
@@ -338,6 +361,9 @@ impl<'q> Answer<'q> {
         }
         self.push_elements(out);
         if is_json && !query.to_file {
+            if matches!(query.mode, Mode::Json(Layout::V1_7_5)) && self.objects > 0 {
+                out.push(b'\n');
+            }
             out.extend_from_slice(b"]\n");
         }
     }
@@ -361,25 +387,42 @@ impl<'q> Answer<'q> {
             };
             for order in orders(&request.orders) {
                 match query.mode {
-                    Mode::Csv => statistic.push_csv(out, order, cut, &total, &mut self.time),
+                    Mode::Columns(ref columns) if columns.is_markdown() => {
+                        statistic.push_markdown(
+                            out,
+                            order,
+                            cut,
+                            &total,
+                            &query.style,
+                            &mut self.time,
+                        );
+                    }
+                    Mode::Csv | Mode::CsvFast => {
+                        statistic.push_csv(out, order, cut, &total, &mut self.time);
+                    }
+                    Mode::Columns(ref columns) if columns.is_csv() => {
+                        statistic.push_csv(out, order, cut, &total, &mut self.time);
+                    }
+                    Mode::JsonLines => statistic.push_json_lines(out, order, cut, &mut self.time),
                     Mode::Pipe => statistic.push_pipe(out, order, cut),
-                    Mode::Json => {
+                    Mode::Json(_) => {
                         if self.objects > 0 {
                             out.extend_from_slice(b",\n");
                         }
                         self.objects += 1;
                         statistic.push_json(out, order, cut, &total, &mut self.time);
                     }
-                    Mode::Lines(..) | Mode::Raw | Mode::Null => statistic.push_table(
-                        out,
-                        order,
-                        !request.orders.is_empty(),
-                        cut,
-                        &total,
-                        query.quiet,
-                        &query.style,
-                        &mut self.time,
-                    ),
+                    Mode::Lines(..) | Mode::Raw | Mode::Null | Mode::Columns(_) => statistic
+                        .push_table(
+                            out,
+                            order,
+                            !request.orders.is_empty(),
+                            cut,
+                            &total,
+                            query.quiet,
+                            &query.style,
+                            &mut self.time,
+                        ),
                 }
             }
         }
@@ -387,7 +430,11 @@ impl<'q> Answer<'q> {
 
     /// Appends the summary (nothing if quiet).
     pub fn push_summary(&mut self, out: &mut Vec<u8>, timing: &Timing) {
-        let silent = matches!(self.query.mode, Mode::Json | Mode::Pipe);
+        let silent = match &self.query.mode {
+            Mode::Json(_) | Mode::JsonLines | Mode::Pipe | Mode::CsvFast => true,
+            Mode::Columns(columns) => columns.is_csv(),
+            _ => false,
+        };
         let unseen = self.query.to_file && self.query.statistics.is_empty();
         if self.query.quiet || silent || unseen {
             return;
@@ -405,7 +452,7 @@ impl<'q> Answer<'q> {
 
     /// One table for each order that any `-s record` named; the direction is that of the last one.
     fn push_flow_tables(&mut self, flows: &FlowTable, out: &mut Vec<u8>) {
-        let old = self.query.style.compat == Compat::Tutorial;
+        let old = matches!(self.query.style.compat, Compat::Tutorial | Compat::V1_6);
         if old && !self.query.quiet {
             out.extend_from_slice(b"Aggregated flows ");
             push_u64(out, flows.len() as u64);
@@ -433,12 +480,12 @@ impl<'q> Answer<'q> {
             ascending,
         };
         // nfdump's JSON is an array of records; where there are several tables, each is an object of its own.
-        let nested = matches!(self.query.mode, Mode::Json)
+        let nested = matches!(self.query.mode, Mode::Json(_))
             && (wanted.len() > 1 || !self.elements.is_empty());
         for order in orders(&wanted) {
             let titled = matches!(self.query.mode, Mode::Lines(..) | Mode::Raw | Mode::Null);
             if !self.query.quiet && titled {
-                let named = !(old && wanted.is_empty());
+                let named = self.query.style.compat != Compat::Tutorial || !wanted.is_empty();
                 push_flow_title(out, if named { order.name } else { "-" }, cut.top);
             }
             self.push_heading(out);

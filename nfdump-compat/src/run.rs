@@ -136,6 +136,7 @@ fn read_block(
     let mut whole = true;
     for raw in block.records() {
         if raw.record_type != V3_RECORD {
+            answer.other_record();
             writer.other(&raw)?;
             continue;
         }

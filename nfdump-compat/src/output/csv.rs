@@ -4,7 +4,7 @@
 use super::{
     address::{push_ipv4, push_ipv6, push_mac},
     number::{bits_per_second, bytes_per_packet, per_second, push_u64},
-    protocols,
+    pipe, protocols,
     row::{Counters, Row, or_unspecified},
     time::{LocalTime, push_duration_seconds},
     values::{push_flag_letters, push_mpls},
@@ -53,6 +53,54 @@ pub fn push_row(out: &mut Vec<u8>, row: &Row<'_>, time: &mut LocalTime) {
     push_fields(out, row, &[field::SRC_VLAN, field::DST_VLAN]);
     push_link_layer(out, row);
     push_origin(out, row, time);
+}
+
+/// Appends the heading of later versions' `csv-fast`.
+pub fn push_fast_heading(out: &mut Vec<u8>) {
+    out.extend_from_slice(
+        b"cnt,af,firstSeen,lastSeen,proto,srcAddr,srcPort,dstAddr,dstPort,srcAS,dstAS,input,output,flags,srcTos,packets,bytes\n",
+    );
+}
+
+/// Appends one flow of later versions' `csv-fast`; `count` is its number in the output.
+pub fn push_fast_row(out: &mut Vec<u8>, row: &Row<'_>, count: u64) {
+    let counters = &row.counters;
+    let address = or_unspecified(row.record.src_ip());
+    put!(
+        out,
+        "{count},{},{},{},{},",
+        pipe::family(address),
+        counters.first_ms,
+        counters.last_ms,
+        row.protocol()
+    );
+    for (address, port) in [
+        (row.record.src_ip(), field::SRC_PORT),
+        (row.record.dst_ip(), field::DST_PORT),
+    ] {
+        push_address(out, address);
+        put!(out, ",{},", row.get(port));
+    }
+    push_fields(
+        out,
+        row,
+        &[field::SRC_AS, field::DST_AS, field::INPUT, field::OUTPUT],
+    );
+    push_flag_letters(
+        out,
+        if row.protocol() == 6 {
+            row.tcp_flags
+        } else {
+            0
+        },
+    );
+    put!(
+        out,
+        ",{},{},{}\n",
+        row.get(field::SRC_TOS),
+        counters.in_packets,
+        counters.in_bytes
+    );
 }
 
 /// First and last packet without milliseconds, and the duration.

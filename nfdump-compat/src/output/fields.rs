@@ -564,6 +564,9 @@ impl Field {
     /// Appends the heading.
     pub fn push_heading(&self, out: &mut Vec<u8>, style: &Style) {
         match self.heading {
+            Text(_) if self.token == "tos" && style.compat == Compat::V1_7_5 => {
+                out.extend_from_slice(b" Tos");
+            }
             Text(text) => out.extend_from_slice(text.as_bytes()),
             Address(name, rest) => {
                 let start = out.len();
@@ -581,12 +584,13 @@ impl Field {
                 );
             }
             Heading::Duration => out.extend_from_slice(match style.compat {
-                Compat::Tutorial => b" Duration",
+                Compat::Tutorial | Compat::V1_6 => b" Duration".as_slice(),
                 Compat::V1_7_1 => b"    Duration    ",
+                Compat::V1_7_5 => b"Duration        ",
             }),
             Heading::Flags => out.extend_from_slice(match style.compat {
-                Compat::Tutorial => b" Flags",
-                Compat::V1_7_1 => b"   Flags",
+                Compat::Tutorial => b" Flags".as_slice(),
+                _ => b"   Flags".as_slice(),
             }),
         }
     }
@@ -600,7 +604,11 @@ impl Field {
         time: &mut LocalTime,
     ) {
         match self.print {
-            Number(location, width) => push_uint(out, row.get(location), width),
+            Number(location, width) => {
+                // %tos is as wide as %stos there.
+                let wider = self.token == "tos" && style.compat == Compat::V1_7_5;
+                push_uint(out, row.get(location), width + usize::from(wider));
+            }
             Scaled(value) => push_scaled_right(out, value(&row.counters), style.plain_numbers, 8),
             Mac(location) => push_mac(out, row.get(location)),
             Latency(location) => {

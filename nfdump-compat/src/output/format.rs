@@ -1,9 +1,11 @@
 //! Output formats: `fmt:` strings and the named presets, compiled once into a list of fields and literals.
 
 use super::{
+    columns::{self, Columns, Form},
     fields::{FIELDS, Field},
+    json::Layout,
     row::Row,
-    style::Style,
+    style::{Compat, Style},
     time::LocalTime,
 };
 
@@ -33,13 +35,16 @@ pub const PRESETS: &[(&str, &str)] = &[
         "%tevt %evt %xevt %pr %sap -> %dap %xsap -> %xdap %ibyt %obyt",
     ),
     ("nel", "%tevt %nevt %pr %sap -> %dap %nsap -> %ndap"),
+    ("nat", "%tevt %nevt %pr %sap -> %dap %nsap -> %ndap"),
 ];
 
 /// Formats that are more than a list of fields.
 #[allow(clippy::type_complexity)] // a table of names and values
 const PROGRAMMED: &[(&str, fn() -> Mode)] = &[
     ("raw", || Mode::Raw),
-    ("json", || Mode::Json),
+    ("json", || Mode::Json(Layout::V1_7_1)),
+    ("ndjson", || Mode::JsonLines),
+    ("csv-fast", || Mode::CsvFast),
     ("csv", || Mode::Csv),
     ("pipe", || Mode::Pipe),
     ("null", || Mode::Null),
@@ -50,7 +55,7 @@ const PROGRAMMED: &[(&str, fn() -> Mode)] = &[
 #[allow(missing_docs)] // the messages say it
 pub enum FormatError {
     #[error(
-        "unknown output mode '{0}': expected line, long, extended, biline, bilong, gline, glong, nsel, nel, raw, csv, json, pipe, null or fmt:…"
+        "unknown output mode '{0}': expected line, long, extended, biline, bilong, gline, glong, nsel, nel, raw, csv, json, ndjson, pipe, table, markdown, null, fmt:… or csv:…"
     )]
     UnknownMode(String),
     #[error("missing format description after 'fmt:'")]
@@ -68,8 +73,14 @@ pub enum Mode {
     Csv,
     /// Every field of a record on a line of its own.
     Raw,
-    /// Everything as JSON.
-    Json,
+    /// Everything as JSON: one array.
+    Json(Layout),
+    /// JSON, a line for each object.
+    JsonLines,
+    /// Columns.
+    Columns(Columns),
+    /// nfdump's `csv-fast`.
+    CsvFast,
     /// Numbers between bars.
     Pipe,
     /// Print records in this format; true: with full IPv6 addresses.
@@ -81,8 +92,29 @@ impl Mode {
     /// begins with `%`.
     ///
     /// # Errors
-    /// An unknown name or token, or one that is not supported yet.
+    /// An unknown name or token.
     pub fn parse(text: &str) -> Result<Self, FormatError> {
+        let columns = |form, list| {
+            Columns::parse(form, list)
+                .map(Self::Columns)
+                .map_err(FormatError::UnknownToken)
+        };
+        if let Some((prefix, list)) = text.split_once(':') {
+            for (name, form) in [
+                ("csv", Form::Csv),
+                ("table", Form::Table),
+                ("markdown", Form::Markdown),
+            ] {
+                if prefix.eq_ignore_ascii_case(name) {
+                    return columns(form, list);
+                }
+            }
+        }
+        for (name, form) in [("table", Form::Table), ("markdown", Form::Markdown)] {
+            if text.eq_ignore_ascii_case(name) {
+                return columns(form, columns::TABLE);
+            }
+        }
         if text.starts_with('%') {
             return Ok(Self::Lines(Format::compile(text)?, false));
         }
@@ -106,6 +138,21 @@ impl Mode {
         match found {
             Some((_, mode)) => Ok(mode()),
             None => Err(FormatError::UnknownMode(text.to_owned())),
+        }
+    }
+}
+
+impl Mode {
+    /// The same mode as another version has it.
+    #[must_use]
+    pub fn of(self, compat: Compat) -> Self {
+        match (compat, self) {
+            (Compat::V1_7_5, Self::Json(_)) => Self::Json(Layout::V1_7_5),
+            (Compat::V1_7_5, Self::Csv) => match Columns::parse(Form::Csv, columns::CSV) {
+                Ok(columns) => Self::Columns(columns),
+                Err(_) => Self::Csv,
+            },
+            (_, mode) => mode,
         }
     }
 }
@@ -258,7 +305,7 @@ mod tests {
                 "{text}"
             );
         }
-        assert!(matches!(Mode::parse("json6"), Ok(Mode::Json)));
+        assert!(matches!(Mode::parse("json6"), Ok(Mode::Json(_))));
         assert!(matches!(Mode::parse("fmt:"), Err(FormatError::Empty)));
     }
 

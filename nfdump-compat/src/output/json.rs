@@ -1,5 +1,5 @@
-//! nfdump's `json`: one object a record with the fields of its extensions in the order of their ids. The whole output is one
-//! array, and every text is escaped: it is valid JSON whatever the records hold.
+//! nfdump's `json` and `ndjson`: one object a record with the fields of its extensions in the order of their ids. `json` is
+//! one array; every text is escaped: it is valid JSON whatever the records hold.
 
 use super::{
     address::{push_address_full, push_mac},
@@ -15,23 +15,68 @@ use crate::{
 };
 use std::net::IpAddr;
 
-/// Appends one record as an object, without a line end behind it.
-pub fn push_row(out: &mut Vec<u8>, row: &Row<'_>, time: &mut LocalTime) {
-    let mut object = Object { out, row, time };
-    object.head();
+/// How objects look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Layout {
+    /// As nfdump 1.7.1: tabs, numbers of events as texts.
+    V1_7_1,
+    /// As nfdump 1.7.5: two blanks, all numbers as numbers.
+    V1_7_5,
+    /// As nfdump 1.7.5, an object on one line.
+    OneLine,
+}
+
+impl Layout {
+    /// What stands before a name, between name and value, and behind a value that is not the last.
+    fn signs(self) -> [&'static str; 3] {
+        match self {
+            Self::V1_7_1 => ["\t", " : ", ",\n"],
+            Self::V1_7_5 => ["  ", " : ", ",\n"],
+            Self::OneLine => ["", ":", ","],
+        }
+    }
+
+    /// What an object begins and ends with.
+    fn brackets(self) -> [&'static str; 2] {
+        match self {
+            Self::V1_7_1 => ["{\n", "\n}"],
+            Self::V1_7_5 => [" {\n", "\n }"],
+            Self::OneLine => ["{", "}"],
+        }
+    }
+}
+
+/// Appends one record as an object, without a line end behind it. `count` is its number in the output.
+pub fn push_row(
+    out: &mut Vec<u8>,
+    row: &Row<'_>,
+    count: u64,
+    layout: Layout,
+    time: &mut LocalTime,
+) {
+    let mut object = Object {
+        out,
+        row,
+        time,
+        layout,
+    };
+    let [begin, end] = layout.brackets();
+    object.out.extend_from_slice(begin.as_bytes());
+    object.head(count);
     let mut ids: Vec<u16> = row.record.extensions().map(|(id, _)| id).collect();
     ids.sort_unstable();
     ids.dedup();
-    let has_event = ids.contains(&ext::NEL_COMMON);
+    let has_event = layout == Layout::V1_7_1 && ids.contains(&ext::NEL_COMMON);
     for id in ids {
         // Of an address translation event they stand among its other fields.
         if !(id == ext::VRF && has_event) {
             object.extension(id);
         }
     }
-    object.out.extend_from_slice(b"\t\"label\" : \"");
-    push_escaped(object.out, &row.label_text());
-    object.out.extend_from_slice(b"\"\n}");
+    object.tail();
+    let comma = layout.signs()[2].len();
+    object.out.truncate(object.out.len().saturating_sub(comma));
+    object.out.extend_from_slice(end.as_bytes());
 }
 
 /// Appends a text as it stands between the quotes of a JSON string.
@@ -50,17 +95,28 @@ struct Object<'o, 'r> {
     out: &'o mut Vec<u8>,
     row: &'o Row<'r>,
     time: &'o mut LocalTime,
+    layout: Layout,
 }
 
 impl Object<'_, '_> {
     fn name(&mut self, name: &str) {
-        put!(self.out, "\t\"{name}\" : ");
+        let [before, between, _] = self.layout.signs();
+        put!(self.out, "{before}\"{name}\"{between}");
+    }
+
+    fn comma(&mut self) {
+        self.out
+            .extend_from_slice(self.layout.signs()[2].as_bytes());
+    }
+
+    fn is_old(&self) -> bool {
+        self.layout == Layout::V1_7_1
     }
 
     fn number(&mut self, name: &str, value: u64) {
         self.name(name);
         push_u64(self.out, value);
-        self.out.extend_from_slice(b",\n");
+        self.comma();
     }
 
     /// A text that `push` appends; it needs no escaping.
@@ -68,12 +124,16 @@ impl Object<'_, '_> {
         self.name(name);
         self.out.push(b'"');
         push(self.out);
-        self.out.extend_from_slice(b"\",\n");
+        self.out.push(b'"');
+        self.comma();
     }
 
-    /// A number that nfdump prints as a text.
+    /// A number that nfdump 1.7.1 prints as a text.
     fn quoted(&mut self, name: &str, place: Location) {
         let value = self.row.get(place);
+        if !self.is_old() {
+            return self.number(name, value);
+        }
         self.text(name, |out| push_u64(out, value));
     }
 
@@ -96,6 +156,17 @@ impl Object<'_, '_> {
         self.address(&format!("dst{version}_{kind}"), destination);
     }
 
+    /// Countries, unknown without a geo database.
+    fn countries(&mut self, source: Option<IpAddr>) {
+        let version = if or_unspecified(source).is_ipv4() {
+            4
+        } else {
+            6
+        };
+        self.text(&format!("src{version}_geo"), |_| {});
+        self.text(&format!("dst{version}_geo"), |_| {});
+    }
+
     fn hop(&mut self, kind: (&str, &str), address: Option<IpAddr>) {
         let version = if or_unspecified(address).is_ipv4() {
             4
@@ -116,26 +187,51 @@ impl Object<'_, '_> {
         }
         self.out.push(b'.');
         push_zero_padded(self.out, ms % 1000, 3);
-        self.out.extend_from_slice(b"\",\n");
+        self.out.push(b'"');
+        self.comma();
     }
 
-    fn head(&mut self) {
+    fn head(&mut self, count: u64) {
         let header = self.row.record.header();
+        if !self.is_old() {
+            self.number("cnt", count);
+        }
         let kind = if header.flags & FLAG_EVENT == 0 {
             "FLOW"
         } else {
             "EVENT"
         };
-        put!(self.out, "{{\n\t\"type\" : \"{kind}\",\n");
-        self.number("sampled", u64::from(header.flags & FLAG_SAMPLED != 0));
+        self.text("type", |out| out.extend_from_slice(kind.as_bytes()));
+        if self.is_old() {
+            self.sampled();
+        }
         self.number("export_sysid", u64::from(header.exporter_id));
+    }
+
+    fn sampled(&mut self) {
+        let flags = self.row.record.header().flags;
+        self.number("sampled", u64::from(flags & FLAG_SAMPLED != 0));
+    }
+
+    fn tail(&mut self) {
+        if self.is_old() || self.row.has_label() {
+            let label = self.row.label_text();
+            self.text("label", |out| push_escaped(out, &label));
+        }
+        if !self.is_old() {
+            self.sampled();
+        }
     }
 
     fn extension(&mut self, id: u16) {
         match id {
             ext::GENERIC_FLOW => self.generic(),
             ext::IPV4_FLOW | ext::IPV6_FLOW => {
-                self.pair("addr", self.row.record.src_ip(), self.row.record.dst_ip());
+                let (source, destination) = (self.row.record.src_ip(), self.row.record.dst_ip());
+                self.pair("addr", source, destination);
+                if !self.is_old() {
+                    self.countries(source);
+                }
             }
             ext::FLOW_MISC => self.misc(),
             ext::CNT_FLOW => {
@@ -189,13 +285,19 @@ impl Object<'_, '_> {
                 ] {
                     let ms = self.row.get(place) as f64 / 1000.0;
                     self.name(name);
-                    put!(self.out, "{ms:.6},\n");
+                    put!(self.out, "{ms:.6}");
+                    self.comma();
                 }
             }
             ext::TUN_IPV4 | ext::TUN_IPV6 => self.tunnel(),
             ext::OBSERVATION => {
-                // Spelled so by nfdump.
-                self.place("observationDoaminID", field::OBSERVATION_DOMAIN);
+                // Spelled so by nfdump 1.7.1.
+                let name = if self.is_old() {
+                    "observationDoaminID"
+                } else {
+                    "observationDomainID"
+                };
+                self.place(name, field::OBSERVATION_DOMAIN);
                 self.place("observationPointID", field::OBSERVATION_POINT);
             }
             ext::VRF => self.vrf(),
@@ -242,7 +344,11 @@ impl Object<'_, '_> {
                 self.quoted("nat_event_id", field::NAT_EVENT);
                 let event = events::translation_sentence(self.row.get(field::NAT_EVENT));
                 self.text("nat_event", |out| out.extend_from_slice(event.as_bytes()));
-                self.vrf();
+                if self.is_old() {
+                    self.vrf();
+                } else {
+                    self.place("nat_pool_id", field::NAT_POOL_ID);
+                }
                 self.moment("t_event", self.row.get(field::NAT_MSEC_EVENT));
             }
             ext::NEL_XLATE_PORT => {
@@ -271,6 +377,9 @@ impl Object<'_, '_> {
             self.text("tcp_flags", |out| push_flag_letters(out, row.tcp_flags));
             self.place("src_port", field::SRC_PORT);
             self.number("dst_port", port);
+            if !self.is_old() {
+                self.place("fwd_status", field::FWD_STATUS);
+            }
         }
         self.place("src_tos", field::SRC_TOS);
     }
@@ -290,14 +399,21 @@ impl Object<'_, '_> {
                 }
             });
         }
-        self.place("fwd_status", field::FWD_STATUS);
+        if self.is_old() {
+            self.place("fwd_status", field::FWD_STATUS);
+        }
         self.place("direction", field::DIR);
         self.place("dst_tos", field::DST_TOS);
     }
 
     fn tunnel(&mut self) {
         if let Some(tunnel) = self.row.tunnel() {
-            self.number("tun proto", u64::from(tunnel.protocol));
+            let name = if self.is_old() {
+                "tun proto"
+            } else {
+                "tun_proto"
+            };
+            self.number(name, u64::from(tunnel.protocol));
             self.pair("tun_ip", Some(tunnel.source), Some(tunnel.destination));
         }
     }

@@ -11,6 +11,7 @@ macro_rules! put {
 pub(crate) use put;
 
 pub mod address;
+pub mod columns;
 pub mod csv;
 pub mod events;
 pub mod fields;

@@ -6,6 +6,7 @@ use super::{
     number::align_right,
     payload, protocols,
     row::Row,
+    style::{Compat, Style},
     time::LocalTime,
     values::{network, push_flag_letters, push_printable},
 };
@@ -16,7 +17,40 @@ use crate::{
 use std::net::IpAddr;
 
 /// Appends one record.
-pub fn push_row(out: &mut Vec<u8>, row: &Row<'_>, time: &mut LocalTime) {
+pub fn push_row(out: &mut Vec<u8>, row: &Row<'_>, style: &Style, time: &mut LocalTime) {
+    let start = out.len();
+    push_record(out, row, time);
+    if style.compat == Compat::V1_7_5 {
+        let text = out.split_off(start);
+        push_as_1_7_5(out, &text);
+    }
+}
+
+/// nfdump 1.7.5 has one more column before each value, and the forwarding status among the first ones.
+fn push_as_1_7_5(out: &mut Vec<u8>, text: &[u8]) {
+    const VALUE: usize = 15;
+    const STATUS: &[u8] = b"  fwd status ";
+    let lines = || text.split_inclusive(|byte| *byte == b'\n');
+    let widened = |out: &mut Vec<u8>, line: &[u8]| match line.split_at_checked(VALUE) {
+        Some((name, value)) if name.starts_with(b"  ") && value.starts_with(b"= ") => {
+            out.extend_from_slice(name);
+            out.extend_from_slice(b"= ");
+            out.extend_from_slice(value.get(1..).unwrap_or_default());
+        }
+        _ => out.extend_from_slice(line),
+    };
+    for line in lines().filter(|line| !line.starts_with(STATUS)) {
+        widened(out, line);
+        if line.starts_with(b"  src tos ") {
+            match lines().find(|line| line.starts_with(STATUS)) {
+                Some(status) => widened(out, status),
+                None => out.extend_from_slice(b"  fwd status   =                  0\n"),
+            }
+        }
+    }
+}
+
+fn push_record(out: &mut Vec<u8>, row: &Row<'_>, time: &mut LocalTime) {
     push_head(out, row);
     let mut ids: Vec<u16> = row.record.extensions().map(|(id, _)| id).collect();
     ids.sort_unstable();

@@ -9,6 +9,12 @@ pub enum Compat {
     #[default]
     #[value(name = "1.7.1", alias = "1.7")]
     V1_7_1,
+    /// nfdump 1.6: durations in seconds, sums in the summary scaled.
+    #[value(name = "1.6")]
+    V1_6,
+    /// nfdump 1.7.5: other headings, csv and JSON, the length of the time window.
+    #[value(name = "1.7.5")]
+    V1_7_5,
 }
 
 /// Choices that change how values are printed.

@@ -4,7 +4,7 @@ use super::{
     number::{bits_per_second, bytes_per_packet, per_second, push_scaled, push_u64},
     row::Counters,
     style::{Compat, Style},
-    time::LocalTime,
+    time::{LocalTime, push_duration_clock},
     values::push_printable,
 };
 use crate::file::StatRecord;
@@ -77,11 +77,22 @@ pub fn push_summary(
             time.push_seconds(out, first / 1000);
             out.extend_from_slice(b" - ");
             time.push_seconds(out, last / 1000);
+            if style.compat == Compat::V1_7_5 {
+                out.extend_from_slice(b", Duration:");
+                push_duration_clock(
+                    out,
+                    (last / 1000).wrapping_sub(first / 1000).wrapping_mul(1000),
+                );
+            }
         }
     }
-    out.extend_from_slice(b"\nTotal flows processed: ");
+    out.extend_from_slice(if style.compat == Compat::V1_7_5 {
+        b"\nTotal records processed: ".as_slice()
+    } else {
+        b"\nTotal flows processed: "
+    });
     push_u64(out, totals.processed);
-    if style.compat == Compat::V1_7_1 {
+    if matches!(style.compat, Compat::V1_7_1 | Compat::V1_7_5) {
         out.extend_from_slice(b", passed: ");
         push_u64(out, totals.passed);
     }
@@ -137,11 +148,11 @@ fn timing_line(processed: u64, timing: &Timing, compat: Compat) -> String {
     let [system, user, wall, runtime] =
         [timing.system, timing.user, timing.wall, timing.runtime].map(|time| time.as_secs_f64());
     match compat {
-        Compat::V1_7_1 => format!(
+        Compat::V1_7_1 | Compat::V1_7_5 => format!(
             "Sys: {system:.4}s User: {user:.4}s Wall: {wall:.4}s flows/second: {:.1} Runtime: {runtime:.4}s\n",
             rate(timing.wall)
         ),
-        Compat::Tutorial => format!(
+        Compat::Tutorial | Compat::V1_6 => format!(
             "Sys: {system:.3}s flows/second: {:<10.1} Wall: {wall:.3}s flows/second: {:<10.1}\n",
             rate(timing.system),
             rate(timing.wall)

@@ -18,9 +18,9 @@ const TAG: u8 = 1;
 /// Appends a duration in the style's form: 16 columns, in the older style seconds in 9.
 pub fn push_duration(out: &mut Vec<u8>, ms: u64, style: &Style) {
     match (style.compat, style.plain_numbers) {
-        (Compat::Tutorial, _) => push_duration_seconds(out, ms, 9),
-        (Compat::V1_7_1, true) => push_duration_seconds(out, ms, 16),
-        (Compat::V1_7_1, false) => push_duration_clock(out, ms),
+        (Compat::Tutorial | Compat::V1_6, _) => push_duration_seconds(out, ms, 9),
+        (Compat::V1_7_1 | Compat::V1_7_5, true) => push_duration_seconds(out, ms, 16),
+        (Compat::V1_7_1 | Compat::V1_7_5, false) => push_duration_clock(out, ms),
     }
 }
 
@@ -209,7 +209,7 @@ pub(super) fn push_flags(out: &mut Vec<u8>, row: &Row<'_>, style: &Style, _: &mu
             return;
         }
         Compat::Tutorial => 2..8,
-        Compat::V1_7_1 => 0..8,
+        _ => 0..8,
     };
     push_letters(out, flags, letters);
 }

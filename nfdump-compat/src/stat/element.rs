@@ -68,6 +68,16 @@ pub enum Source {
 }
 
 impl Source {
+    /// Whether the record has the value.
+    #[must_use]
+    pub fn is_in(&self, record: &RecordView<'_>) -> bool {
+        match self {
+            Self::Number(location) => record.get(*location).is_some(),
+            Self::Address(address) => address(record).is_some(),
+            Self::Computed(_) => true,
+        }
+    }
+
     /// The record's value.
     #[must_use]
     pub fn value(&self, record: &RecordView<'_>) -> Value {

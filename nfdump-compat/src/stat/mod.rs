@@ -33,6 +33,8 @@ pub struct ElementStatistic {
     element: &'static Element,
     by_protocol: bool,
     limits: Limits,
+    /// Flows without the element are left out, as in nfdump 1.7.5; before they counted for 0.
+    only_present: bool,
     rows: HashMap<Key, Counters, foldhash::fast::RandomState>,
 }
 
@@ -116,11 +118,17 @@ pub struct Cut {
 impl ElementStatistic {
     /// An empty statistic.
     #[must_use]
-    pub fn new(element: &'static Element, by_protocol: bool, limits: Limits) -> Self {
+    pub fn new(
+        element: &'static Element,
+        by_protocol: bool,
+        limits: Limits,
+        compat: Compat,
+    ) -> Self {
         Self {
             element,
             by_protocol,
             limits,
+            only_present: compat == Compat::V1_7_5,
             rows: HashMap::default(),
         }
     }
@@ -129,6 +137,9 @@ impl ElementStatistic {
     pub fn add(&mut self, record: &RecordView<'_>, protocol: u8, counters: &Counters) {
         let protocol = if self.by_protocol { protocol } else { 0 };
         for source in self.element.sources {
+            if self.only_present && !source.is_in(record) {
+                continue;
+            }
             let key = Key {
                 value: source.value(record),
                 protocol,
@@ -161,7 +172,9 @@ impl ElementStatistic {
         for (key, counters) in rows {
             self.push_row(out, key, &counters, order, total, style, time);
         }
-        out.push(b'\n');
+        if style.compat != Compat::V1_7_5 {
+            out.push(b'\n');
+        }
     }
 
     /// Appends the table for one order as csv, an empty line after it.
@@ -227,6 +240,90 @@ impl ElementStatistic {
         out.push(b'\n');
     }
 
+    /// Appends the rows of one order as JSON, each on a line as nfdump 1.7.5 prints them.
+    pub fn push_json_lines(
+        &self,
+        out: &mut Vec<u8>,
+        order: &Order,
+        cut: Cut,
+        time: &mut LocalTime,
+    ) {
+        for (key, counters) in self.sorted(order, cut) {
+            let (packets, bytes) = (order.side.packets(&counters), order.side.bytes(&counters));
+            out.extend_from_slice(b"{ ");
+            push_json_times(out, &counters, time);
+            put!(
+                out,
+                "\"proto\" : {}, \"{}\" : \"",
+                key.protocol,
+                self.element.name
+            );
+            let mut value = Vec::new();
+            self.element.push_value(&mut value, key.value, true);
+            out.extend_from_slice(value.trim_ascii());
+            let duration = counters.duration_ms();
+            put!(
+                out,
+                "\", \"flows\" : {}, \"packets\" : {packets}, \"bytes\" : {bytes}, \"pps\" : {}, \"bps\" : {}, \"bpp\" : {}}}\n",
+                counters.flows,
+                per_second(packets, duration),
+                bits_per_second(bytes, duration),
+                bytes_per_packet(bytes, packets)
+            );
+        }
+    }
+
+    /// Appends the rows of one order as a Markdown table.
+    pub fn push_markdown(
+        &self,
+        out: &mut Vec<u8>,
+        order: &Order,
+        cut: Cut,
+        total: &Counters,
+        style: &Style,
+        time: &mut LocalTime,
+    ) {
+        put!(
+            out,
+            "| {} | flows | % | packets | % | bytes | % | pps | bps | first seen | duration |\n",
+            self.element.heading.trim()
+        );
+        out.extend_from_slice(b"|---|---:|---:|---:|---:|---:|---:|---:|---:|---|---:|\n");
+        for (key, counters) in self.sorted(order, cut) {
+            let (packets, bytes) = (order.side.packets(&counters), order.side.bytes(&counters));
+            out.extend_from_slice(b"| ");
+            if self.by_protocol {
+                push_protocol(out, key.protocol, style);
+            }
+            let mut value = Vec::new();
+            self.element.push_value(&mut value, key.value, true);
+            out.extend_from_slice(value.trim_ascii());
+            for (part, whole) in [
+                (counters.flows, total.flows),
+                (packets, total.packets()),
+                (bytes, total.bytes()),
+            ] {
+                out.extend_from_slice(b" | ");
+                push_scaled_right(out, part, style.plain_numbers, 0);
+                put!(out, " | {:.1}", percent(part, whole));
+            }
+            let duration = counters.duration_ms();
+            for rate in [
+                per_second(packets, duration),
+                bits_per_second(bytes, duration),
+            ] {
+                out.extend_from_slice(b" | ");
+                push_scaled_right(out, rate, style.plain_numbers, 0);
+            }
+            out.extend_from_slice(b" | ");
+            time.push_ms(out, counters.first_ms);
+            out.extend_from_slice(b" | ");
+            push_duration_seconds(out, duration, 0);
+            out.extend_from_slice(b" |\n");
+        }
+        out.push(b'\n');
+    }
+
     /// Appends the table of one order as a JSON object.
     pub fn push_json(
         &self,
@@ -258,15 +355,7 @@ impl ElementStatistic {
         total: &Counters,
         time: &mut LocalTime,
     ) {
-        for (name, ms) in [("first", counters.first_ms), ("last", counters.last_ms)] {
-            put!(out, "\"{name}\" : \"");
-            let start = out.len();
-            time.push_ms(out, ms);
-            if let Some(blank) = out.iter_mut().skip(start).find(|byte| **byte == b' ') {
-                *blank = b'T';
-            }
-            out.extend_from_slice(b"\", ");
-        }
+        push_json_times(out, counters, time);
         if self.by_protocol {
             put!(out, "\"proto\" : {}, ", key.protocol);
         }
@@ -336,11 +425,11 @@ impl ElementStatistic {
             push_u64(out, top as u64);
             out.push(b' ');
         }
-        let old = style.compat == Compat::Tutorial;
+        let old = matches!(style.compat, Compat::Tutorial | Compat::V1_6);
         out.extend_from_slice(self.element.heading.as_bytes());
         out.extend_from_slice(b" ordered by ");
         out.extend_from_slice(
-            if old && !named {
+            if style.compat == Compat::Tutorial && !named {
                 UNNAMED_ORDER
             } else {
                 order.name
@@ -349,8 +438,12 @@ impl ElementStatistic {
         );
         out.extend_from_slice(b":\nDate first seen         ");
         let start = out.len();
-        out.extend_from_slice(b"Duration");
-        align_right(out, start, if old { 9 } else { 16 });
+        if style.compat == Compat::V1_7_5 {
+            out.extend_from_slice(b"    Duration    ");
+        } else {
+            out.extend_from_slice(b"Duration");
+            align_right(out, start, if old { 9 } else { 16 });
+        }
         out.extend_from_slice(b" Proto ");
         let start = out.len();
         out.extend_from_slice(self.element.heading.as_bytes());
@@ -424,6 +517,19 @@ impl ElementStatistic {
     }
 }
 
+/// First and last packet in ISO 8601, local time.
+fn push_json_times(out: &mut Vec<u8>, counters: &Counters, time: &mut LocalTime) {
+    for (name, ms) in [("first", counters.first_ms), ("last", counters.last_ms)] {
+        put!(out, "\"{name}\" : \"");
+        let start = out.len();
+        time.push_ms(out, ms);
+        if let Some(blank) = out.iter_mut().skip(start).find(|byte| **byte == b' ') {
+            *blank = b'T';
+        }
+        out.extend_from_slice(b"\", ");
+    }
+}
+
 fn percent(part: u64, whole: u64) -> f64 {
     match whole {
         0 => 0.0,
@@ -474,7 +580,8 @@ mod tests {
             .iter()
             .find(|known| known.name == order)
             .expect("known");
-        let mut statistic = ElementStatistic::new(element, false, Limits::default());
+        let mut statistic =
+            ElementStatistic::new(element, false, Limits::default(), Compat::V1_7_1);
         let mut builder = RecordBuilder::new();
         let mut total = None;
         for (address, port) in FLOWS {

@@ -12,11 +12,14 @@ pub struct Programs {
     scratch: PathBuf,
     root: PathBuf,
     ours: PathBuf,
+    theirs: PathBuf,
+    /// What ours gets before all other words.
+    style: Vec<String>,
 }
 
 impl Programs {
     /// Ours is called by the name nfdump, so that its defaults are nfdump's.
-    pub fn new(scratch: &Path, root: &Path) -> Self {
+    pub fn new(scratch: &Path, root: &Path, theirs: PathBuf, style: Vec<String>) -> Self {
         let ours = scratch.join("bin/nfdump");
         fs::create_dir_all(scratch.join("bin")).unwrap();
         fs::copy(env!("CARGO_BIN_EXE_t2report"), &ours).unwrap();
@@ -24,6 +27,8 @@ impl Programs {
             scratch: scratch.to_owned(),
             root: root.to_owned(),
             ours,
+            theirs,
+            style,
         }
     }
 
@@ -68,7 +73,7 @@ impl Place<'_> {
         file: Option<&str>,
         exceptions: &Exceptions,
     ) -> Verdict {
-        let mut theirs = self.run_all(Path::new("nfdump"), command, file, None);
+        let mut theirs = self.run_all(&self.programs.theirs, command, file, None);
         let mut ours = self.run_all(&self.programs.ours, command, file, None);
         if theirs.code == ours.code && theirs.lines == ours.lines {
             return Verdict::Identical;
@@ -106,7 +111,13 @@ impl Place<'_> {
         };
         for words in &command.runs {
             let arguments = self.arguments(words, file, format);
+            let style: &[String] = if program == self.programs.ours {
+                &self.programs.style
+            } else {
+                &[]
+            };
             let output = process::Command::new(program)
+                .args(style)
                 .args(&arguments)
                 .env("TZ", "Europe/Zurich")
                 .env_remove("T2_FLOWS")
@@ -204,7 +215,7 @@ impl Place<'_> {
         let words: Vec<&str> = command.runs.iter().flatten().map(String::as_str).collect();
         let order = order_of(&words);
         let format = Some("fmt:%tsr %te %td %fl %ipkt %opkt %ibyt %obyt");
-        let theirs = self.run_all(Path::new("nfdump"), &plain(command), file, format);
+        let theirs = self.run_all(&self.programs.theirs, &plain(command), file, format);
         let ours = self.run_all(&self.programs.ours, &plain(command), file, format);
         let key = |line: &String| order_value(line, &order);
         let is_row = |line: &&String| !line.starts_with("Total flows processed");

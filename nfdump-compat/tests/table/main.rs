@@ -4,6 +4,7 @@
 //! not listed fails, and so does, when all lines run on all files, a listed one that is gone.
 //!
 //! `T2_TABLE=all` runs every line on every file (else on a share of them), any other value the lines that contain it;
+//! `T2_TABLE_STYLE=1.7.5` measures `--compat 1.7.5` against that version (`ci/fetch-nfdump.sh`);
 //! `T2_TABLE_FILES=DIR` keeps the files there; `T2_TABLE_SHOW=N` shows the first N differences.
 #![allow(clippy::unwrap_used, missing_docs)]
 
@@ -44,11 +45,45 @@ fn every_command_line_as_nfdump() {
     let Some(files) = fixtures::make(&root) else {
         return;
     };
-    let programs = Programs::new(scratch.path(), &root);
+    let (theirs, style) = against();
+    let programs = Programs::new(scratch.path(), &root, theirs, style.clone());
     let (jobs, lines) = jobs(&files.names);
     let exceptions = Exceptions::read();
     let results = run(&programs, &jobs, &exceptions);
-    report(&jobs, &results, &exceptions, lines);
+    if style.is_empty() {
+        report(&jobs, &results, &exceptions, lines);
+    } else {
+        measure(&jobs, &results);
+    }
+}
+
+/// The program to compare with, and what ours is told: nfdump 1.7.1, or the version that `T2_TABLE_STYLE` names.
+fn against() -> (PathBuf, Vec<String>) {
+    let Ok(version) = env::var("T2_TABLE_STYLE") else {
+        return ("nfdump".into(), Vec::new());
+    };
+    let folder = env::var_os("T2_NFDUMP_DIR").map_or_else(
+        || harness::workspace_dir().join("target/nfdump"),
+        PathBuf::from,
+    );
+    (
+        folder.join(&version).join("nfdump"),
+        vec!["--compat".to_owned(), version],
+    )
+}
+
+/// Tells how much is alike; with another version than 1.7.1 that is a figure, not a requirement.
+fn measure(jobs: &[Job], results: &[Verdict]) {
+    let alike = results
+        .iter()
+        .filter(|verdict| !matches!(verdict, Verdict::Different(_)))
+        .count();
+    for (job, verdict) in jobs.iter().zip(results) {
+        if let Verdict::Different(how) = verdict {
+            eprintln!("{}\n{how}", job.name());
+        }
+    }
+    eprintln!("{alike} of {} runs alike", jobs.len());
 }
 
 /// A command line on a file (none if the line names its own).
