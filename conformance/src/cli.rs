@@ -33,6 +33,12 @@ pub enum Command {
         /// Its identifier, such as T-18
         id: String,
     },
+    /// Writes the hand-made messages that the rules are tested on as captures, with a list of what is right
+    Vectors {
+        /// Folder for the captures and manifest.tsv
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+    },
     /// Judges what an exporter sends: from a capture, or as it arrives
     Exporter(Box<Exporter>),
 }

@@ -13,6 +13,7 @@ pub mod live;
 mod numbering;
 pub mod report;
 pub mod run;
+pub mod vectors;
 pub mod verdict;
 pub mod wire;
 

@@ -8,7 +8,7 @@ use clap::Parser;
 use conformance::cli::{Cli, Command, Exporter};
 use conformance::known::unknown;
 use conformance::run::{Outcome, print, run};
-use conformance::{catalogue, explain};
+use conformance::{catalogue, explain, vectors};
 use exporter::cli::one_line;
 use exporter::signals::stop_on_signals;
 
@@ -29,6 +29,12 @@ fn main() -> ExitCode {
             Some(row) => print(&explain::explain(row)),
             None => return complain(&unknown(&id), USAGE),
         },
+        Command::Vectors { out } => vectors::write(&out).and_then(|count| {
+            print(&format!(
+                "{count} captures and manifest.tsv in {}\n",
+                out.display()
+            ))
+        }),
         Command::Exporter(options) => return judge(&options),
     };
     match shown {

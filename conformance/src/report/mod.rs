@@ -19,6 +19,7 @@ pub use html::html;
 pub use json::json;
 pub use junit::junit;
 pub use pcap::write_captures;
+pub(crate) use pcap::{Way, capture};
 pub use text::text;
 
 /// What a report is made of.
