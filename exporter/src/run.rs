@@ -228,7 +228,6 @@ impl<'a> Sinks<'a> {
         let target = netflow
             .zip(sender.as_ref())
             .map(|(config, sender)| target(config, sender));
-        let vendors = config.meter.text.then(text_files::vendors).flatten();
         let text = [
             (&config.text, Layout::Columns),
             (&config.json, Layout::Json),
@@ -236,7 +235,7 @@ impl<'a> Sinks<'a> {
         .into_iter()
         .filter_map(|(output, layout)| Some((output.as_ref()?, layout)))
         .map(|(output, layout)| {
-            TextFiles::create(output, config.text_metric, layout, vendors.clone())
+            TextFiles::create(output, config.text_metric, layout, text_files::vendors())
         })
         .collect::<Result<_, _>>()?;
         Ok(Sinks {

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{self, BufWriter, ErrorKind, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, LazyLock};
 
 use crate::config::TextOutput;
 use crate::meter::{Flow, FlowSink, Metric};
@@ -23,18 +23,20 @@ const VENDOR_LISTS: [(&str, VendorReader); 4] = [
     ("/etc/manuf", Vendors::from_manuf),
 ];
 
-/// The system's list of MAC vendors, which is read once; `None` if it has none.
+/// The system's list of MAC vendors, empty if it has none. It is read once, when the first flow is printed.
 #[must_use]
-pub fn vendors() -> Option<Arc<Vendors>> {
-    static READ: OnceLock<Option<Arc<Vendors>>> = OnceLock::new();
-    let read = || {
-        VENDOR_LISTS.iter().find_map(|(path, read)| {
-            let octets = std::fs::read(path).ok()?;
-            let vendors = read(&String::from_utf8_lossy(&octets));
-            (!vendors.is_empty()).then(|| Arc::new(vendors))
-        })
-    };
-    READ.get_or_init(read).clone()
+pub fn vendors() -> Arc<Vendors> {
+    static LIST: LazyLock<Arc<Vendors>> = LazyLock::new(|| {
+        Arc::new(Vendors::when_needed(|| {
+            let list = VENDOR_LISTS.iter().find_map(|(path, read)| {
+                let octets = std::fs::read(path).ok()?;
+                let vendors = read(&String::from_utf8_lossy(&octets));
+                (!vendors.is_empty()).then_some(vendors)
+            });
+            list.unwrap_or_default()
+        }))
+    });
+    LIST.clone()
 }
 
 /// A text file that cannot be written.
@@ -64,7 +66,7 @@ impl TextFiles {
         output: &TextOutput,
         metric: Metric,
         layout: Layout,
-        vendors: Option<Arc<Vendors>>,
+        vendors: Arc<Vendors>,
     ) -> Result<Self, TextError> {
         let mut names = Vec::new();
         let out: Box<dyn Write> = match output {
@@ -91,7 +93,7 @@ impl TextFiles {
         };
         // Nothing reaches the file before the buffer is full.
         let out = BufWriter::with_capacity(BUFFER, out);
-        match TextSink::new(out, metric, layout, vendors) {
+        match TextSink::new(out, metric, layout, Some(vendors)) {
             Ok(sink) => Ok(TextFiles { sink, names }),
             Err(source) => Err(TextError {
                 name: names.swap_remove(0),

@@ -1,23 +1,59 @@
 //! Vendors of MACs, from the list of the IEEE as systems have it: its `oui.csv`, or Wireshark's `manuf`.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
+use std::sync::OnceLock;
 
 /// Characters of a name made of an organisation's.
 const NAME: usize = 9;
 
+/// By length in bits, longest first: the prefix in the highest bits of 48, and the label.
+type Prefixes = Vec<(u32, HashMap<u64, Box<str>>)>;
+
 /// Prefixes of MACs and whose they are.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Vendors {
-    /// By length in bits, longest first: the prefix in the highest bits of 48, and the label.
-    by_length: Vec<(u32, HashMap<u64, Box<str>>)>,
+    by_length: OnceLock<Prefixes>,
+    load: fn() -> Vendors,
+}
+
+impl Default for Vendors {
+    /// Nobody.
+    fn default() -> Self {
+        Vendors::from(Prefixes::default())
+    }
+}
+
+impl From<Prefixes> for Vendors {
+    fn from(mut prefixes: Prefixes) -> Self {
+        prefixes.sort_unstable_by_key(|(bits, _)| Reverse(*bits));
+        Vendors {
+            by_length: prefixes.into(),
+            load: Vendors::default,
+        }
+    }
 }
 
 impl Vendors {
+    /// The vendors that `load` gives, when the first label is asked for.
+    #[must_use]
+    pub fn when_needed(load: fn() -> Vendors) -> Self {
+        Vendors {
+            by_length: OnceLock::new(),
+            load,
+        }
+    }
+
+    fn by_length(&self) -> &Prefixes {
+        self.by_length
+            .get_or_init(|| (self.load)().by_length.into_inner().unwrap_or_default())
+    }
+
     /// Reads the IEEE's `oui.csv`: registry, assignment, organisation, address. The label is made of the organisation's
     /// first letters and the country, as Tranalyzer's are: `CiscoSyst,US`. Lines that are none are skipped.
     #[must_use]
     pub fn from_ieee_csv(text: &str) -> Self {
-        let mut vendors = Vendors::default();
+        let mut prefixes = Prefixes::default();
         for line in text.lines() {
             let [_, assignment, organisation, address] = fields(line);
             let bits = assignment.len() as u32 * 4;
@@ -29,17 +65,16 @@ impl Vendors {
                     Some(country) => format!("{name},{country}"),
                     None => name,
                 };
-                vendors.add(prefix << (48 - bits), bits, &label);
+                add(&mut prefixes, prefix << (48 - bits), bits, &label);
             }
         }
-        vendors.sort();
-        vendors
+        prefixes.into()
     }
 
     /// Reads Wireshark's `manuf`: prefix with an optional length, short name, long name. The label is the short name.
     #[must_use]
     pub fn from_manuf(text: &str) -> Self {
-        let mut vendors = Vendors::default();
+        let mut prefixes = Prefixes::default();
         for line in text.lines().filter(|line| !line.starts_with('#')) {
             let mut words = line.split_whitespace();
             let (Some(prefix), Some(name)) = (words.next(), words.next()) else {
@@ -54,11 +89,10 @@ impl Vendors {
                 && (1..=48).contains(&bits)
             {
                 let label: String = plain(name).collect();
-                vendors.add(prefix << (48 - given), bits, &label);
+                add(&mut prefixes, prefix << (48 - given), bits, &label);
             }
         }
-        vendors.sort();
-        vendors
+        prefixes.into()
     }
 
     /// Whose MAC it is: the owner of the longest prefix.
@@ -67,7 +101,7 @@ impl Vendors {
         let [a, b, c, d, e, f] = mac;
         let mac = u64::from_be_bytes([0, 0, a, b, c, d, e, f]);
         let found = self
-            .by_length
+            .by_length()
             .iter()
             .find_map(|(bits, prefixes)| prefixes.get(&(mac & mask(*bits))));
         found.map(AsRef::as_ref)
@@ -76,30 +110,25 @@ impl Vendors {
     /// No prefix is known.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.by_length.is_empty()
+        self.by_length().is_empty()
     }
+}
 
-    fn add(&mut self, prefix: u64, bits: u32, label: &str) {
-        if label.is_empty() {
-            return;
-        }
-        let at = match self.by_length.iter().position(|(known, _)| *known == bits) {
-            Some(at) => at,
-            None => {
-                self.by_length.push((bits, HashMap::new()));
-                self.by_length.len() - 1
-            }
-        };
-        if let Some((_, prefixes)) = self.by_length.get_mut(at) {
-            prefixes
-                .entry(prefix & mask(bits))
-                .or_insert_with(|| label.into());
-        }
+fn add(prefixes: &mut Prefixes, prefix: u64, bits: u32, label: &str) {
+    if label.is_empty() {
+        return;
     }
-
-    fn sort(&mut self) {
-        self.by_length
-            .sort_unstable_by_key(|(bits, _)| std::cmp::Reverse(*bits));
+    let at = match prefixes.iter().position(|(known, _)| *known == bits) {
+        Some(at) => at,
+        None => {
+            prefixes.push((bits, HashMap::new()));
+            prefixes.len() - 1
+        }
+    };
+    if let Some((_, labels)) = prefixes.get_mut(at) {
+        labels
+            .entry(prefix & mask(bits))
+            .or_insert_with(|| label.into());
     }
 }
 
@@ -182,5 +211,8 @@ mod tests {
             assert_eq!(vendors.label(mac), label);
         }
         assert!(Vendors::from_manuf("").is_empty());
+        let later = Vendors::when_needed(|| Vendors::from_manuf("00:00:0C\tCisco"));
+        assert_eq!(later.label([0, 0, 0x0c, 1, 2, 3]), Some("Cisco"));
+        assert!(!later.is_empty() && Vendors::when_needed(Vendors::default).is_empty());
     }
 }

@@ -45,7 +45,7 @@ pub(super) static COLUMNS: [Column; 4] = [
         "srcMacLbl_dstMacLbl",
         "Vendors of source and destination MAC",
         |r, w| {
-            let Some(vendors) = r.vendors else {
+            let Some(vendors) = r.vendors.filter(|vendors| !vendors.is_empty()) else {
                 return Ok(());
             };
             list(w, &r.text.macs.pairs, |w, pair| {
