@@ -271,7 +271,7 @@ fn text_output(write: Option<&Path>, input: &Path) -> TextOutput {
     let stem = if input == Path::new(STDIN) {
         PathBuf::from("stdin")
     } else {
-        input.with_extension("")
+        without_suffix(input)
     };
     match write {
         None => TextOutput::Prefix(stem),
@@ -280,6 +280,16 @@ fn text_output(write: Option<&Path>, input: &Path) -> TextOutput {
             TextOutput::Prefix(write.join(stem.file_name().unwrap_or_default()))
         }
         Some(write) => TextOutput::Prefix(write.to_owned()),
+    }
+}
+
+/// `dir/some.pcap.gz` is `dir/some`: what a compression adds to the name is no part of it.
+fn without_suffix(input: &Path) -> PathBuf {
+    let suffix = input.extension().and_then(|suffix| suffix.to_str());
+    let name = input.with_extension("");
+    match suffix {
+        Some("gz" | "zst" | "lz4") => name.with_extension(""),
+        _ => name,
     }
 }
 
@@ -416,6 +426,22 @@ mod tests {
         let prefix = folder.path().to_str().unwrap();
         let text = config(&["--sink", "text", "-w", prefix], &[]).unwrap().text;
         assert_eq!(text, Some(TextOutput::Prefix(folder.path().join("some"))));
+    }
+
+    #[test]
+    fn files_are_named_after_the_input() {
+        let cases = [
+            ("dir/some.pcap", "dir/some"),
+            ("some.pcap.gz", "some"),
+            ("some.zst", "some"),
+            ("some.2026.pcapng", "some.2026"),
+            ("gz", "gz"),
+            (STDIN, "stdin"),
+        ];
+        for (input, prefix) in cases {
+            let expect = TextOutput::Prefix(prefix.into());
+            assert_eq!(text_output(None, Path::new(input)), expect, "{input}");
+        }
     }
 
     #[test]

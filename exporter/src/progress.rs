@@ -35,7 +35,7 @@ impl Progress {
     pub fn at(&mut self, offset: u64) {
         let Some(size) = self.size else { return };
         if self.bar.is_none() && self.start.elapsed() > PATIENCE {
-            self.bar = Some(bar(size));
+            self.bar = Some(bar(size, self.before + offset));
         }
         if let Some(bar) = &self.bar {
             bar.set_position(self.before + offset);
@@ -55,9 +55,11 @@ impl Progress {
     }
 }
 
-fn bar(size: u64) -> ProgressBar {
+/// A bar that begins when so many octets are `done`: the speed is that from here on.
+fn bar(size: u64, done: u64) -> ProgressBar {
     let template = "{bar:40} {bytes}/{total_bytes} {bytes_per_sec} {eta} left";
-    let bar = ProgressBar::new(size);
+    let bar = ProgressBar::new(size).with_position(done);
+    bar.reset_eta();
     // The template is fixed; were it wrong, the plain bar would do.
     match ProgressStyle::with_template(template) {
         Ok(style) => bar.with_style(style),
