@@ -11,7 +11,7 @@ use nfdump_compat::{
         format::{Mode, PRESETS},
         style::{Compat, Style},
     },
-    query::{Query, Window},
+    query::{Query, Window, WindowOf},
     stat::{
         Limit, Limits,
         element::ELEMENTS,
@@ -159,7 +159,7 @@ pub struct Arguments {
     #[arg(short = 'X')]
     pub explain_filter: bool,
 
-    /// Ask this name server for the addresses of host names in filters (not supported: the system's is asked)
+    /// Name server for host names in filters (not supported: such a filter is refused)
     #[arg(short = 'D', value_name = "DNS")]
     pub name_server: Option<String>,
 
@@ -167,7 +167,7 @@ pub struct Arguments {
     #[arg(short = 'G', value_name = "FILE|none")]
     pub geo: Option<String>,
 
-    /// Configuration file with named formats (not supported yet; none is accepted)
+    /// Configuration file with named formats, [nfdump] fmt.NAME = "%ts …"; none for no file [default: $NFCONF]
     #[arg(short = 'C', value_name = "FILE|none")]
     pub config: Option<String>,
 
@@ -182,6 +182,10 @@ pub struct Arguments {
     /// Whose output to imitate
     #[arg(long, value_name = "STYLE", default_value = "1.7.1")]
     pub compat: Compat,
+
+    /// The time window of the summary: that of the files, as in nfdump, or that of the flows that passed
+    #[arg(long = "window", value_name = "OF", default_value = "file")]
+    pub window_of: WindowOf,
 
     /// Only flows that lie wholly in this window (local time); any part may be missing from the right
     #[arg(short = 't', value_name = "YYYY/MM/dd.hh:mm:ss[-…]", value_parser = window::parse, allow_hyphen_values = true)]
@@ -206,7 +210,7 @@ impl Arguments {
     ///
     /// # Errors
     /// A sentence saying which argument cannot be used and why.
-    pub fn query(&self, as_nfdump: bool) -> anyhow::Result<Query> {
+    pub fn query(&self, as_nfdump: bool, formats: &[(String, String)]) -> anyhow::Result<Query> {
         self.check_together()?;
         let statistics: Vec<Request> = self
             .statistics
@@ -228,7 +232,9 @@ impl Arguments {
             None => None,
         };
         let aggregation = self.aggregation()?;
-        let mode = self.mode(aggregation.as_ref(), as_nfdump)?.of(self.compat);
+        let mode = self
+            .mode(aggregation.as_ref(), as_nfdump, formats)?
+            .of(self.compat);
         let order = match &self.order {
             Some(text) => Some(print_order(text)?),
             None if self.by_start => TIME_ORDERS.first().map(|order| (order, true)),
@@ -244,6 +250,7 @@ impl Arguments {
             mode,
             filter: None,
             window: self.window,
+            window_of: self.window_of,
             limits: self.limits(!statistics.is_empty() || aggregation.is_some())?,
             statistics,
             aggregation,
@@ -277,12 +284,8 @@ impl Arguments {
             self.directories.is_some() || self.read.is_none() || self.sequence.is_none(),
             "-r and -R are mutually exclusive"
         );
-        for (option, value) in [("-G", &self.geo), ("-C", &self.config)] {
-            if let Some(value) = value
-                && value != "none"
-            {
-                anyhow::bail!("{option} {value} is not supported yet");
-            }
+        if let Some(geo) = self.geo.as_deref().filter(|geo| *geo != "none") {
+            anyhow::bail!("-G {geo}: geo databases are not supported yet");
         }
         Ok(())
     }
@@ -298,7 +301,12 @@ impl Arguments {
     }
 
     /// The format asked for; else the one that shows the aggregation; else the default.
-    fn mode(&self, aggregation: Option<&Aggregation>, as_nfdump: bool) -> anyhow::Result<Mode> {
+    fn mode(
+        &self,
+        aggregation: Option<&Aggregation>,
+        as_nfdump: bool,
+        formats: &[(String, String)],
+    ) -> anyhow::Result<Mode> {
         let text = match (&self.output, aggregation) {
             (Some(text), _) => text,
             (None, Some(Aggregation::Fields(fields))) => {
@@ -308,7 +316,14 @@ impl Arguments {
             (None, _) if as_nfdump => NFDUMPS_FORMAT,
             (None, _) => "line",
         };
-        Ok(Mode::parse(text)?)
+        let named = formats
+            .iter()
+            .find(|(name, _)| name.eq_ignore_ascii_case(text));
+        Ok(match named {
+            Some((_, format)) => Mode::parse(&format!("fmt:{format}"))?,
+            None if self.compat == Compat::V1_7_5 => Mode::parse(later_preset(text))?,
+            None => Mode::parse(text)?,
+        })
     }
 
     fn limits(&self, summed: bool) -> anyhow::Result<Limits> {
@@ -351,6 +366,15 @@ impl Arguments {
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct LimitError(String);
+
+/// The presets that nfdump 1.7.5 has otherwise.
+fn later_preset(name: &str) -> &str {
+    match name {
+        "nsel" => "fmt:%ts %evt %xevt %pr %sap -> %dap %xsap -> %xdap %ibyt %obyt",
+        "nat" => "fmt:%ts %nevt %pr %sap -> %dap %nsap -> %ndap",
+        name => name,
+    }
+}
 
 /// What can be named in `-s` and `-o`, for the long help: read from the tables that decide it.
 fn lists() -> String {

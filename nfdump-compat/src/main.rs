@@ -1,6 +1,7 @@
 //! `t2report`: reports on flow records in nfcapd files.
 
 mod cli;
+mod config;
 mod exporters;
 mod inputs;
 mod outside;
@@ -80,7 +81,8 @@ fn answer(arguments: &cli::Arguments) -> anyhow::Result<()> {
     if arguments.recompress.is_some() || arguments.ident.is_some() {
         return rewrite::rewrite(arguments);
     }
-    let mut query = arguments.query(as_nfdump)?;
+    let formats = config::formats(arguments)?;
+    let mut query = arguments.query(as_nfdump, &formats)?;
     query.filter = outside::filter(arguments)?;
     anyhow::ensure!(
         arguments.check_filter || !query.filter.as_ref().is_some_and(Filter::needs_database),

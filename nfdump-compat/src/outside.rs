@@ -13,9 +13,12 @@ use std::{
 /// # Errors
 /// The file cannot be read, or the filter not understood ([`nfdump_compat::filter::FilterError`]).
 pub fn filter(arguments: &Arguments) -> anyhow::Result<Option<Filter>> {
+    let mut system = System {
+        other_server: arguments.name_server.is_some(),
+    };
     if !arguments.filter.is_empty() {
         let text = arguments.filter.join(" ");
-        return Ok(Some(Filter::parse(&text, None, &mut System)?));
+        return Ok(Some(Filter::parse(&text, None, &mut system)?));
     }
     let Some(path) = &arguments.filter_file else {
         return Ok(None);
@@ -24,10 +27,13 @@ pub fn filter(arguments: &Arguments) -> anyhow::Result<Option<Filter>> {
         .with_context(|| format!("cannot read the filter file {}", path.display()))?;
     let text = String::from_utf8_lossy(&text);
     let name = path.display().to_string();
-    Ok(Some(Filter::parse(&text, Some(&name), &mut System)?))
+    Ok(Some(Filter::parse(&text, Some(&name), &mut system)?))
 }
 
-struct System;
+struct System {
+    /// Another name server than the system's is asked for.
+    other_server: bool,
+}
 
 impl Outside for System {
     fn include(&mut self, path: &str) -> Result<String, String> {
@@ -36,6 +42,10 @@ impl Outside for System {
     }
 
     fn resolve(&mut self, name: &str) -> Vec<IpAddr> {
+        if self.other_server {
+            eprintln!("t2report: {name}: a name server of one's own (-D) is not supported");
+            return Vec::new();
+        }
         let mut addresses: Vec<IpAddr> = (name, 0)
             .to_socket_addrs()
             .map(|found| found.map(|address| address.ip()).collect())

@@ -47,6 +47,16 @@ pub struct Window {
     pub last_ms: u64,
 }
 
+/// Whose time window the summary tells.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum WindowOf {
+    /// The files', from their totals.
+    #[default]
+    File,
+    /// That of the flows that passed.
+    Selection,
+}
+
 /// What the user asked for.
 #[derive(Debug)]
 pub struct Query {
@@ -54,6 +64,8 @@ pub struct Query {
     pub mode: Mode,
     /// Only flows that lie wholly in this window.
     pub window: Option<Window>,
+    /// What the summary's time window is.
+    pub window_of: WindowOf,
     /// Only records that pass; without it all.
     pub filter: Option<Filter>,
     /// Statistics; without any, records are listed.
@@ -180,7 +192,9 @@ impl<'q> Answer<'q> {
 
     /// Heading of a listing, unless quiet.
     fn push_heading(&self, out: &mut Vec<u8>) {
-        if self.query.quiet || self.query.to_file {
+        // Columns have names whatever is asked for in nfdump 1.7.5.
+        let always = matches!(&self.query.mode, Mode::Columns(columns) if columns.is_csv());
+        if self.query.quiet && !always || self.query.to_file {
             return;
         }
         match &self.query.mode {
@@ -199,7 +213,7 @@ impl<'q> Answer<'q> {
             Mode::Lines(..) | Mode::Csv | Mode::Pipe | Mode::Columns(_)
         );
         if by_line && let Some(tunnel) = row.tunnel() {
-            self.push_tunnel(out, &tunnel, &row.counters);
+            self.push_tunnel(out, &tunnel, row);
         }
         self.push_one_row(out, row);
     }
@@ -241,22 +255,34 @@ impl<'q> Answer<'q> {
         self.objects += 1;
     }
 
-    /// The line of a tunnel: its protocol and addresses, and the times of the flow; it counts nothing.
-    fn push_tunnel(&mut self, out: &mut Vec<u8>, tunnel: &Tunnel, times: &Counters) {
+    /// The line of a tunnel: its protocol and addresses, and the times of the flow; it counts nothing. In nfdump 1.7.5 it
+    /// has the flow's ports and counters, too.
+    fn push_tunnel(&mut self, out: &mut Vec<u8>, tunnel: &Tunnel, inner: &Row<'_>) {
+        let whole = self.query.style.compat == Compat::V1_7_5;
         let mut builder = std::mem::take(&mut self.builder);
         builder.begin(&RecordHeader::default());
         builder.set(field::PROTO, u64::from(tunnel.protocol));
         builder.set_address(field::SRC_IPV4, field::SRC_IPV6, tunnel.source);
         builder.set_address(field::DST_IPV4, field::DST_IPV6, tunnel.destination);
+        if whole {
+            builder.set(field::SRC_PORT, inner.get(field::SRC_PORT));
+            builder.set(field::DST_PORT, inner.get(field::DST_PORT));
+        }
         if let Ok(record) = RecordView::parse(builder.finish()) {
+            let counters = &inner.counters;
             let row = Row {
                 record,
-                counters: Counters {
-                    first_ms: times.first_ms,
-                    last_ms: times.last_ms,
-                    ..NOTHING
+                counters: if whole {
+                    *counters
+                } else {
+                    Counters {
+                        first_ms: counters.first_ms,
+                        last_ms: counters.last_ms,
+                        ..NOTHING
+                    }
                 },
                 tcp_flags: 0,
+                reverse_flags: 0,
                 number: 0,
                 label: None,
             };
@@ -311,6 +337,7 @@ impl<'q> Answer<'q> {
                 record,
                 counters,
                 tcp_flags: record.get_or_zero(field::TCP_FLAGS) as u8,
+                reverse_flags: 0,
                 number: self.totals.processed + self.other_records,
                 label,
             };
@@ -398,10 +425,10 @@ impl<'q> Answer<'q> {
                         );
                     }
                     Mode::Csv | Mode::CsvFast => {
-                        statistic.push_csv(out, order, cut, &total, &mut self.time);
+                        statistic.push_csv(out, order, cut, &total, &query.style, &mut self.time);
                     }
                     Mode::Columns(ref columns) if columns.is_csv() => {
-                        statistic.push_csv(out, order, cut, &total, &mut self.time);
+                        statistic.push_csv(out, order, cut, &total, &query.style, &mut self.time);
                     }
                     Mode::JsonLines => statistic.push_json_lines(out, order, cut, &mut self.time),
                     Mode::Pipe => statistic.push_pipe(out, order, cut),
@@ -433,11 +460,16 @@ impl<'q> Answer<'q> {
         let silent = match &self.query.mode {
             Mode::Json(_) | Mode::JsonLines | Mode::Pipe | Mode::CsvFast => true,
             Mode::Columns(columns) => columns.is_csv(),
+            Mode::Raw => self.query.style.compat == Compat::V1_7_5,
             _ => false,
         };
         let unseen = self.query.to_file && self.query.statistics.is_empty();
         if self.query.quiet || silent || unseen {
             return;
+        }
+        if self.query.window_of == WindowOf::Selection {
+            let passed = self.totals.counters;
+            self.totals.window = passed.map(|sum| (sum.first_ms, sum.last_ms));
         }
         if let (Some(window), Some((first, last))) = (self.query.window, &mut self.totals.window) {
             *first = window.first_ms.max(*first);

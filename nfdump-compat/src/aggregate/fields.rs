@@ -11,6 +11,8 @@ use std::net::IpAddr;
 #[derive(Clone, Copy)]
 enum Place {
     Number(Location),
+    /// The label of an MPLS stack entry, without its other bits.
+    Label(Location),
     /// An IPv4 and an IPv6 place.
     Address(Location, Location),
     /// An address of which as many bits count as the number in the third place says.
@@ -67,16 +69,16 @@ static FIELDS: &[Known] = &[
     number("prevas", "%pas", field::PREV_AS),
     number("inif", "%in", field::INPUT),
     number("outif", "%out", field::OUTPUT),
-    number("mpls1", "%mpls1", field::mpls_label(0)),
-    number("mpls2", "%mpls2", field::mpls_label(1)),
-    number("mpls3", "%mpls3", field::mpls_label(2)),
-    number("mpls4", "%mpls4", field::mpls_label(3)),
-    number("mpls5", "%mpls5", field::mpls_label(4)),
-    number("mpls6", "%mpls6", field::mpls_label(5)),
-    number("mpls7", "%mpls7", field::mpls_label(6)),
-    number("mpls8", "%mpls8", field::mpls_label(7)),
-    number("mpls9", "%mpls9", field::mpls_label(8)),
-    number("mpls10", "%mpls10", field::mpls_label(9)),
+    known("mpls1", "%mpls1", Place::Label(field::mpls_label(0))),
+    known("mpls2", "%mpls2", Place::Label(field::mpls_label(1))),
+    known("mpls3", "%mpls3", Place::Label(field::mpls_label(2))),
+    known("mpls4", "%mpls4", Place::Label(field::mpls_label(3))),
+    known("mpls5", "%mpls5", Place::Label(field::mpls_label(4))),
+    known("mpls6", "%mpls6", Place::Label(field::mpls_label(5))),
+    known("mpls7", "%mpls7", Place::Label(field::mpls_label(6))),
+    known("mpls8", "%mpls8", Place::Label(field::mpls_label(7))),
+    known("mpls9", "%mpls9", Place::Label(field::mpls_label(8))),
+    known("mpls10", "%mpls10", Place::Label(field::mpls_label(9))),
     number("srcport", "%sp", field::SRC_PORT),
     number("dstport", "%dp", field::DST_PORT),
     number("srcvlan", "%svln", field::SRC_VLAN),
@@ -93,6 +95,9 @@ static FIELDS: &[Known] = &[
     known("srcgeo", "%sc", Place::Number(NOWHERE)),
     known("dstgeo", "%dc", Place::Number(NOWHERE)),
 ];
+
+/// The label in an MPLS stack entry.
+const LABEL: u64 = 0xff_fff0;
 
 /// A place that no record has.
 const NOWHERE: Location = Location {
@@ -201,7 +206,7 @@ impl Fields {
     pub fn each(&self, record: &RecordView<'_>, mut take: impl FnMut(Location, u128)) {
         for wanted in &self.wanted {
             match (wanted.place, wanted.value(record)) {
-                (Place::Number(location), Value::Number(number)) => {
+                (Place::Number(location) | Place::Label(location), Value::Number(number)) => {
                     take(location, u128::from(number));
                 }
                 (
@@ -261,6 +266,7 @@ impl Wanted {
         let address = |v4, v6| or_unspecified(record.address(v4, v6));
         match self.place {
             Place::Number(location) => Value::Number(record.get_or_zero(location)),
+            Place::Label(location) => Value::Number(record.get_or_zero(location) & LABEL),
             Address(v4, v6) => Value::Address(address(v4, v6)),
             Network(v4, v6, mask) => {
                 Value::Address(network(address(v4, v6), record.get_or_zero(mask) as u32))

@@ -88,6 +88,8 @@ struct Aggregate {
     tie: Tie,
     counters: Counters,
     tcp_flags: u8,
+    /// Those of the opposite direction.
+    reverse_flags: u8,
     record_at: usize,
     record_length: usize,
 }
@@ -144,14 +146,15 @@ impl FlowTable {
     /// Adds a record to its flow.
     pub fn add(&mut self, record: &RecordView<'_>, counters: &Counters) {
         let tcp_flags = record.get_or_zero(field::TCP_FLAGS) as u8;
-        let (at, counters, tcp_flags) = match self.home(record) {
-            Home::Flow(at) => (at, *counters, tcp_flags),
-            Home::Opposite(at) => (at, counters.reversed(), 0),
+        let (at, counters, tcp_flags, reverse_flags) = match self.home(record) {
+            Home::Flow(at) => (at, *counters, tcp_flags, 0),
+            Home::Opposite(at) => (at, counters.reversed(), 0, tcp_flags),
             Home::New(tie) => return self.push(tie, record, counters, tcp_flags),
         };
         if let Some(flow) = self.flows.get_mut(at) {
             flow.counters.add(&counters);
             flow.tcp_flags |= tcp_flags;
+            flow.reverse_flags |= reverse_flags;
         }
     }
 
@@ -200,6 +203,7 @@ impl FlowTable {
             tie,
             counters: *counters,
             tcp_flags,
+            reverse_flags: 0,
             record_at,
             record_length: bytes.len(),
         });
@@ -223,6 +227,7 @@ impl FlowTable {
                 record,
                 counters: flow.counters,
                 tcp_flags: flow.tcp_flags,
+                reverse_flags: flow.reverse_flags,
                 number: 0,
                 label: None,
             };

@@ -564,8 +564,8 @@ impl Field {
     /// Appends the heading.
     pub fn push_heading(&self, out: &mut Vec<u8>, style: &Style) {
         match self.heading {
-            Text(_) if self.token == "tos" && style.compat == Compat::V1_7_5 => {
-                out.extend_from_slice(b" Tos");
+            Text(text) if style.compat == Compat::V1_7_5 => {
+                out.extend_from_slice(later_heading(self.token, text).as_bytes());
             }
             Text(text) => out.extend_from_slice(text.as_bytes()),
             Address(name, rest) => {
@@ -618,6 +618,20 @@ impl Field {
             }
             With(print) => print(out, row, style, time),
         }
+    }
+}
+
+/// Headings that nfdump 1.7.5 has otherwise.
+fn later_heading(token: &str, heading: &'static str) -> &'static str {
+    match token {
+        "tos" => " Tos",
+        "tds" => "Duration        ",
+        "tsr" => "First seen raw",
+        "ter" => "Last seen raw ",
+        "trr" => "Received raw  ",
+        "evt" | "nevt" => "   Event",
+        "dloc" => "Dst IP location info",
+        _ => heading,
     }
 }
 

@@ -291,6 +291,12 @@ fn push_generic(out: &mut Vec<u8>, row: &Row<'_>, time: &mut LocalTime) {
     put!(out, "  tcp flags    =              0x{flags:02x} ");
     push_flag_letters(out, flags);
     out.push(b'\n');
+    if row.reverse_flags != 0 {
+        let flags = if protocol == 6 { row.reverse_flags } else { 0 };
+        put!(out, "  revtcp flags =              0x{flags:02x} ");
+        push_flag_letters(out, flags);
+        out.push(b'\n');
+    }
     let port = row.get(field::DST_PORT);
     if row.is_icmp() {
         put!(

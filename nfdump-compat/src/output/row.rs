@@ -94,6 +94,8 @@ pub struct Row<'a> {
     pub counters: Counters,
     /// TCP flags, of an aggregate all that were seen.
     pub tcp_flags: u8,
+    /// TCP flags of the opposite direction, of an aggregate of both directions.
+    pub reverse_flags: u8,
     /// Number of the record, from 1; 0 for an aggregate.
     pub number: u64,
     /// The label that the filter gave it.

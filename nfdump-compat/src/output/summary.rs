@@ -72,18 +72,15 @@ pub fn push_summary(
     match totals.window {
         // nfdump's two ways of not knowing.
         Some((_, 0)) | None => out.extend_from_slice(b"<unknown>"),
-        Some((..1000, _)) => out.extend_from_slice(b"Time Window unknown"),
+        Some((first @ ..1000, last)) => {
+            out.extend_from_slice(b"Time Window unknown");
+            push_length(out, first, last, style);
+        }
         Some((first, last)) => {
             time.push_seconds(out, first / 1000);
             out.extend_from_slice(b" - ");
             time.push_seconds(out, last / 1000);
-            if style.compat == Compat::V1_7_5 {
-                out.extend_from_slice(b", Duration:");
-                push_duration_clock(
-                    out,
-                    (last / 1000).wrapping_sub(first / 1000).wrapping_mul(1000),
-                );
-            }
+            push_length(out, first, last, style);
         }
     }
     out.extend_from_slice(if style.compat == Compat::V1_7_5 {
@@ -91,7 +88,15 @@ pub fn push_summary(
     } else {
         b"\nTotal flows processed: "
     });
-    push_u64(out, totals.processed);
+    // nfdump 1.7.5 counts what passed.
+    push_u64(
+        out,
+        if style.compat == Compat::V1_7_5 {
+            totals.passed
+        } else {
+            totals.processed
+        },
+    );
     if matches!(style.compat, Compat::V1_7_1 | Compat::V1_7_5) {
         out.extend_from_slice(b", passed: ");
         push_u64(out, totals.passed);
@@ -102,6 +107,15 @@ pub fn push_summary(
     push_u64(out, totals.bytes_read);
     out.push(b'\n');
     out.extend_from_slice(timing_line(totals.processed, timing, style.compat).as_bytes());
+}
+
+/// Length of the time window, which nfdump 1.7.5 tells.
+fn push_length(out: &mut Vec<u8>, first: u64, last: u64, style: &Style) {
+    if style.compat == Compat::V1_7_5 {
+        out.extend_from_slice(b", Duration:");
+        let seconds = (last / 1000).wrapping_sub(first / 1000);
+        push_duration_clock(out, seconds.wrapping_mul(1000));
+    }
 }
 
 fn push_sums(out: &mut Vec<u8>, totals: &Totals, plain: bool) {

@@ -189,11 +189,15 @@ pub(super) fn push_label(out: &mut Vec<u8>, row: &Row<'_>, _: &Style, _: &mut Lo
     align_right(out, start, 16);
 }
 
-pub(super) fn push_event(out: &mut Vec<u8>, row: &Row<'_>, _: &Style, _: &mut LocalTime) {
+pub(super) fn push_event(out: &mut Vec<u8>, row: &Row<'_>, style: &Style, _: &mut LocalTime) {
     let start = out.len();
     let event = events::of_record(&row.record);
     out.extend_from_slice(event.name_in_listing().as_bytes());
-    align_right(out, start, 7);
+    align_right(
+        out,
+        start,
+        if style.compat == Compat::V1_7_5 { 8 } else { 7 },
+    );
 }
 
 pub(super) fn push_flags(out: &mut Vec<u8>, row: &Row<'_>, style: &Style, _: &mut LocalTime) {

@@ -9,11 +9,12 @@ use crate::{
         number::{align_right, push_u64},
         put,
         row::{application, xlate_dst_ip, xlate_src_ip},
+        style::Compat,
         values::{push_mpls, push_statistic_address},
     },
     record::RecordView,
 };
-use std::net::IpAddr;
+use std::{borrow::Cow, net::IpAddr};
 
 /// A value to group by: an address (IPv4 in the low 32 bits) or a number (in `low`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -132,6 +133,25 @@ pub struct Element {
 }
 
 impl Element {
+    /// The heading as a version has it.
+    #[must_use]
+    pub fn heading_in(&self, compat: Compat) -> Cow<'static, str> {
+        if compat != Compat::V1_7_5 {
+            return Cow::Borrowed(self.heading);
+        }
+        match self.name {
+            "inmac" => Cow::Borrowed("In Mac"),
+            "outmac" => Cow::Borrowed("Out Mac"),
+            "nbar" => Cow::Borrowed("Nbar"),
+            "odid" => Cow::Borrowed("Obs DomainID"),
+            "opid" => Cow::Borrowed("Obs PointID"),
+            name => match name.strip_prefix("mpls") {
+                Some(number) => Cow::Owned(format!("MPLS label {number}")),
+                None => Cow::Borrowed(self.heading),
+            },
+        }
+    }
+
     /// Appends the value's text (not aligned).
     pub fn push_value(&self, out: &mut Vec<u8>, value: Value, full_ipv6: bool) {
         match self.kind {

@@ -184,6 +184,7 @@ impl ElementStatistic {
         order: &Order,
         cut: Cut,
         total: &Counters,
+        style: &Style,
         time: &mut LocalTime,
     ) {
         csv::push_statistic_heading(out, order.side);
@@ -192,7 +193,9 @@ impl ElementStatistic {
             let value = |out: &mut Vec<u8>| self.push_csv_value(out, key.value);
             csv::push_statistic_row(out, protocol, value, &counters, order.side, total, time);
         }
-        out.push(b'\n');
+        if style.compat != Compat::V1_7_5 {
+            out.push(b'\n');
+        }
     }
 
     /// The value without its padding, which nfdump leaves in labels only.
@@ -426,7 +429,7 @@ impl ElementStatistic {
             out.push(b' ');
         }
         let old = matches!(style.compat, Compat::Tutorial | Compat::V1_6);
-        out.extend_from_slice(self.element.heading.as_bytes());
+        out.extend_from_slice(self.element.heading_in(style.compat).as_bytes());
         out.extend_from_slice(b" ordered by ");
         out.extend_from_slice(
             if style.compat == Compat::Tutorial && !named {
@@ -446,7 +449,7 @@ impl ElementStatistic {
         }
         out.extend_from_slice(b" Proto ");
         let start = out.len();
-        out.extend_from_slice(self.element.heading.as_bytes());
+        out.extend_from_slice(self.element.heading_in(style.compat).as_bytes());
         align_right(out, start, self.value_width(style));
         out.extend_from_slice(
             b"    Flows(%)     Packets(%)       Bytes(%)         pps      bps   bpp\n",

@@ -219,7 +219,8 @@ fn take(directory: &Path, to: &Path) {
     fs::remove_dir_all(directory).unwrap();
 }
 
-/// Directories of slots: `slots` flat, `tree` with sub directories, `multi/{a,b}` of two sources.
+/// Directories of slots: `slots` flat, `tree` with sub directories, `multi/{a,b}` of two sources, `live/{a,b}` of two sources
+/// with sub directories, as NfSen lays them out.
 fn directories(root: &Path) {
     let copies = [
         ("v9", "slots/nfcapd.202611230000"),
@@ -233,12 +234,21 @@ fn directories(root: &Path) {
         ("v5", "multi/a/nfcapd.202611230005"),
         ("v9-full", "multi/b/nfcapd.202611230000"),
         ("v9-icmp", "multi/b/nfcapd.202611230005"),
+        ("v9", "live/a/2026/11/23/nfcapd.202611230000"),
+        ("v5", "live/a/2026/11/23/nfcapd.202611230005"),
+        ("v9-full", "live/b/2026/11/23/nfcapd.202611230000"),
+        ("v9-ipv6", "live/b/2026/11/23/nfcapd.202611230005"),
     ];
     for (from, to) in copies {
         let to = root.join(to);
         fs::create_dir_all(to.parent().unwrap()).unwrap();
         fs::copy(root.join(from), to).unwrap();
     }
+    fs::write(
+        root.join("conf"),
+        "[nfdump]\nfmt.short = \"%ts %sa %da\"\nfmt.line = \"%sa\"\n",
+    )
+    .unwrap();
     fs::write(root.join("not-flows"), "hello, world\n").unwrap();
     fs::write(
         root.join("filter"),

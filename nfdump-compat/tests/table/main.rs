@@ -3,7 +3,7 @@
 //! for the order of rows that tie. What differs on purpose is listed in `exceptions.txt` with its reason: a difference that is
 //! not listed fails, and so does, when all lines run on all files, a listed one that is gone.
 //!
-//! `T2_TABLE=all` runs every line on every file (else on a share of them), any other value the lines that contain it;
+//! `T2_TABLE=all` runs every line on every file (else on a share of them, `T2_TABLE_SHARE=N` on one in N), any other value the lines that contain it;
 //! `T2_TABLE_STYLE=1.7.5` measures `--compat 1.7.5` against that version (`ci/fetch-nfdump.sh`);
 //! `T2_TABLE_FILES=DIR` keeps the files there; `T2_TABLE_SHOW=N` shows the first N differences.
 #![allow(clippy::unwrap_used, missing_docs)]
@@ -28,6 +28,12 @@ use std::{
 
 /// A line runs on one file in so many, unless all are asked for.
 const SHARE: usize = 24;
+
+/// The share asked for with `T2_TABLE_SHARE`, else the usual one.
+fn share() -> usize {
+    let asked = env::var("T2_TABLE_SHARE").ok();
+    asked.and_then(|share| share.parse().ok()).unwrap_or(SHARE)
+}
 
 #[test]
 fn every_command_line_as_nfdump() {
@@ -120,7 +126,7 @@ fn jobs(names: &[String]) -> (Vec<Job>, usize) {
             continue;
         }
         for (at, name) in names.iter().enumerate() {
-            if all || !wanted.is_empty() || (at + number) % SHARE == 0 {
+            if all || !wanted.is_empty() || (at + number) % share() == 0 {
                 jobs.push(Job {
                     command: command.clone(),
                     file: Some(name.clone()),
