@@ -12,6 +12,7 @@ pub mod limits;
 pub mod listen;
 pub mod log;
 pub mod map;
+pub mod merge;
 pub mod replay;
 pub mod run;
 pub mod slot;

@@ -24,6 +24,7 @@ use crate::json::{About, Json};
 use crate::knowledge::Knowledge;
 use crate::log::RateLimit;
 use crate::map::{Clock, Mapper};
+use crate::merge::{Unfold, has_lists};
 use crate::slot::{SlotReport, SlotWriter};
 
 /// Unknown senders that are told by name.
@@ -90,6 +91,7 @@ impl Store {
             sink: Sink {
                 streams,
                 mapper: Mapper::default(),
+                unfold: Unfold::default(),
                 knowledge: Knowledge::default(),
                 outputs,
                 current: 0,
@@ -298,6 +300,7 @@ impl Stream {
 struct Sink {
     streams: Vec<Stream>,
     mapper: Mapper,
+    unfold: Unfold,
     knowledge: Knowledge,
     outputs: Outputs,
     /// The source of the message being decoded.
@@ -371,14 +374,18 @@ impl Sink {
             stream.exporters.sampler(message, sampling, slot);
         }
         let sampling = sampling.as_ref().map(|(_, sampling)| sampling);
-        let record = self.mapper.map(
-            message,
-            record.template,
-            record.bytes,
-            number,
-            &clock,
-            sampling,
-        );
+        let unfolded = if has_lists(record.template) {
+            self.unfold.record(record)
+        } else {
+            None
+        };
+        let (template, bytes) = match &unfolded {
+            Some((template, bytes)) => (template, *bytes),
+            None => (record.template, record.bytes),
+        };
+        let record = self
+            .mapper
+            .map(message, template, bytes, number, &clock, sampling);
         slot.record(record);
     }
 }

@@ -3,15 +3,12 @@
 
 use std::sync::Arc;
 
-use foldhash::fast::FixedState;
-use hashbrown::HashMap;
 use protocol::registry::ie;
 use protocol::template::{Template, TemplateKind};
 
 use super::{MAX_PER_EXPORTER, Origin, Table};
+use crate::merge::Merged;
 
-/// Longer templates kept; when there are more, all are made again as needed.
-const MAX_MERGED: usize = 1024;
 /// A flow may carry several IDs.
 const MAX_IDS: usize = 4;
 /// Octets of the properties of one ID.
@@ -29,7 +26,7 @@ struct Properties {
 #[derive(Default)]
 pub struct CommonProperties {
     known: Table<(Origin, u64), Properties>,
-    merged: HashMap<(u64, u64), Option<Arc<Template>>, FixedState>,
+    merged: Merged,
     record: Vec<u8>,
 }
 
@@ -83,30 +80,11 @@ impl CommonProperties {
                 continue;
             };
             let base = whole.as_ref().unwrap_or(template);
-            let key = (base.uid(), properties.template.uid());
-            if self.merged.len() >= MAX_MERGED && !self.merged.contains_key(&key) {
-                self.merged.clear();
-            }
-            let merged = self
-                .merged
-                .entry(key)
-                .or_insert_with(|| merge(base, &properties.template));
-            if let Some(merged) = merged {
-                whole = Some(Arc::clone(merged));
+            if let Some(merged) = self.merged.template(base, &properties.template) {
+                whole = Some(merged);
                 self.record.extend_from_slice(&properties.octets);
             }
         }
         Some((whole?, &self.record))
     }
-}
-
-fn merge(flow: &Template, properties: &Template) -> Option<Arc<Template>> {
-    let TemplateKind::Options { scope_count } = properties.kind() else {
-        return None;
-    };
-    let mut fields = flow.fields().to_vec();
-    fields.extend(properties.fields().iter().skip(usize::from(scope_count)));
-    Template::new(flow.version(), flow.id(), flow.kind(), fields)
-        .ok()
-        .map(Arc::new)
 }
