@@ -119,7 +119,7 @@ fn decode(criterion: &mut Criterion) {
     });
     group.bench_function("netflow_parser", |bencher| {
         let mut parser = NetflowParser::default();
-        parser.parse_bytes(&template);
+        assert!(parser.parse_bytes(&template).error.is_none());
         bencher.iter(|| parser.parse_bytes(black_box(&data)).packets.len());
     });
     group.finish();

@@ -373,10 +373,9 @@ impl Knowledge {
             return Some((sampler, *known));
         }
         if traits.sampled {
-            match Told::read(record.template, record.bytes).sampling() {
-                Ok(Some(own)) => return Some((sampler, own)),
-                Ok(None) => {}
-                Err(()) => self.implausible += 1,
+            // Records of a meter that does not sample say 0.
+            if let Ok(Some(own)) = Told::read(record.template, record.bytes).sampling() {
+                return Some((sampler, own));
             }
         }
         // Another sampler than the known ones samples nobody knows how; number 0 is none in particular.
