@@ -247,6 +247,50 @@ fn nfreplay() {
     }
 }
 
+/// IPFIX over TLS as openssl sends it: with a certificate that t2check makes for itself.
+#[test]
+fn openssl_over_tls() {
+    let Some(openssl) = harness::peer("openssl") else {
+        return;
+    };
+    // RFC 7011 section 3: a template of three fields, and a record of it, padded.
+    let words: [u32; 16] = [
+        0x000a_0040,
+        0x6592_0080,
+        0,
+        7,
+        0x0002_0014,
+        0x0100_0003,
+        0x0008_0004,
+        0x0001_0008,
+        0x0099_0008,
+        0x0100_001c,
+        0xc000_0201,
+        0,
+        100,
+        0x0000_018c,
+        0xc251_e7d0,
+        0,
+    ];
+    let message: Vec<u8> = words.iter().flat_map(|word| word.to_be_bytes()).collect();
+    let folder = harness::temp_dir();
+    let input = folder.path().join("message");
+    fs::write(&input, message).expect("the message is written");
+    judge(&case("openssl s_client", "tls", "1 IPFIX", &[]), |port| {
+        let mut command = Command::new(&openssl);
+        command
+            .args([
+                "s_client",
+                "-quiet",
+                "-no_ign_eof",
+                "-connect",
+                &format!("127.0.0.1:{port}"),
+            ])
+            .stdin(fs::File::open(&input).expect("the message"));
+        Service::spawn(&mut command).wait(harness::PATIENCE);
+    });
+}
+
 /// What nfpcapd 1.7.1 forwards is its own protocol (version 250): told as nothing to judge.
 #[test]
 fn nfpcapd_forwards_something_else() {
