@@ -341,4 +341,12 @@ mod tests {
             assert_eq!(cut.to_string(), expected);
         }
     }
+
+    proptest::proptest! {
+        #[test]
+        fn any_text_is_a_list_or_an_error(text in ".{0,40}", list in "(srcip4?(/[0-9]{0,4})?|proto|dstnet|,){0,6}") {
+            let _ = Fields::parse(&text);
+            let _ = Fields::parse(&list);
+        }
+    }
 }

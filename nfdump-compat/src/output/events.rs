@@ -100,6 +100,15 @@ pub fn of_record(record: &RecordView<'_>) -> Event {
     }
 }
 
+/// What nfdump 1.7.5 shows for a record without an event.
+pub const NONE: &str = "<no-evt>";
+
+/// Whether the record tells of an event.
+#[must_use]
+pub fn has_event(record: &RecordView<'_>) -> bool {
+    record.has(field::ext::NSEL_COMMON) || record.has(field::ext::NEL_COMMON)
+}
+
 /// An event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Event {

@@ -503,9 +503,15 @@ pub static FIELDS: &[Field] = &[
     field(
         "xevt",
         Text(" XEvent"),
-        With(|out, row, _, _| {
+        With(|out, row, style, _| {
             let event = events::of_record(&row.record);
-            put!(out, "{:>7}", events::extended(event.extended));
+            let none = style.compat == Compat::V1_7_5 && !row.record.has(ext::NSEL_COMMON);
+            let name = if none {
+                events::NONE.to_owned()
+            } else {
+                events::extended(event.extended)
+            };
+            put!(out, "{name:>7}");
         }),
     ),
     // No record has a security group tag.

@@ -17,6 +17,13 @@ const TAG: u8 = 1;
 
 /// Appends a duration in the style's form: 16 columns, in the older style seconds in 9.
 pub fn push_duration(out: &mut Vec<u8>, ms: u64, style: &Style) {
+    // A flow that ends before it begins: nfdump 1.7.5 shows no duration, before it shows what the overflow leaves.
+    let ends_early = ms.cast_signed() < 0;
+    let ms = if ends_early && style.compat == Compat::V1_7_5 {
+        0
+    } else {
+        ms
+    };
     match (style.compat, style.plain_numbers) {
         (Compat::Tutorial | Compat::V1_6, _) => push_duration_seconds(out, ms, 9),
         (Compat::V1_7_1 | Compat::V1_7_5, true) => push_duration_seconds(out, ms, 16),
@@ -192,7 +199,11 @@ pub(super) fn push_label(out: &mut Vec<u8>, row: &Row<'_>, _: &Style, _: &mut Lo
 pub(super) fn push_event(out: &mut Vec<u8>, row: &Row<'_>, style: &Style, _: &mut LocalTime) {
     let start = out.len();
     let event = events::of_record(&row.record);
-    out.extend_from_slice(event.name_in_listing().as_bytes());
+    let name = match style.compat {
+        Compat::V1_7_5 if !events::has_event(&row.record) => events::NONE,
+        _ => event.name_in_listing(),
+    };
+    out.extend_from_slice(name.as_bytes());
     align_right(
         out,
         start,

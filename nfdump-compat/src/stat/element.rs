@@ -143,6 +143,12 @@ impl Element {
             "inmac" => Cow::Borrowed("In Mac"),
             "outmac" => Cow::Borrowed("Out Mac"),
             "nbar" => Cow::Borrowed("Nbar"),
+            "ip" => Cow::Borrowed("   IP Addr"),
+            "srctos" => Cow::Borrowed("Src Tos"),
+            "xevent" => Cow::Borrowed(" Event"),
+            "xsrcport" | "nsrcport" => Cow::Borrowed("X-Src Port"),
+            "xdstport" | "ndstport" => Cow::Borrowed("X-Dst Port"),
+            "ja3" => Cow::Borrowed("ja3                             "),
             "odid" => Cow::Borrowed("Obs DomainID"),
             "opid" => Cow::Borrowed("Obs PointID"),
             name => match name.strip_prefix("mpls") {
