@@ -6,7 +6,7 @@ use std::process::Stdio;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use crate::support::{Capture, Collector, Record, START_US, decode, messages};
+use crate::support::{Capture, Collector, Record, START_US, decode, messages, wait_for_signals};
 use clap::Parser;
 use exporter::cli::Cli;
 use exporter::config::Config;
@@ -395,6 +395,7 @@ fn sigterm_sends_what_was_read_from_a_pipe() {
     let mut pipe = t2x.stdin.take().unwrap();
     pipe.write_all(&conversation().0).unwrap();
     pipe.flush().unwrap();
+    wait_for_signals(t2x.id());
     std::thread::sleep(Duration::from_millis(300));
     kill(Pid::from_raw(t2x.id().cast_signed()), Signal::SIGTERM).unwrap();
     let output = t2x.wait_with_output().unwrap();

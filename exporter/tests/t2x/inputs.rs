@@ -4,9 +4,10 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::path::Path;
 use std::process::{Child, Stdio};
+use std::time::Duration;
 
 use crate::cli::{fails, read, t2x};
-use crate::support::{Capture, flow_lines};
+use crate::support::{Capture, flow_lines, wait_for_signals};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::stat::Mode;
 use nix::unistd::{Pid, mkfifo};
@@ -195,6 +196,68 @@ fn filters_choose_packets() {
     assert!(missing.starts_with("t2x: nowhere: cannot read the filter: No such file"));
 }
 
+/// A pcapng file: a frame of one interface, Ethernet, and one of another of this link type.
+fn two_interfaces(link: u32, other: &[u8]) -> Vec<u8> {
+    let block = |kind: u32, words: &[u32], data: &[u8]| {
+        let padded = data.len().next_multiple_of(4);
+        let length = (12 + 4 * words.len() + padded) as u32;
+        let mut octets = Vec::new();
+        for word in [kind, length].iter().chain(words) {
+            octets.extend(word.to_le_bytes());
+        }
+        octets.extend(data);
+        octets.resize(octets.len() + padded - data.len(), 0);
+        octets.extend(length.to_le_bytes());
+        octets
+    };
+    let packet = |interface: u32, data: &[u8]| {
+        let length = data.len() as u32;
+        block(6, &[interface, 0, 1000, length, length], data)
+    };
+    let Capture(pcap) = Capture::new().udp(0, (1, 2), (5000, 53), 30);
+    [
+        block(0x0a0d_0d0a, &[0x1a2b_3c4d, 1, u32::MAX, u32::MAX], &[]),
+        block(1, &[1, 0], &[]),
+        block(1, &[link, 0], &[]),
+        packet(0, &pcap[24 + 16..]),
+        packet(1, other),
+    ]
+    .concat()
+}
+
+#[test]
+fn what_cannot_be_dissected_or_filtered_is_told() {
+    let Capture(pcap) = Capture::new().udp(0, (1, 2), (5000, 53), 30);
+    let ip = &pcap[24 + 16 + 14..];
+    let folder = folder(&[
+        ("fddi.pcapng", &two_interfaces(10, &[0; 60])),
+        ("raw.pcapng", &two_interfaces(101, ip)),
+    ]);
+    let (code, flows, told) = report(&["-r", "fddi.pcapng"], folder.path());
+    assert_eq!((code, flow_lines(&flows)), (1, 1));
+    let failure = "fddi.pcapng: link type FDDI (10) is not supported: 1 packets left out";
+    assert_eq!(told["failures"], serde_json::json!([failure]));
+    assert_eq!(told["packets"]["packets"], 2);
+    assert_eq!(told["packets"]["unknownLinkType"], 1);
+    // The same packet on both: one flow.
+    let (code, flows, told) = report(&["-r", "raw.pcapng", "udp port 53"], folder.path());
+    assert_eq!((code, flow_lines(&flows)), (0, 1));
+    assert_eq!(told["flows"]["packetsPerFlow"], 2.0);
+    // Raw IP has no addresses of Ethernet.
+    let ethernet = ["-r", "raw.pcapng", "ether src 02:00:00:00:00:01"];
+    let (code, _, told) = report(&ethernet, folder.path());
+    let packets = &told["packets"];
+    assert_eq!(
+        (code, &packets["packets"], &packets["filtered"]),
+        (1, &1.into(), &1.into())
+    );
+    let failure = told["failures"][0].as_str().unwrap();
+    assert!(
+        failure.contains("cannot be used on link type RAW (101): "),
+        "{failure}"
+    );
+}
+
 /// `t2x` reading standard input, its flows and its JSON report on pipes.
 fn started(arguments: &[&str]) -> Child {
     std::process::Command::new(assert_cmd::cargo::cargo_bin("t2x"))
@@ -207,9 +270,10 @@ fn started(arguments: &[&str]) -> Child {
         .unwrap()
 }
 
-/// SIGINT, when it has had time to read what is in its pipe.
+/// SIGINT, when the program is ready for it and has had time to read what is in its pipe.
 fn interrupt(child: &Child) {
-    std::thread::sleep(std::time::Duration::from_millis(300));
+    wait_for_signals(child.id());
+    std::thread::sleep(Duration::from_millis(300));
     kill(Pid::from_raw(child.id().cast_signed()), Signal::SIGINT).unwrap();
 }
 

@@ -92,6 +92,21 @@ fn udp(ports: (u16, u16), octets: usize) -> Vec<u8> {
     packet
 }
 
+/// Waits until a process takes signals itself: until then they would just end it.
+pub fn wait_for_signals(process: u32) {
+    const SIGTERM: u64 = 1 << 14;
+    for _ in 0..1000 {
+        let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+        let blocked = status.lines().find_map(|line| line.strip_prefix("SigBlk:"));
+        let blocked = u64::from_str_radix(blocked.unwrap().trim(), 16).unwrap();
+        if blocked & SIGTERM != 0 {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    panic!("process {process} does not take signals");
+}
+
 /// Flows of the text sink.
 pub fn flow_lines(text: &str) -> usize {
     text.lines().filter(|line| !line.starts_with('%')).count()
