@@ -212,7 +212,8 @@ pub(super) fn push_event(out: &mut Vec<u8>, row: &Row<'_>, style: &Style, _: &mu
 }
 
 pub(super) fn push_flags(out: &mut Vec<u8>, row: &Row<'_>, style: &Style, _: &mut LocalTime) {
-    let flags = if row.protocol() == 6 {
+    // nfdump 1.6 shows them of any protocol.
+    let flags = if row.protocol() == 6 || style.compat == Compat::V1_6 {
         row.tcp_flags
     } else {
         0
