@@ -1,10 +1,15 @@
 //! Failures that are expected: one identifier a line, with a comment if wanted.
 
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
 use anyhow::{Context, bail};
 
 use crate::catalogue;
+
+/// Octets that are read of a file: more than all rules take.
+const MOST: u64 = 1 << 20;
 
 /// Rules that are known to be broken.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -17,8 +22,12 @@ impl Known {
     /// When it cannot be read or names a rule that does not exist.
     pub fn read(path: &Path) -> anyhow::Result<Self> {
         let name = path.display();
-        let text = std::fs::read_to_string(path)
-            .with_context(|| format!("cannot read the known failures {name}"))?;
+        let failed = || format!("cannot read the known failures {name}");
+        let mut text = String::new();
+        let file = File::open(path).with_context(failed)?;
+        file.take(MOST)
+            .read_to_string(&mut text)
+            .with_context(failed)?;
         let mut ids = Vec::new();
         for (index, line) in text.lines().enumerate() {
             let Some(word) = line.split_whitespace().next() else {

@@ -232,6 +232,10 @@ fn losses(counters: &TapCounters) -> Vec<String> {
             "streams could not be cut into messages to their end",
         ),
         (
+            counters.passed_over,
+            "messages to further addresses and ports are not judged: name the collector's port with --port",
+        ),
+        (
             counters.broken_off,
             "streams were reset, or the capture ends, inside a message: that message is not judged",
         ),

@@ -15,6 +15,8 @@ const MOST_COLLECTORS: usize = 64;
 pub(super) struct FlowPorts {
     given: Vec<u16>,
     guessed: HashSet<SocketAddr, foldhash::fast::RandomState>,
+    /// Messages to collectors beyond those that are followed.
+    passed_over: u64,
 }
 
 impl FlowPorts {
@@ -22,12 +24,18 @@ impl FlowPorts {
         Self {
             given,
             guessed: HashSet::default(),
+            passed_over: 0,
         }
     }
 
     /// The ports that the user named.
     pub(super) fn given(&self) -> &[u16] {
         &self.given
+    }
+
+    /// Messages to collectors beyond those that are followed.
+    pub(super) fn passed_over(&self) -> u64 {
+        self.passed_over
     }
 
     /// Whether what goes `to` there is flow messages. With guessed ports one plausible message opens the address
@@ -44,6 +52,7 @@ impl FlowPorts {
             self.guessed.insert(to);
             return true;
         }
+        self.passed_over += u64::from(found);
         false
     }
 }

@@ -95,6 +95,8 @@ pub struct TapCounters {
     pub unframed: u64,
     /// Streams that were reset, or are not in the capture to their end, inside a message.
     pub broken_off: u64,
+    /// Messages to more collectors than are followed when ports are guessed.
+    pub passed_over: u64,
 }
 
 /// See the module.
@@ -154,6 +156,7 @@ impl Tap {
     pub fn finish(&mut self, receiver: &mut impl Receiver) {
         self.streams.finish(&mut self.counters, receiver);
         self.counters.incomplete += self.fragments.waiting();
+        self.counters.passed_over = self.ports.passed_over();
     }
 
     fn packet(
