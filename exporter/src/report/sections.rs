@@ -277,6 +277,18 @@ fn extremes(report: &Report) -> Vec<Item> {
             "Most headers of a packet",
             Count(meter.text.max_headers.into()),
         ),
+        Item::new(
+            "meanHeaders",
+            "Headers of a packet on average",
+            Mean(
+                meter.text.headers,
+                if meter.text.headers > 0 {
+                    meter.packets
+                } else {
+                    0
+                },
+            ),
+        ),
         Item::new("ipTos", "ToS of all flows", Bits(meter.tos.into(), 2)),
     ]
 }
