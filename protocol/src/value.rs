@@ -2,11 +2,20 @@
 
 /// An unsigned integer of 1 to 8 octets, as full or reduced size (RFC 7011 section 6.2); no octets are 0.
 /// `None` if there are more than 8.
+#[inline]
 pub fn unsigned(octets: &[u8]) -> Option<u64> {
-    let mut wide = [0; 8];
-    let start = wide.len().checked_sub(octets.len())?;
-    wide.get_mut(start..)?.copy_from_slice(octets);
-    Some(u64::from_be_bytes(wide))
+    match *octets {
+        [a] => Some(u64::from(a)),
+        [a, b] => Some(u64::from(u16::from_be_bytes([a, b]))),
+        [a, b, c, d] => Some(u64::from(u32::from_be_bytes([a, b, c, d]))),
+        [a, b, c, d, e, f, g, h] => Some(u64::from_be_bytes([a, b, c, d, e, f, g, h])),
+        [_, _, _, _, _, _, _, _, _, ..] => None,
+        _ => Some(
+            octets
+                .iter()
+                .fold(0, |sum, &octet| sum << 8 | u64::from(octet)),
+        ),
+    }
 }
 
 #[cfg(test)]

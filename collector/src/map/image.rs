@@ -24,18 +24,7 @@ pub const HEADER_FLAGS: usize = 10;
 /// A big-endian number of 1 to 8 octets (reduced-size encoding, RFC 7011 section 6.2).
 #[inline]
 pub fn number(value: &[u8]) -> Option<u64> {
-    match *value {
-        [a] => Some(u64::from(a)),
-        [a, b] => Some(u64::from(u16::from_be_bytes([a, b]))),
-        [a, b, c, d] => Some(u64::from(u32::from_be_bytes([a, b, c, d]))),
-        [a, b, c, d, e, f, g, h] => Some(u64::from_be_bytes([a, b, c, d, e, f, g, h])),
-        [] | [_, _, _, _, _, _, _, _, _, ..] => None,
-        _ => Some(
-            value
-                .iter()
-                .fold(0, |sum, &octet| sum << 8 | u64::from(octet)),
-        ),
-    }
+    protocol::value::unsigned(value).filter(|_| !value.is_empty())
 }
 
 /// Writes the low `width` octets of a number in the file's byte order.
