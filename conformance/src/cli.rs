@@ -7,11 +7,11 @@ use std::str::FromStr;
 use clap::{Args, Parser, Subcommand};
 
 use crate::catalogue;
-use crate::known::unknown;
+use crate::known::{Known, unknown};
 use crate::verdict::Profile;
 use crate::wire::Transport;
 
-/// Judges NetFlow and IPFIX exporters by what they send.
+/// Judges NetFlow and IPFIX exporters by what they send, and collectors by what they store.
 #[derive(Parser, Clone, Debug)]
 #[command(name = "t2check", version, max_term_width = 100, after_help = CODES)]
 pub struct Cli {
@@ -20,7 +20,7 @@ pub struct Cli {
     pub command: Command,
 }
 
-const CODES: &str =
+pub(crate) const CODES: &str =
     "Exit codes: 0 fine, 1 failed, 2 wrong usage, 3 finished, and a rule is broken.";
 
 /// What to do.
@@ -41,6 +41,8 @@ pub enum Command {
     },
     /// Judges what an exporter sends: from a capture, or as it arrives
     Exporter(Box<Exporter>),
+    /// Judges a collector by what it stores of well-formed, odd and hostile messages
+    Collector(Box<crate::collector::options::Collector>),
 }
 
 /// Options of `t2check exporter`.
@@ -82,6 +84,14 @@ pub struct Exporter {
     #[arg(long, value_name = "FILE", conflicts_with = "capture", help_heading = TLS)]
     pub tls_ca: Option<PathBuf>,
 
+    /// How it is judged and told
+    #[command(flatten)]
+    pub judging: Judging,
+}
+
+/// How is judged and told: the same for exporters and collectors.
+#[derive(Args, Clone, Debug)]
+pub struct Judging {
     /// The reading of the rules: 7011, 5101, modern or lenient
     #[arg(long, value_name = "PROFILE", default_value = "7011", value_parser = parse_profile)]
     pub profile: Profile,
@@ -141,6 +151,18 @@ impl Exporter {
             );
         }
         Ok(Some(Endpoint::new(transport, listen.address)))
+    }
+}
+
+impl Judging {
+    /// The failures that are expected.
+    ///
+    /// # Errors
+    /// When the list cannot be read.
+    pub fn known(&self) -> anyhow::Result<Known> {
+        self.known
+            .as_deref()
+            .map_or_else(|| Ok(Known::default()), Known::read)
     }
 
     /// The reports that go to files, and the folder of captures.
@@ -216,7 +238,7 @@ fn scheme(transport: Transport) -> &'static str {
     }
 }
 
-fn parse_transport(text: &str) -> Result<Transport, String> {
+pub(crate) fn parse_transport(text: &str) -> Result<Transport, String> {
     match text {
         "udp" => Ok(Transport::Udp),
         "tcp" => Ok(Transport::Tcp),

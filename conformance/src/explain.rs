@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use crate::catalogue::{Requirement, State, requirements, tests};
+use crate::collector::script::cases;
 use crate::verdict::Profile;
 
 /// All requirements and the tests of RFC 5471, one line each.
@@ -42,6 +43,10 @@ pub fn list() -> String {
         requirements().len() - numbered,
         tests().len()
     );
+    let both = requirements()
+        .iter()
+        .filter(|row| row.state == State::Wire && row.cases() > 0)
+        .count();
     for state in State::ALL {
         let count = requirements()
             .iter()
@@ -49,6 +54,11 @@ pub fn list() -> String {
             .count();
         let _ = writeln!(text, "{count:>4} {:<10} {}", state.name(), state.reason());
     }
+    let _ = writeln!(
+        text,
+        "{both:>4} {:<10} of those judged on an exporter's messages also by what a collector stored",
+        "both"
+    );
     text
 }
 
@@ -68,6 +78,10 @@ pub fn explain(row: &Requirement) -> String {
         row.state.name(),
         row.state.reason()
     );
+    let cases = cases().unwrap_or_default();
+    for case in cases.iter().filter(|case| case.rules.contains(&rule.id)) {
+        let _ = writeln!(text, "case        {}: {}", case.name, case.what);
+    }
     for profile in Profile::ALL {
         let instead = row.instead(profile).unwrap_or("as above");
         let _ = writeln!(text, "profile {:<8}{instead}", profile.name());

@@ -5,6 +5,7 @@
 
 pub mod catalogue;
 pub mod cli;
+pub mod collector;
 pub mod context;
 pub mod explain;
 pub mod inspection;

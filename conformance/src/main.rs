@@ -1,4 +1,4 @@
-//! `t2check`: exporters judged by what they send.
+//! `t2check`: exporters judged by what they send, collectors by what they store.
 
 use std::fmt::Display;
 use std::io::Write;
@@ -6,9 +6,10 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use conformance::cli::{Cli, Command, Exporter};
+use conformance::collector::options::Collector;
 use conformance::known::unknown;
 use conformance::run::{Outcome, print, run};
-use conformance::{catalogue, explain, vectors};
+use conformance::{catalogue, collector, explain, vectors};
 use exporter::cli::one_line;
 use exporter::signals::stop_on_signals;
 
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
             ))
         }),
         Command::Exporter(options) => return judge(&options),
+        Command::Collector(options) => return judge_collector(&options),
     };
     match shown {
         Ok(()) => ExitCode::SUCCESS,
@@ -44,11 +46,22 @@ fn main() -> ExitCode {
 }
 
 fn judge(options: &Exporter) -> ExitCode {
-    let endpoint = match options.reports().and_then(|_| options.endpoint()) {
+    let endpoint = match options.judging.reports().and_then(|_| options.endpoint()) {
         Ok(endpoint) => endpoint,
         Err(error) => return complain(&error, USAGE),
     };
-    match stop_on_signals().and_then(|stop| run(options, endpoint, &stop)) {
+    ended(stop_on_signals().and_then(|stop| run(options, endpoint, &stop)))
+}
+
+fn judge_collector(options: &Collector) -> ExitCode {
+    if let Err(error) = options.check() {
+        return complain(&error, USAGE);
+    }
+    ended(stop_on_signals().and_then(|stop| collector::run::run(options, &stop)))
+}
+
+fn ended(outcome: anyhow::Result<Outcome>) -> ExitCode {
+    match outcome {
         Ok(Outcome::Positive) => ExitCode::SUCCESS,
         Ok(Outcome::Negative) => ExitCode::from(NEGATIVE),
         Err(error) => complain(&format_args!("{error:#}"), FAILED),

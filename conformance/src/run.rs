@@ -10,9 +10,8 @@ use exporter::capture::CaptureFile;
 use exporter::progress::Progress;
 use nix::unistd::{AccessFlags, access};
 
-use crate::cli::{Endpoint, Exporter, STDOUT};
+use crate::cli::{Endpoint, Exporter, Judging, STDOUT};
 use crate::inspection::Inspection;
-use crate::known::Known;
 use crate::report::{Report, html, json, junit, text, write_captures};
 use crate::wire::{Options, Transport};
 use tap::{MessageFile, Tap, TapCounters};
@@ -37,15 +36,13 @@ pub fn run(
     endpoint: Option<Endpoint>,
     stop: &AtomicBool,
 ) -> anyhow::Result<Outcome> {
-    let known = match &options.known {
-        Some(path) => Known::read(path)?,
-        None => Known::default(),
-    };
-    prepare(options)?;
+    let judging = &options.judging;
+    let known = judging.known()?;
+    prepare(judging)?;
     let mut inspection = Inspection::new(Options {
-        profile: options.profile,
+        profile: judging.profile,
         live: endpoint.is_some() && !options.replayed,
-        strict: options.strict,
+        strict: judging.strict,
     });
     let observed = match (&options.capture, endpoint) {
         (Some(path), _) => match MessageFile::open(path) {
@@ -59,19 +56,19 @@ pub fn run(
     let tally = inspection.tally();
     remarks.extend(tally.remarks());
     let mut results = inspection.finish();
-    if !options.only.is_empty() {
-        results.retain(|result| options.only.contains(&result.requirement.rule.id));
+    if !judging.only.is_empty() {
+        results.retain(|result| judging.only.contains(&result.requirement.rule.id));
     }
     let report = Report {
         source: observed.source,
-        profile: options.profile,
-        strict: options.strict,
+        profile: judging.profile,
+        strict: judging.strict,
         tally,
         remarks,
         results,
         known,
     };
-    write(&report, options)?;
+    write(&report, judging, &text)?;
     if let Some(fault) = observed.fault {
         return Err(fault);
     }
@@ -92,7 +89,7 @@ struct Observed {
 }
 
 /// Makes sure that reports can be written before an hour of listening is lost.
-fn prepare(options: &Exporter) -> anyhow::Result<()> {
+pub(crate) fn prepare(options: &Judging) -> anyhow::Result<()> {
     for path in options.reports().map_err(anyhow::Error::msg)? {
         let parent = path.parent().filter(|parent| *parent != Path::new(""));
         let place = if path.exists() {
@@ -287,7 +284,11 @@ fn hear(
     })
 }
 
-fn write(report: &Report, options: &Exporter) -> anyhow::Result<()> {
+pub(crate) fn write(
+    report: &Report,
+    options: &Judging,
+    table_of: &dyn Fn(&Report) -> String,
+) -> anyhow::Result<()> {
     let mut table = true;
     let mut save = |path: &Option<PathBuf>, make: &dyn Fn() -> anyhow::Result<String>| {
         let Some(path) = path else { return Ok(()) };
@@ -304,7 +305,7 @@ fn write(report: &Report, options: &Exporter) -> anyhow::Result<()> {
         write_captures(report, folder)?;
     }
     if table {
-        print(&text(report))?;
+        print(&table_of(report))?;
     }
     Ok(())
 }

@@ -29,6 +29,8 @@ static TESTS: LazyLock<Vec<Test>> =
 pub enum State {
     /// On the messages of an exporter.
     Wire,
+    /// By what a collector stored.
+    Stored,
     /// With a collector under test: `t2check collector` sends, and looks at what comes out.
     Collector,
     /// Not: it needs a transport that is not implemented.
@@ -43,8 +45,9 @@ pub enum State {
 
 impl State {
     /// All, in the order of reports.
-    pub const ALL: [State; 6] = [
+    pub const ALL: [State; 7] = [
         State::Wire,
+        State::Stored,
         State::Collector,
         State::Device,
         State::Transport,
@@ -56,6 +59,7 @@ impl State {
     pub fn name(self) -> &'static str {
         match self {
             State::Wire => "wire",
+            State::Stored => "stored",
             State::Collector => "collector",
             State::Transport => "transport",
             State::Device => "device",
@@ -69,6 +73,7 @@ impl State {
     pub fn reason(self) -> &'static str {
         match self {
             State::Wire => "judged on an exporter's messages",
+            State::Stored => "judged by what a collector stored",
             State::Collector => {
                 "the case runs with a collector under test (`t2check collector`), not on an exporter's messages"
             }
@@ -123,6 +128,15 @@ impl Requirement {
     /// Whether it is one of the numbered requirements of IPFIX and NetFlow v9; NetFlow v5 has no standard to number.
     pub fn is_numbered(&self) -> bool {
         !self.rule.id.starts_with("N-")
+    }
+
+    /// How many cases judge collectors by it; where an exporter's messages are judged as well, both hold.
+    pub fn cases(&self) -> usize {
+        let cases = crate::collector::script::cases().unwrap_or_default();
+        cases
+            .iter()
+            .filter(|case| case.rules.contains(&self.rule.id))
+            .count()
     }
 
     /// Whom it binds, in words.

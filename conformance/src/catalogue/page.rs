@@ -44,6 +44,14 @@ pub fn page() -> String {
         let count = all.iter().filter(|row| row.state == state).count();
         let _ = writeln!(text, "* {count} {}: {}", state.name(), state.reason());
     }
+    let both = all
+        .iter()
+        .filter(|row| row.state == State::Wire && row.cases() > 0)
+        .count();
+    let _ = writeln!(
+        text,
+        "* {both} of those on an exporter's messages also by what a collector stored (`+ stored`)"
+    );
     for (letter, title) in GROUPS {
         let _ = write!(
             text,
@@ -67,12 +75,17 @@ fn requirement(text: &mut String, row: &Requirement) {
     }
     let _ = writeln!(
         text,
-        " | {} | {} | {} | {} | {} |",
+        " | {} | {} | {} | {} | {}{} |",
         rule.level.name(),
         rule.section,
         row.who,
         row.versions,
-        row.state.name()
+        row.state.name(),
+        if row.state == State::Wire && row.cases() > 0 {
+            " + stored"
+        } else {
+            ""
+        }
     );
 }
 
