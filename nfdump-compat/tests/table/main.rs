@@ -4,7 +4,7 @@
 //! not listed fails, and so does, when all lines run on all files, a listed one that is gone.
 //!
 //! `T2_TABLE=all` runs every line on every file (else on a share of them, `T2_TABLE_SHARE=N` on one in N), any other value the lines that contain it;
-//! `T2_TABLE_STYLE=1.7.5` measures `--compat 1.7.5` against that version (`ci/fetch-nfdump.sh`);
+//! `T2_TABLE_STYLE=1.7.5` measures `--compat 1.7.5` against that version (`ci/nfdump-versions.sh`);
 //! `T2_TABLE_FILES=DIR` keeps the files there; `T2_TABLE_SHOW=N` shows the first N differences.
 #![allow(clippy::unwrap_used, missing_docs)]
 
@@ -68,14 +68,9 @@ fn against() -> (PathBuf, Vec<String>) {
     let Ok(version) = env::var("T2_TABLE_STYLE") else {
         return ("nfdump".into(), Vec::new());
     };
-    let folder = env::var_os("T2_NFDUMP_DIR").map_or_else(
-        || harness::workspace_dir().join("target/nfdump"),
-        PathBuf::from,
-    );
-    (
-        folder.join(&version).join("nfdump"),
-        vec!["--compat".to_owned(), version],
-    )
+    let nfdump = harness::nfdump_version(&version, "nfdump");
+    let nfdump = nfdump.unwrap_or_else(|| panic!("no nfdump {version}"));
+    (nfdump, vec!["--compat".to_owned(), version])
 }
 
 /// Tells how much is alike; with another version than 1.7.1 that is a figure, not a requirement.
