@@ -50,7 +50,7 @@ fn noise(number: u32, length: usize) -> Vec<u8> {
 }
 
 /// The rows of the catalogue of attacks that one exporter, or many forged ones, can carry out over UDP.
-const ATTACKS: [(&str, Attack, &str); 21] = [
+const ATTACKS: [(&str, Attack, &str); 22] = [
     // 1. All template IDs, many fields each: 40 templates of 300 fields a message.
     (
         "1 template flood",
@@ -257,6 +257,23 @@ const ATTACKS: [(&str, Attack, &str); 21] = [
             v9(
                 5,
                 14,
+                &[set(0, &[template(256, &[(4, 1)])]), set(256, &[vec![6]])],
+            )
+        },
+        "packets out of order or twice",
+    ),
+    // Each pair turned round, every tenth message 500 too late.
+    (
+        "22 reordered, within the window and beyond",
+        |n| {
+            let number = if n % 10 == 9 {
+                n.wrapping_sub(500)
+            } else {
+                n ^ 1
+            };
+            v9(
+                number,
+                17,
                 &[set(0, &[template(256, &[(4, 1)])]), set(256, &[vec![6]])],
             )
         },
