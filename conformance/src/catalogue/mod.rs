@@ -31,8 +31,6 @@ pub enum State {
     Wire,
     /// By what a collector stored.
     Stored,
-    /// With a collector under test: `t2check collector` sends, and looks at what comes out.
-    Collector,
     /// Not: it needs a transport that is not implemented.
     Transport,
     /// Not: it needs the device's own control.
@@ -45,10 +43,9 @@ pub enum State {
 
 impl State {
     /// All, in the order of reports.
-    pub const ALL: [State; 7] = [
+    pub const ALL: [State; 6] = [
         State::Wire,
         State::Stored,
-        State::Collector,
         State::Device,
         State::Transport,
         State::Long,
@@ -60,7 +57,6 @@ impl State {
         match self {
             State::Wire => "wire",
             State::Stored => "stored",
-            State::Collector => "collector",
             State::Transport => "transport",
             State::Device => "device",
             State::Long => "long",
@@ -68,20 +64,17 @@ impl State {
         }
     }
 
-    /// The state in words. `wire` and `collector` are the two halves of the cases; the others are the reasons why
+    /// The state in words. `wire` and `stored` are the two halves of the cases; the others are the reasons why
     /// there is none. All but `wire` make a requirement NOT APPLICABLE to messages.
     pub fn reason(self) -> &'static str {
         match self {
             State::Wire => "judged on an exporter's messages",
             State::Stored => "judged by what a collector stored",
-            State::Collector => {
-                "the case runs with a collector under test (`t2check collector`), not on an exporter's messages"
-            }
             State::Transport => {
-                "needs a transport that is not implemented (SCTP, DTLS, TLS before 1.2)"
+                "needs a transport that is not implemented (SCTP, DTLS, TLS before 1.2, TLS to a collector)"
             }
             State::Device => {
-                "needs the device's own control: its traffic, configuration or restart"
+                "needs the device's own control: its traffic, configuration, reports or restart"
             }
             State::Long => "takes more than ten minutes",
             State::Outside => "not observable from outside",

@@ -500,7 +500,7 @@ fn why_unjudged(row: &Requirement) -> &'static str {
         };
     }
     match row.state {
-        State::Wire | State::Stored | State::Collector => "of a collector not judged yet",
+        State::Wire | State::Stored => "of a collector not judged yet",
         state => state.reason(),
     }
 }
