@@ -376,8 +376,9 @@ fn lines_of(file: &Path, socket: &UdpSocket) -> Vec<String> {
         .collect()
 }
 
-/// Runs one attack (or none) beside the healthy exporter: its lines, the peak of memory, and the log.
-fn run(attack: Option<Attack>, messages: u32) -> (Vec<String>, usize, String) {
+/// Runs one attack (or none) beside the healthy exporter: its lines, how long the last one took, the peak of memory, and
+/// the log.
+fn run(attack: Option<Attack>, messages: u32) -> (Vec<String>, Duration, usize, String) {
     let folder = harness::temp_dir();
     let json = folder.path().join("records.json");
     let arguments = [
@@ -405,17 +406,19 @@ fn run(attack: Option<Attack>, messages: u32) -> (Vec<String>, usize, String) {
         collector.send_from(&good, &[healthy(number)]);
     }
     // The probe: answered means that its line is there.
+    let sent = std::time::Instant::now();
     let answered = || lines_of(&json, &good).len() == usize::from(HEALTHY);
     harness::wait_until(
         "the healthy exporter's last record",
         harness::PATIENCE,
         answered,
     );
+    let answer = sent.elapsed();
     let memory = peak(collector.pid());
     let lines = lines_of(&json, &good);
     let ended = collector.stop();
     assert_eq!(ended.code, Some(0), "{}", ended.log);
-    (lines, memory, ended.log)
+    (lines, answer, memory, ended.log)
 }
 
 #[test]
@@ -429,7 +432,7 @@ fn a_healthy_exporter_does_not_notice() {
             let alone = alone.clone();
             thread::spawn(move || {
                 for (name, attack, cause) in attacks {
-                    let (lines, memory, log) = run(Some(*attack), 3);
+                    let (lines, answer, memory, log) = run(Some(*attack), 3);
                     assert!(
                         lines == alone,
                         "{name}: the healthy exporter's records differ"
@@ -442,7 +445,11 @@ fn a_healthy_exporter_does_not_notice() {
                         "{name}: {} lines",
                         log.lines().count()
                     );
-                    eprintln!("attack {name}: alive, {} MB", memory / 1_000_000);
+                    eprintln!(
+                        "attack {name}: alive, probe after {} ms, {} MB",
+                        answer.as_millis(),
+                        memory / 1_000_000
+                    );
                 }
             })
         })
