@@ -20,23 +20,10 @@ use serde_json::Value;
 use support::t2collect;
 use tap::{Message, MessageFile, Receiver, Tap};
 
-fn files(folder: &Path, found: &mut Vec<PathBuf>) {
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            files(&path, found);
-        } else {
-            found.push(path);
-        }
-    }
-}
-
 /// All files of the corpus; `None` where there is no corpus.
 fn corpus() -> Option<(PathBuf, Vec<PathBuf>)> {
     let corpus = harness::corpus()?;
-    let mut found = Vec::new();
-    files(&corpus.join("netflow"), &mut found);
-    found.sort();
+    let found = harness::files_below(&corpus.join("netflow"));
     assert!(found.len() >= 100, "{}", found.len());
     Some((corpus, found))
 }

@@ -4,7 +4,7 @@
 //! The captures are not ours and not in the repository: `T2_CORPUS` names their folder, default `golden/corpus`.
 #![allow(clippy::unwrap_used)]
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use etherparse::{LinkExtSlice, NetSlice, SlicedPacket, TcpHeader, TransportSlice, UdpHeader};
 use exporter::capture::{CaptureFile, Frame, LinkType};
@@ -22,21 +22,6 @@ impl FlowSink for Flows {
         self.0.extend(second.cloned());
         self.1.pair(now_ns, first, second);
     }
-}
-
-/// Every file below a folder, in order of names.
-fn files(folder: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            found.extend(files(&path));
-        } else {
-            found.push(path);
-        }
-    }
-    found.sort();
-    found
 }
 
 /// Gives the frames of a capture one by one, up to where it cannot be read any more. Returns whether it was a capture.
@@ -88,7 +73,7 @@ fn every_capture_ends_and_every_packet_counts() {
     let Some(corpus) = golden::harness::corpus() else {
         return;
     };
-    let captures = files(&corpus.join("pcaps"));
+    let captures = golden::harness::files_below(&corpus.join("pcaps"));
     let (mut packets, mut flows) = (0, 0);
     for capture in &captures {
         for tunnel in [Tunnel::Inner, Tunnel::Outer] {
@@ -265,7 +250,7 @@ fn etherparse_reads_the_same() {
     let mut dissector = Dissector::new(Tunnel::Outer);
     let (mut same, mut different) = (0_u64, Vec::new());
     for folder in ["pcaps", "tranalyzer"] {
-        for capture in files(&corpus.join(folder)) {
+        for capture in golden::harness::files_below(&corpus.join(folder)) {
             let mut number = 0;
             frames(&capture, |frame| {
                 number += 1;

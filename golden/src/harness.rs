@@ -159,6 +159,24 @@ pub fn corpus() -> Option<PathBuf> {
     None
 }
 
+/// Every file below a folder, in the order of their paths.
+pub fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder)
+        .unwrap_or_else(|error| panic!("cannot list {}: {error}", folder.display()));
+    let mut found = Vec::new();
+    for entry in entries {
+        let entry = entry.unwrap_or_else(|error| panic!("in {}: {error}", folder.display()));
+        let path = entry.path();
+        if path.is_dir() {
+            found.extend(files_below(&path));
+        } else {
+            found.push(path);
+        }
+    }
+    found.sort();
+    found
+}
+
 /// `golden/corpus`, the git-ignored place for captures that are not ours to ship.
 pub fn local_corpus() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus")
@@ -474,7 +492,7 @@ impl Collector {
             .args(extra);
         let service = Service::spawn(command.stdin(Stdio::null()));
         wait_until(&format!("nfcapd listens on port {port}"), PATIENCE, || {
-            sockets("udp").iter().any(|socket| socket.port == port)
+            listens_udp(port)
         });
         Some(Self { service, port, dir })
     }
@@ -587,6 +605,11 @@ pub fn wait_until(what: &str, patience: Duration, mut done: impl FnMut() -> bool
         );
         thread::sleep(POLL);
     }
+}
+
+/// Whether a UDP socket is bound to a local port.
+pub fn listens_udp(port: u16) -> bool {
+    sockets("udp").iter().any(|socket| socket.port == port)
 }
 
 /// Waits until the receive queues of all UDP sockets on a local port stay empty.

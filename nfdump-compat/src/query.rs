@@ -24,17 +24,6 @@ use crate::{
     },
 };
 
-/// The counters of no flows.
-const NOTHING: Counters = Counters {
-    first_ms: 0,
-    last_ms: 0,
-    in_packets: 0,
-    in_bytes: 0,
-    out_packets: 0,
-    out_bytes: 0,
-    flows: 0,
-};
-
 /// Index of the default order in [`ORDERS`].
 const DEFAULT_ORDER: usize = 0;
 
@@ -278,7 +267,7 @@ impl<'q> Answer<'q> {
                     Counters {
                         first_ms: counters.first_ms,
                         last_ms: counters.last_ms,
-                        ..NOTHING
+                        ..Counters::NONE
                     }
                 },
                 tcp_flags: 0,
@@ -406,7 +395,7 @@ impl<'q> Answer<'q> {
 
     fn push_elements(&mut self, out: &mut Vec<u8>) {
         let query = self.query;
-        let total = self.totals.counters.unwrap_or(NOTHING);
+        let total = self.totals.counters.unwrap_or(Counters::NONE);
         for (request, statistic) in &self.elements {
             let cut = Cut {
                 top: query.top,
@@ -476,7 +465,7 @@ impl<'q> Answer<'q> {
             *last = window.last_ms.min(*last);
         }
         if matches!(self.query.mode, Mode::Csv) {
-            csv::push_summary(out, &self.totals.counters.unwrap_or(NOTHING));
+            csv::push_summary(out, &self.totals.counters.unwrap_or(Counters::NONE));
         } else {
             push_summary(out, &self.totals, timing, &self.query.style, &mut self.time);
         }

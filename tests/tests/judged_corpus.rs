@@ -2,8 +2,7 @@
 //! of them read in the octets by hand and by tshark, and no others.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use golden::harness;
@@ -26,17 +25,6 @@ fn listed() -> BTreeMap<String, Vec<Broken>> {
         files.entry(file.to_owned()).or_default().push(broken);
     }
     files
-}
-
-fn files(folder: &Path, found: &mut Vec<PathBuf>) {
-    for entry in fs::read_dir(folder).expect("the corpus can be listed") {
-        let path = entry.expect("an entry").path();
-        if path.is_dir() {
-            files(&path, found);
-        } else {
-            found.push(path);
-        }
-    }
 }
 
 fn judged(file: &Path) -> Vec<Broken> {
@@ -65,8 +53,7 @@ fn verdicts_on_recordings_are_those_that_were_checked_by_hand() {
         return;
     };
     let root = corpus.join("netflow");
-    let mut found = Vec::new();
-    files(&root, &mut found);
+    let found = harness::files_below(&root);
     assert_eq!(found.len(), 100, "files");
     let mut listed = listed();
     for file in found {

@@ -173,23 +173,10 @@ fn each_extension_becomes_what_nfdump_makes_of_it() {
 /// The datagrams of every flow capture of the corpus, for a collector of 2020.
 fn send_corpus(captures: &Path, port: u16) {
     let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-    let mut stack = vec![captures.to_owned()];
-    let mut files: Vec<PathBuf> = Vec::new();
-    while let Some(dir) = stack.pop() {
-        for entry in fs::read_dir(dir).expect("corpus").filter_map(Result::ok) {
-            let path = entry.path();
-            if path.is_dir() {
-                stack.push(path);
-            } else if path
-                .extension()
-                .is_some_and(|extension| extension == "pcap")
-            {
-                files.push(path);
-            }
-        }
-    }
-    files.sort();
-    for datagram in files.iter().flat_map(|file| tests::udp_payloads(file)) {
+    let files = harness::files_below(captures)
+        .into_iter()
+        .filter(|path| path.extension().is_some_and(|ending| ending == "pcap"));
+    for datagram in files.flat_map(|file| tests::udp_payloads(&file)) {
         if datagram.len() >= 20 && matches!(datagram[..2], [0, 5 | 9 | 10]) {
             socket
                 .send_to(&datagram, (Ipv4Addr::LOCALHOST, port))

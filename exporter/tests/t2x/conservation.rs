@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::net::TcpListener;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 
 use clap::Parser;
@@ -13,21 +13,6 @@ use exporter::config::{Config, Input};
 use exporter::run::{Outcome, run};
 
 use crate::support::{decode, messages};
-
-/// Every file below a folder, in order of names.
-fn files(folder: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            found.extend(files(&path));
-        } else {
-            found.push(path);
-        }
-    }
-    found.sort();
-    found
-}
 
 /// What a run came to, and the packets that text, JSON and IPFIX have.
 struct Ran {
@@ -126,9 +111,9 @@ fn no_packet_is_lost_between_capture_and_sinks() {
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
         !name.ends_with(".tsv") && !name.ends_with(".txt") && !name.ends_with(".py")
     };
-    let all = files(&corpus.join("pcaps"))
+    let all = golden::harness::files_below(&corpus.join("pcaps"))
         .into_iter()
-        .chain(files(&corpus.join("tranalyzer")));
+        .chain(golden::harness::files_below(&corpus.join("tranalyzer")));
     for capture in all.filter(is_capture) {
         let name = capture.strip_prefix(&corpus).unwrap().display().to_string();
         for ending in ["_flows.txt", "_flows.json", "_headers.txt"] {

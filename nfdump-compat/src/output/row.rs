@@ -29,6 +29,17 @@ pub struct Counters {
 }
 
 impl Counters {
+    /// Those of no flows.
+    pub const NONE: Self = Self {
+        first_ms: 0,
+        last_ms: 0,
+        in_packets: 0,
+        in_bytes: 0,
+        out_packets: 0,
+        out_bytes: 0,
+        flows: 0,
+    };
+
     /// The counters of one record; a field that the record does not have is 0, a flow count of 0 is 1.
     #[must_use]
     pub fn of(record: &RecordView<'_>) -> Self {

@@ -119,15 +119,7 @@ fn push_length(out: &mut Vec<u8>, first: u64, last: u64, style: &Style) {
 }
 
 fn push_sums(out: &mut Vec<u8>, totals: &Totals, plain: bool) {
-    let sum = totals.counters.unwrap_or(Counters {
-        first_ms: 0,
-        last_ms: 0,
-        in_packets: 0,
-        in_bytes: 0,
-        out_packets: 0,
-        out_bytes: 0,
-        flows: 0,
-    });
+    let sum = totals.counters.unwrap_or(Counters::NONE);
     // Without a duration nfdump shows no averages at all.
     let packet_size = match sum.duration_ms() {
         0 => 0,

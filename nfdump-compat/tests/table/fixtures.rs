@@ -128,15 +128,12 @@ fn run_nfcapd(nfcapd: &Path, options: &[&str], sources: &[String], send: impl Fn
         .env("TZ", "UTC")
         .stdin(Stdio::null());
     let service = harness::Service::spawn(&mut command);
-    harness::wait_until("nfcapd listens", harness::PATIENCE, || listens(port));
+    harness::wait_until("nfcapd listens", harness::PATIENCE, || {
+        harness::listens_udp(port)
+    });
     send(port);
     harness::wait_drained(port);
     service.terminate().success();
-}
-
-fn listens(port: u16) -> bool {
-    let wanted = format!(":{port:04X} ");
-    fs::read_to_string("/proc/net/udp").is_ok_and(|text| text.contains(&wanted))
 }
 
 fn send(from: &str, port: u16, packets: &[Vec<u8>]) {
