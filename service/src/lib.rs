@@ -1,0 +1,6 @@
+//! What every long-running program needs at its edge: a place where its counters are read, TLS from PEM files,
+//! and giving up the rights it started with.
+
+pub mod metrics;
+pub mod tls;
+pub mod user;
