@@ -137,3 +137,20 @@ fn a_port_in_use_and_a_collector_that_is_not_there() {
         ended.stderr
     );
 }
+
+#[test]
+fn only_t2x_needs_libpcap() {
+    for (name, needs) in [
+        ("t2x", true),
+        ("t2collect", false),
+        ("t2report", false),
+        ("t2check", false),
+    ] {
+        let octets = std::fs::read(harness::program(name)).expect("the program can be read");
+        let library = b"libpcap.so";
+        let found = octets
+            .windows(library.len())
+            .any(|octets| octets == library);
+        assert_eq!(found, needs, "{name}");
+    }
+}

@@ -1,6 +1,7 @@
 //! Filters in libpcap's language (pcap-filter(7)): libpcap compiles them, for each link type on its own; the programs run
 //! here, because libpcap's own way has no place for the length of a packet that was cut when it was captured.
 
+#[cfg(feature = "live")]
 use pcap::{Capture, Linktype};
 
 use super::{Frame, LinkType};
@@ -129,6 +130,12 @@ mod code {
 }
 
 impl Program {
+    #[cfg(not(feature = "live"))]
+    fn compile(_: &str, _: LinkType) -> Result<Self, String> {
+        Err("this program was built without libpcap (cargo feature live)".to_owned())
+    }
+
+    #[cfg(feature = "live")]
     fn compile(expression: &str, link: LinkType) -> Result<Self, String> {
         let said = |error| match error {
             pcap::Error::PcapError(message) => message,
@@ -249,6 +256,7 @@ fn calculate(operation: u16, a: u32, operand: u32) -> Option<u32> {
 }
 
 /// libpcap's number for a link type on this platform: that of the file but for these.
+#[cfg(feature = "live")]
 fn dlt(link: LinkType) -> i32 {
     match link.0 {
         100 => 11,
@@ -257,7 +265,7 @@ fn dlt(link: LinkType) -> i32 {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "live"))]
 mod tests {
     #![allow(clippy::unwrap_used)]
 
