@@ -1,7 +1,7 @@
 //! Where every value of a flow record lies: extension ids, their lengths and the [`Location`] of each field, as nfdump 1.7.1 has them.
 //!
 //! Offsets count from the data part of the extension (behind its 4-byte header). Only ids 1 to 37 exist in nfdump 1.7.1;
-//! later versions added others and gave 18, 34 and 35 another meaning.
+//! later versions added those up to 42 and gave 18, 34 and 35 another meaning.
 
 /// One field: extension, offset in its data part and width in bytes (1, 2, 4, 8, or 16 for an IPv6 address).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -15,7 +15,7 @@ pub struct Location {
 }
 
 impl Location {
-    /// Whether the field lies in the fixed part of an extension of nfdump 1.7.1.
+    /// Whether the field lies in the fixed part of an extension.
     #[inline]
     #[must_use]
     pub fn exists(self) -> bool {
@@ -36,8 +36,8 @@ const fn at(extension: u16, offset: u16, width: u8) -> Location {
     }
 }
 
-/// Highest extension id of nfdump 1.7.1.
-pub const MAX_EXTENSION: u16 = 37;
+/// Highest extension id (of nfdump 1.7.5; that of 1.7.1 is [`ext::PF_INFO`]).
+pub const MAX_EXTENSION: u16 = 42;
 
 /// Size of the header (id, length) before each extension's data.
 pub const EXTENSION_HEADER: usize = 4;
@@ -82,6 +82,11 @@ pub mod ext {
     pub const VRF_NAME: u16 = 35;
     pub const VRF: u16 = 36;
     pub const PF_INFO: u16 = 37;
+    pub const LAYER_2: u16 = 38;
+    pub const FLOW_ID: u16 = 39;
+    pub const NOKIA_NAT: u16 = 40;
+    pub const NOKIA_NAT_STRING: u16 = 41;
+    pub const IP_INFO: u16 = 42;
 }
 
 /// How long the data part of an extension is (without its 4-byte header).
@@ -134,10 +139,15 @@ const LENGTHS: [DataLength; MAX_EXTENSION as usize] = {
         Variable,  // VRF name, in later versions another extension
         Fixed(8),  // VRF
         Variable,  // pf
+        Fixed(32), // layer 2
+        Fixed(8),  // flow id
+        Fixed(4),  // Nokia NAT services
+        Variable,  // Nokia NAT string
+        Fixed(4),  // IP fragments and TTL
     ]
 };
 
-/// Length of an extension's data; none if nfdump 1.7.1 does not know the id.
+/// Length of an extension's data; none if the id is unknown.
 #[inline]
 #[must_use]
 pub fn data_length(id: u16) -> Option<DataLength> {
@@ -326,6 +336,24 @@ pub const EGRESS_VRF: Location = at(ext::VRF, 0, 4);
 /// Ingress VRF.
 pub const INGRESS_VRF: Location = at(ext::VRF, 4, 4);
 
+// what nfdump 1.7.5 added
+/// VLAN of the frame.
+pub const VLAN_ID: Location = at(ext::LAYER_2, 0, 2);
+/// VLAN of the frame on output.
+pub const POST_VLAN_ID: Location = at(ext::LAYER_2, 4, 2);
+/// Type of the frame's payload (element 256).
+pub const ETHER_TYPE: Location = at(ext::LAYER_2, 24, 2);
+/// flowId (element 148).
+pub const FLOW_ID: Location = at(ext::FLOW_ID, 0, 8);
+/// TTL as nfpcapd 1.7.5 stores it, one for the flow.
+pub const TTL: Location = at(ext::IP_INFO, 0, 1);
+/// Fragment flags: 0x20 more fragments, 0x40 do not fragment.
+pub const FRAGMENT_FLAGS: Location = at(ext::IP_INFO, 1, 1);
+/// Least TTL of the flow, as later versions store it.
+pub const MIN_TTL: Location = at(ext::IP_INFO, 2, 1);
+/// Largest TTL of the flow, as later versions store it.
+pub const MAX_TTL: Location = at(ext::IP_INFO, 3, 1);
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -346,7 +374,8 @@ mod tests {
             assert_eq!(on_disk(id), length, "extension {id}");
         }
         assert_eq!(data_length(0), None);
-        assert_eq!(data_length(38), None);
+        assert_eq!(on_disk(ext::LAYER_2), 36);
+        assert_eq!(data_length(43), None);
     }
 
     #[test]

@@ -69,7 +69,7 @@ impl RecordBuilder {
 
     /// Data part of a fixed-length extension, added with zeroes if it is not there yet.
     ///
-    /// Empty for an id that has no fixed length in nfdump 1.7.1 (nothing is added).
+    /// Empty for an id that has no fixed length (nothing is added).
     #[inline]
     pub fn extension(&mut self, id: u16) -> &mut [u8] {
         let Some(DataLength::Fixed(length)) = field::data_length(id) else {
