@@ -1,15 +1,17 @@
 //! The command line of `t2x`: what may be written, not yet what it means together (that is [`config`](crate::config)).
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::PossibleValue;
 use clap::{Parser, ValueEnum};
 
+use crate::capture::MAX_FRAME;
 use crate::dissect::Tunnel;
 use crate::meter::{Metric, TcpTimeouts};
 
-/// Reads a capture, makes flows of it and exports them as NetFlow v9 or IPFIX.
+/// Reads a capture or listens on an interface, makes flows of the packets and exports them as NetFlow v9 or IPFIX.
 #[derive(Parser, Clone, Debug)]
 #[command(name = "t2x", version, max_term_width = 100, args_override_self = true, after_help = ENVIRONMENT)]
 pub struct Cli {
@@ -19,6 +21,9 @@ pub struct Cli {
     /// List of captures, one file a line, that are read as one; - reads the list from standard input
     #[arg(short = 'R', value_name = "LIST|-", group = "input")]
     pub read_list: Option<PathBuf>,
+    /// Interface to listen on, any for all of them, until it is stopped with SIGINT or SIGTERM
+    #[arg(short = 'i', value_name = "IFACE", group = "input")]
+    pub interface: Option<String>,
     /// Only packets that this filter wants (libpcap's language, see pcap-filter(7))
     #[arg(value_name = "FILTER", conflicts_with = "filter_file")]
     pub filter: Vec<String>,
@@ -35,6 +40,28 @@ pub struct Cli {
     /// Form of the end report on standard error: text, or one JSON object
     #[arg(long, value_name = "FORM", default_value = "text")]
     pub report: ReportForm,
+
+    /// The kernel's buffer for packets, with K, M or G octets
+    #[arg(short = 'B', value_name = "BYTES", value_parser = parse_buffer, default_value = "32M", help_heading = LIVE)]
+    pub buffer: u32,
+    /// Octets of a packet that are looked at
+    #[arg(short = 'S', value_name = "BYTES", value_parser = parse_snap_length, default_value = "65535", help_heading = LIVE)]
+    pub snap_length: u32,
+    /// Only packets from and to this machine
+    #[arg(long, help_heading = LIVE)]
+    pub no_promiscuous: bool,
+    /// Read and meter packets on one thread, without a buffer between (Tranalyzer's IO_BUFFERING=0)
+    #[arg(long, help_heading = LIVE)]
+    pub no_io_buffering: bool,
+    /// Become this user once interface, collectors and files are open
+    #[arg(long, value_name = "USER", help_heading = LIVE)]
+    pub user: Option<String>,
+    /// Tell every so many seconds what was counted, on standard error in the form of the end report. SIGUSR1 asks for it once, SIGUSR2 turns it on and off
+    #[arg(short = 'M', value_name = "SEC", value_parser = parse_seconds, help_heading = LIVE)]
+    pub monitor: Option<Duration>,
+    /// Show counters over HTTP: /metrics for Prometheus, /healthz
+    #[arg(long, value_name = "ADDR:PORT", help_heading = LIVE)]
+    pub metrics: Option<SocketAddr>,
 
     /// NetFlow version: 9, or 10 for IPFIX [default: 9]
     #[arg(long, value_name = "9|10", value_parser = parse_version, help_heading = EXPORT)]
@@ -69,9 +96,9 @@ pub struct Cli {
     /// Templates are sent again after so many messages
     #[arg(long, value_name = "N", value_parser = parse_count, default_value = "20", help_heading = EXPORT)]
     pub template_refresh_messages: u32,
-    /// Clock of the message headers: the capture's or this machine's
-    #[arg(long, value_name = "CLOCK", default_value = "packet", help_heading = EXPORT)]
-    pub export_time: ExportTime,
+    /// Clock of the message headers: the capture's or this machine's [default: packet, with -i now]
+    #[arg(long, value_name = "CLOCK", help_heading = EXPORT)]
+    pub export_time: Option<ExportTime>,
     /// Fields of a record: Tranalyzer's, or those of the IPFIX standard [default: t2 for version 9, standard for 10]
     #[arg(long, value_name = "PROFILE", help_heading = EXPORT)]
     pub profile: Option<ProfileKind>,
@@ -85,9 +112,9 @@ pub struct Cli {
     /// A flow ends after so many seconds without a packet
     #[arg(long, value_name = "S", value_parser = parse_seconds, default_value = "182", help_heading = METER)]
     pub idle_timeout: Duration,
-    /// A flow is cut at the first packet so many seconds after its first one [default: never]
-    #[arg(long, value_name = "S", value_parser = parse_seconds, help_heading = METER)]
-    pub active_timeout: Option<Duration>,
+    /// A flow is cut at the first packet so many seconds after its first one [default: never, with -i 300]
+    #[arg(long, value_name = "S|never", value_parser = parse_active_timeout, help_heading = METER)]
+    pub active_timeout: Option<ActiveTimeout>,
     /// Time-outs of the TCP states: connecting, established, closing, closed, reset
     #[arg(long, value_name = "NEW,EST,CLOSING,CLOSED,RESET", value_parser = parse_tcp_timeouts, default_value = "120,610,120,10,0.1", help_heading = METER)]
     pub tcp_timeouts: TcpTimeouts,
@@ -99,6 +126,7 @@ pub struct Cli {
     pub tunnel: Tunnel,
 }
 
+const LIVE: &str = "Live";
 const EXPORT: &str = "NetFlow export";
 const METER: &str = "Flows";
 const ENVIRONMENT: &str = "Environment, where an option is not given: NF_VER, NF_SERVADD, NF_DPORT, \
@@ -154,14 +182,16 @@ pub enum Rate {
 }
 
 /// `--export-time`.
-#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ExportTime {
     /// The packet clock at the moment of export
-    #[default]
     Packet,
     /// This machine's clock
     Now,
 }
+
+/// `--active-timeout`: `None` is never.
+pub type ActiveTimeout = Option<Duration>;
 
 /// `--profile`.
 #[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
@@ -294,6 +324,44 @@ fn parse_seconds(text: &str) -> Result<Duration, String> {
     let duration = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
     duration.ok_or_else(|| format!("seconds, above 0 and up to {MAX_SECONDS}, expected"))
 }
+
+fn parse_active_timeout(text: &str) -> Result<ActiveTimeout, String> {
+    if text == "never" {
+        return Ok(None);
+    }
+    parse_seconds(text)
+        .map(Some)
+        .map_err(|expected| format!("{expected}, or never"))
+}
+
+fn parse_buffer(text: &str) -> Result<u32, String> {
+    let (digits, unit) = match text.as_bytes().last() {
+        Some(b'K') => (text.strip_suffix('K'), 1 << 10),
+        Some(b'M') => (text.strip_suffix('M'), 1 << 20),
+        Some(b'G') => (text.strip_suffix('G'), 1 << 30),
+        _ => (Some(text), 1),
+    };
+    let octets = digits.and_then(|digits| digits.parse::<u32>().ok()?.checked_mul(unit));
+    let octets = octets.filter(|octets| (MIN_BUFFER..=MAX_BUFFER).contains(octets));
+    octets.ok_or_else(|| {
+        format!("octets from {MIN_BUFFER} to {MAX_BUFFER} expected, also as 64K, 32M or 1G")
+    })
+}
+
+/// Room for the longest frame.
+const MIN_BUFFER: u32 = 1 << 18;
+
+/// libpcap takes a signed number of 32 bits.
+const MAX_BUFFER: u32 = 1 << 30;
+
+fn parse_snap_length(text: &str) -> Result<u32, String> {
+    let octets = text.parse().ok();
+    let octets = octets.filter(|octets| (MIN_SNAP..=MAX_FRAME).contains(octets));
+    octets.ok_or_else(|| format!("octets from {MIN_SNAP} to {MAX_FRAME} expected"))
+}
+
+/// Link, IP and ports.
+const MIN_SNAP: u32 = 64;
 
 fn parse_tcp_timeouts(text: &str) -> Result<TcpTimeouts, String> {
     let seconds: Vec<Duration> = text

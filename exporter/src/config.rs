@@ -1,6 +1,7 @@
 //! What `t2x` is to do: command line over environment over default, checked once and complete.
 
 use std::ffi::OsString;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -32,24 +33,69 @@ pub struct Config {
     pub tunnel: Tunnel,
     /// How flows are told apart and when they end.
     pub meter: MeterConfig,
+    /// Whose process it becomes once everything is open.
+    pub user: Option<String>,
+    /// How often it is told what was counted.
+    pub monitor: Option<Duration>,
+    /// Where counters are shown over HTTP.
+    pub metrics: Option<SocketAddr>,
 }
 
-/// What is read; `-` is standard input.
+/// What is read.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Input {
+    /// Captures, to their end.
+    Captures(Captures),
+    /// Packets of an interface as they arrive.
+    Live(LiveConfig),
+}
+
+/// Captures that are read; `-` is standard input.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Captures {
     /// One capture.
-    Capture(PathBuf),
+    One(PathBuf),
     /// The captures that a file lists.
     List(PathBuf),
 }
 
-impl Input {
+/// How an interface is listened on.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LiveConfig {
+    /// Its name; `any` is all of them.
+    pub interface: String,
+    /// Octets of the kernel's buffer.
+    pub buffer: u32,
+    /// Octets of a packet that are kept.
+    pub snap_length: u32,
+    /// Whether packets of other machines count.
+    pub promiscuous: bool,
+    /// Whether packets are read on a thread of their own.
+    pub buffered: bool,
+}
+
+impl Captures {
     /// What was named on the command line.
     #[must_use]
     pub fn path(&self) -> &Path {
         match self {
-            Input::Capture(path) | Input::List(path) => path,
+            Captures::One(path) | Captures::List(path) => path,
         }
+    }
+}
+
+impl Input {
+    /// What output files are named after.
+    fn stem(&self) -> PathBuf {
+        match self {
+            Input::Live(live) => PathBuf::from(&live.interface),
+            Input::Captures(captures) if captures.path() == Path::new(STDIN) => "stdin".into(),
+            Input::Captures(captures) => without_suffix(captures.path()),
+        }
+    }
+
+    fn is_live(&self) -> bool {
+        matches!(self, Input::Live(_))
     }
 }
 
@@ -109,7 +155,7 @@ pub enum TextOutput {
 pub enum UsageError {
     /// No input named.
     #[error(
-        "nothing to read: give a capture with -r FILE, standard input with -r -, or a list of captures with -R LIST"
+        "nothing to read: give a capture with -r FILE, standard input with -r -, a list of captures with -R LIST, or an interface with -i IFACE"
     )]
     NoInput,
     /// Both text sinks to standard output.
@@ -133,6 +179,9 @@ const DEFAULT_MTU: u16 = 1400;
 /// Flows a second over UDP unless told otherwise: what a collector with a default socket buffer stores without loss.
 const DEFAULT_RATE: u32 = 100_000;
 
+/// A flow of an interface that goes on for longer is told of in parts unless told otherwise.
+const LIVE_ACTIVE_TIMEOUT: Duration = Duration::from_secs(300);
+
 impl Config {
     /// Puts command line, environment (`variable` looks up a name) and defaults together.
     ///
@@ -142,25 +191,24 @@ impl Config {
         cli: Cli,
         variable: &dyn Fn(&'static str) -> Option<OsString>,
     ) -> Result<Self, UsageError> {
-        let input = match (&cli.read, &cli.read_list) {
-            (Some(capture), _) => Input::Capture(capture.clone()),
-            (None, Some(list)) => Input::List(list.clone()),
-            (None, None) => return Err(UsageError::NoInput),
-        };
+        let input = input(&cli).ok_or(UsageError::NoInput)?;
         let filter = match &cli.filter_file {
             Some(file) => Some(FilterText::File(file.clone())),
             None if cli.filter.is_empty() => None,
             None => Some(FilterText::Words(cli.filter.join(" "))),
         };
         let runs = |kind| cli.sink.contains(&kind);
-        let text = runs(SinkKind::Text).then(|| text_output(cli.write.as_deref(), input.path()));
-        let json = runs(SinkKind::Json).then(|| text_output(cli.write.as_deref(), input.path()));
+        let text = runs(SinkKind::Text).then(|| text_output(cli.write.as_deref(), &input));
+        let json = runs(SinkKind::Json).then(|| text_output(cli.write.as_deref(), &input));
         if text == Some(TextOutput::Stdout) && json.is_some() {
             return Err(UsageError::TwoOnStdout);
         }
         let meter = MeterConfig {
             idle_timeout: cli.idle_timeout,
-            active_timeout: cli.active_timeout,
+            active_timeout: match cli.active_timeout {
+                Some(given) => given,
+                None => input.is_live().then_some(LIVE_ACTIVE_TIMEOUT),
+            },
             tcp_timeouts: cli.tcp_timeouts,
             wide: match cli.bytes {
                 Some(wide @ (Metric::L4 | Metric::L2)) => wide,
@@ -170,13 +218,17 @@ impl Config {
             text: text.is_some() || json.is_some(),
         };
         let (tunnel, report) = (cli.tunnel, cli.report);
+        let (user, monitor, metrics) = (cli.user.clone(), cli.monitor, cli.metrics);
         let text_metric = cli.bytes.unwrap_or(Metric::L7);
         let netflow = if runs(SinkKind::Netflow) || cli.sink.is_empty() {
-            Some(NetflowConfig::new(cli, variable)?)
+            Some(NetflowConfig::new(cli, input.is_live(), variable)?)
         } else {
             None
         };
         Ok(Config {
+            user,
+            monitor,
+            metrics,
             input,
             filter,
             report,
@@ -190,9 +242,28 @@ impl Config {
     }
 }
 
+fn input(cli: &Cli) -> Option<Input> {
+    if let Some(capture) = &cli.read {
+        return Some(Input::Captures(Captures::One(capture.clone())));
+    }
+    if let Some(list) = &cli.read_list {
+        return Some(Input::Captures(Captures::List(list.clone())));
+    }
+    cli.interface.as_ref().map(|interface| {
+        Input::Live(LiveConfig {
+            interface: interface.clone(),
+            buffer: cli.buffer,
+            snap_length: cli.snap_length,
+            promiscuous: !cli.no_promiscuous,
+            buffered: !cli.no_io_buffering,
+        })
+    })
+}
+
 impl NetflowConfig {
     fn new(
         cli: Cli,
+        is_live: bool,
         variable: &dyn Fn(&'static str) -> Option<OsString>,
     ) -> Result<Self, UsageError> {
         let version = given(cli.nf_version, variable, "NF_VER", cli::parse_version)?;
@@ -230,7 +301,10 @@ impl NetflowConfig {
             source_id: cli.source_id.unwrap_or(source_id),
             refresh_interval: Duration::from_secs(cli.template_refresh.into()),
             refresh_messages: cli.template_refresh_messages,
-            export_time: cli.export_time,
+            export_time: cli.export_time.unwrap_or(match is_live {
+                true => ExportTime::Now,
+                false => ExportTime::Packet,
+            }),
             profile,
             metric: cli.bytes.unwrap_or(metric),
             time_rule: cli.time_rule,
@@ -267,12 +341,8 @@ fn parse_host(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
-fn text_output(write: Option<&Path>, input: &Path) -> TextOutput {
-    let stem = if input == Path::new(STDIN) {
-        PathBuf::from("stdin")
-    } else {
-        without_suffix(input)
-    };
+fn text_output(write: Option<&Path>, input: &Input) -> TextOutput {
+    let stem = input.stem();
     match write {
         None => TextOutput::Prefix(stem),
         Some(write) if write == Path::new(STDIN) => TextOutput::Stdout,
@@ -411,6 +481,43 @@ mod tests {
     }
 
     #[test]
+    fn an_interface_has_other_defaults() {
+        let live = |args: &[&str]| {
+            let args = ["t2x", "-i", "eth0.100"].iter().chain(args);
+            Config::new(Cli::try_parse_from(args).unwrap(), &|_| None).unwrap()
+        };
+        let config = live(&["--sink", "text,netflow"]);
+        let expect = LiveConfig {
+            interface: "eth0.100".to_owned(),
+            buffer: 32 << 20,
+            snap_length: 65535,
+            promiscuous: true,
+            buffered: true,
+        };
+        assert_eq!(config.input, Input::Live(expect));
+        assert_eq!(config.meter.active_timeout, Some(Duration::from_secs(300)));
+        assert_eq!(config.netflow.unwrap().export_time, ExportTime::Now);
+        assert_eq!(config.text, Some(TextOutput::Prefix("eth0.100".into())));
+        let config = live(&["--active-timeout", "never", "--export-time", "packet"]);
+        assert_eq!(config.meter.active_timeout, None);
+        assert_eq!(config.netflow.unwrap().export_time, ExportTime::Packet);
+    }
+
+    #[test]
+    fn sizes_of_buffers() {
+        let buffer = |text: &str| {
+            let args = ["t2x", "-i", "x", "-B", text];
+            Cli::try_parse_from(args).map(|cli| cli.buffer).ok()
+        };
+        assert_eq!(buffer("262144"), Some(262_144));
+        assert_eq!(buffer("512K"), Some(512 << 10));
+        assert_eq!(buffer("1G"), Some(1 << 30));
+        for bad in ["", "M", "2G", "1023", "-1M", "4294967295G", "3m"] {
+            assert_eq!(buffer(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
     fn only_named_sinks_run() {
         let both = config(&["--sink", "text", "--sink", "netflow"], &[]).unwrap();
         assert!(both.netflow.is_some());
@@ -440,7 +547,11 @@ mod tests {
         ];
         for (input, prefix) in cases {
             let expect = TextOutput::Prefix(prefix.into());
-            assert_eq!(text_output(None, Path::new(input)), expect, "{input}");
+            assert_eq!(
+                text_output(None, &Input::Captures(Captures::One(input.into()))),
+                expect,
+                "{input}"
+            );
         }
     }
 

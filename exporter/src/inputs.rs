@@ -11,7 +11,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 
 use crate::capture::{CaptureFile, Filter, FilterError, Format, STDIN, display_name};
-use crate::config::Input;
+use crate::config::Captures;
 use crate::dissect::Dissector;
 
 /// How often somebody looks whether to stop while a pipe says nothing.
@@ -35,13 +35,13 @@ impl Inputs {
     /// # Errors
     /// When none can be opened, or the filter cannot be compiled for it.
     pub fn open(
-        input: &Input,
+        input: &Captures,
         filter: Option<&mut Filter>,
         stop: &AtomicBool,
     ) -> anyhow::Result<Self> {
         let list = match input {
-            Input::Capture(path) => vec![path.clone()],
-            Input::List(path) => read_list(path)?,
+            Captures::One(path) => vec![path.clone()],
+            Captures::List(path) => read_list(path)?,
         };
         let size = list.iter().map(|path| {
             let metadata = path.metadata().ok()?;
@@ -74,8 +74,8 @@ impl Inputs {
             }
         }
         match (first_error, input) {
-            (Some(error), Input::Capture(_)) => Err(error),
-            (Some(error), Input::List(list)) => Err(error.context(format!(
+            (Some(error), Captures::One(_)) => Err(error),
+            (Some(error), Captures::List(list)) => Err(error.context(format!(
                 "none of the {count} captures of {} can be read; the first",
                 list.display()
             ))),

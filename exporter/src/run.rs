@@ -11,7 +11,7 @@ use nix::sys::time::TimeVal;
 
 use crate::capture::{Batch, CaptureFile, Filter, LinkType};
 use crate::cli::{ProfileKind, SocketType, Version};
-use crate::config::{Config, FilterText, NetflowConfig};
+use crate::config::{Config, FilterText, Input, NetflowConfig};
 use crate::dissect::{Detail, Dissector, Packet};
 use crate::export::{ExportCounters, Exporter};
 use crate::inputs::Inputs;
@@ -43,7 +43,10 @@ pub struct Outcome {
 pub fn run(config: &Config, stop: &AtomicBool) -> anyhow::Result<Outcome> {
     let start = Instant::now();
     let mut filter = filter(config.filter.as_ref())?;
-    let mut inputs = Inputs::open(&config.input, filter.as_mut(), stop)?;
+    let Input::Captures(captures) = &config.input else {
+        anyhow::bail!("interfaces cannot be listened on yet");
+    };
+    let mut inputs = Inputs::open(captures, filter.as_mut(), stop)?;
     let mut sinks = Sinks::open(config)?;
     let mut pass = Pass::new(config, filter, Progress::new(inputs.size()));
     let mut failures = Vec::new();

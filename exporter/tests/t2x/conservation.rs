@@ -9,7 +9,7 @@ use std::sync::atomic::AtomicBool;
 
 use clap::Parser;
 use exporter::cli::Cli;
-use exporter::config::{Config, Input};
+use exporter::config::{Captures, Config, Input};
 use exporter::run::{Outcome, run};
 
 use crate::support::{decode, messages};
@@ -119,7 +119,7 @@ fn no_packet_is_lost_between_capture_and_sinks() {
         for ending in ["_flows.txt", "_flows.json", "_headers.txt"] {
             let _ = std::fs::remove_file(folder.path().join(format!("out{ending}")));
         }
-        config.input = Input::Capture(capture);
+        config.input = Input::Captures(Captures::One(capture));
         let ran = run_all(&config, prefix, &listener);
         let report = match ran.outcome {
             Ok(outcome) => outcome.report,
