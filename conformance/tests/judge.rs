@@ -6,7 +6,9 @@ use std::net::SocketAddr;
 use conformance::vectors::{sent_ms, vectors};
 use conformance::verdict::{Finding, Profile, Verdict};
 use conformance::wire::{Judge, Options, Outcome, RULES, Transport};
-use protocol::encoder::{Encoder, EncoderConfig, ExportVersion, RecordWriter, TemplateSpec};
+use protocol::encoder::{
+    Encoder, EncoderConfig, ExportVersion, Message, RecordWriter, TemplateSpec,
+};
 use protocol::registry::ie;
 use protocol::template::{FieldSpecifier, TemplateKind, VARIABLE_LENGTH};
 
@@ -122,7 +124,7 @@ fn encoded(version: ExportVersion) -> Vec<Vec<u8>> {
     let mut messages = Vec::new();
     for number in 0..3000_u16 {
         let at_ms = FIRST_MS + i64::from(number) * 40;
-        let mut keep = |message: &[u8]| messages.push(message.to_vec());
+        let mut keep = |message: Message<'_>| messages.push(message.octets.to_vec());
         let fill = |record: &mut RecordWriter<'_>| {
             for time_ms in [at_ms - 20, at_ms] {
                 match version {
@@ -155,7 +157,7 @@ fn encoded(version: ExportVersion) -> Vec<Vec<u8>> {
             .unwrap();
     }
     encoder.flush(FIRST_MS + 120_000, &mut |message| {
-        messages.push(message.to_vec());
+        messages.push(message.octets.to_vec());
     });
     messages
 }

@@ -64,7 +64,6 @@ impl Exporter {
                 sink,
                 sender,
                 clock,
-                recorded: 0,
                 not_encoded: None,
                 now_ms: floor_ms(first_ns),
             };
@@ -132,8 +131,6 @@ struct Export {
     sink: NetflowSink,
     sender: Sender,
     clock: ExportTime,
-    /// Records given to the encoder that are in no message yet.
-    recorded: u64,
     not_encoded: Option<(u64, EncodeError)>,
     /// The packet clock, milliseconds since 1970.
     now_ms: i64,
@@ -147,16 +144,13 @@ impl Export {
             let Export {
                 sink,
                 sender,
-                recorded,
                 not_encoded,
                 ..
             } = self;
-            *recorded += 1;
             let encoded = sink.flow(now_ms, flow, &mut |message| {
-                sender.send(message, std::mem::take(recorded));
+                sender.send(message.octets, message.flows.into());
             });
             if let Err(error) = encoded {
-                *recorded = recorded.saturating_sub(1);
                 not_encoded.get_or_insert((0, error)).0 += 1;
             }
         }
@@ -167,12 +161,11 @@ impl Export {
         let Export {
             mut sink,
             mut sender,
-            mut recorded,
             not_encoded,
             ..
         } = self;
         sink.flush(now_ms, &mut |message| {
-            sender.send(message, std::mem::take(&mut recorded));
+            sender.send(message.octets, message.flows.into());
         });
         ExportCounters {
             encoded: *sink.counters(),

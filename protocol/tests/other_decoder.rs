@@ -3,7 +3,9 @@
 
 use netflow_parser::variable_versions::{ipfix, v9};
 use netflow_parser::{FieldValue, NetflowPacket, NetflowParser};
-use protocol::encoder::{Encoder, EncoderConfig, ExportVersion, RecordWriter, TemplateSpec};
+use protocol::encoder::{
+    Encoder, EncoderConfig, ExportVersion, Message, RecordWriter, TemplateSpec,
+};
 use protocol::registry::ie;
 use protocol::template::{FieldSpecifier, REVERSE_PEN, TemplateKind, VARIABLE_LENGTH};
 
@@ -55,14 +57,16 @@ fn encode(
     let mut encoder = Encoder::new(config, templates.to_vec()).unwrap();
     let mut messages = Vec::new();
     for number in 0..100_u32 {
-        let mut keep = |message: &[u8]| messages.push(message.to_vec());
+        let mut keep = |message: Message<'_>| messages.push(message.octets.to_vec());
         let at_ms = FIRST_MS + i64::from(number);
         let write = |record: &mut RecordWriter<'_>| fill(record, number);
         encoder
             .record((number % 2) as usize, at_ms, at_ms, at_ms, write, &mut keep)
             .unwrap();
     }
-    encoder.flush(FIRST_MS, &mut |message| messages.push(message.to_vec()));
+    encoder.flush(FIRST_MS, &mut |message: Message<'_>| {
+        messages.push(message.octets.to_vec());
+    });
     messages
 }
 

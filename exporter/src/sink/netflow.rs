@@ -1,7 +1,7 @@
 //! Flows in, NetFlow v9 or IPFIX messages out.
 
 use protocol::encoder::{
-    EncodeError, Encoder, EncoderConfig, EncoderCounters, ExportVersion, TemplateSpec,
+    EncodeError, Encoder, EncoderConfig, EncoderCounters, ExportVersion, Message, TemplateSpec,
 };
 use protocol::template::TemplateKind;
 
@@ -46,6 +46,7 @@ impl NetflowSink {
                 refresh_messages: config.refresh_messages,
                 refresh_interval_ms: u64::try_from(config.refresh_interval.as_millis())
                     .unwrap_or(u64::MAX),
+                repeat_templates: true,
                 // A second earlier, so that packets that are slightly out of order have a place.
                 uptime_base_ms: floor_ms(first_ns) - 1000,
             },
@@ -66,7 +67,7 @@ impl NetflowSink {
         &mut self,
         now_ms: i64,
         flow: &Flow,
-        out: &mut impl FnMut(&[u8]),
+        out: &mut impl FnMut(Message<'_>),
     ) -> Result<(), EncodeError> {
         let template = match Profile::family(flow) {
             Some(Family::V4) => 0,
@@ -87,7 +88,7 @@ impl NetflowSink {
     }
 
     /// Sends what waits for more.
-    pub fn flush(&mut self, now_ms: i64, out: &mut impl FnMut(&[u8])) {
+    pub fn flush(&mut self, now_ms: i64, out: &mut impl FnMut(Message<'_>)) {
         self.encoder.flush(now_ms, out);
     }
 

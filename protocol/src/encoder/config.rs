@@ -24,6 +24,9 @@ pub struct EncoderConfig {
     pub refresh_messages: u32,
     /// Templates are sent again after so many milliseconds of the export clock; 0: not for that reason.
     pub refresh_interval_ms: u64,
+    /// Whether templates are sent again when a refresh is due; else, as in streams and files, only options are due
+    /// then (see [`Encoder::refresh`](super::Encoder::refresh)).
+    pub repeat_templates: bool,
     /// v9: when the uptime clock stands at zero, milliseconds since 1970. Moved on by the encoder when times do
     /// not fit 32 bits any more.
     pub uptime_base_ms: i64,
@@ -37,6 +40,7 @@ impl Default for EncoderConfig {
             max_message: 1400,
             refresh_messages: 20,
             refresh_interval_ms: 60_000,
+            repeat_templates: true,
             uptime_base_ms: 0,
         }
     }
@@ -125,8 +129,10 @@ pub enum EncodeError {
 pub struct EncoderCounters {
     /// Messages given out.
     pub messages: u64,
-    /// Data records in them.
+    /// Flow records in them.
     pub records: u64,
+    /// Options records in them.
+    pub options: u64,
     /// Template records in them, repetitions included.
     pub templates: u64,
     /// Octets of them.

@@ -5,16 +5,18 @@
 //! record, and each message is right by itself.
 
 mod config;
+mod message;
 mod record;
 mod templates;
 #[cfg(test)]
 mod tests;
 
-use crate::template::Template;
+use crate::template::{Template, TemplateKind};
 use crate::writer::{SET_HEADER, begin_set, end_set, padded, patch};
 use templates::TemplateBlock;
 
 pub use config::{EncodeError, EncoderConfig, EncoderCounters, ExportVersion, TemplateSpec};
+pub use message::{Message, Stamp};
 pub use record::RecordWriter;
 
 /// The most that 32 bits of milliseconds hold: 49.7 days.
@@ -39,7 +41,9 @@ pub struct Encoder {
     /// The message in the making, header included; empty when there is none.
     message: Vec<u8>,
     open_set: Option<OpenSet>,
+    /// Data records, options included.
     data_records: u32,
+    options_records: u32,
     template_records: u16,
     /// The earliest and the latest time in the message in the making.
     earliest_ms: i64,
@@ -97,6 +101,7 @@ impl Encoder {
             message: Vec::with_capacity(config.max_message),
             open_set: None,
             data_records: 0,
+            options_records: 0,
             template_records: 0,
             earliest_ms: i64::MAX,
             latest_ms: i64::MIN,
@@ -120,7 +125,7 @@ impl Encoder {
         last_ms: i64,
         now_ms: i64,
         fill: impl FnOnce(&mut RecordWriter<'_>),
-        out: &mut impl FnMut(&[u8]),
+        out: &mut impl FnMut(Message<'_>),
     ) -> Result<(), EncodeError> {
         if self.config.version == ExportVersion::V9 {
             self.place_base(first_ms.min(last_ms), first_ms.max(last_ms), now_ms, out);
@@ -148,13 +153,74 @@ impl Encoder {
         Ok(())
     }
 
+    /// Whether the message in the making takes one more record of a template of fixed length. If not, the record
+    /// will begin another message.
+    pub fn has_room(&self, template: usize) -> bool {
+        let length = self
+            .plans
+            .get(template)
+            .map_or(0, |plan| plan.template.min_length());
+        self.has_room_for(template, length)
+    }
+
+    /// Begins a message with templates in front, if no message is in the making and templates are due. Returns
+    /// whether it did: the moment to send options data again.
+    pub fn refresh(&mut self, now_ms: i64, out: &mut impl FnMut(Message<'_>)) -> bool {
+        if !self.message.is_empty() || !self.templates_due(now_ms) {
+            return false;
+        }
+        self.open(now_ms, out);
+        true
+    }
+
+    /// From now on messages have at most so many octets, but never fewer than a record of each template needs.
+    pub fn limit_message(
+        &mut self,
+        max_message: usize,
+        now_ms: i64,
+        out: &mut impl FnMut(Message<'_>),
+    ) {
+        self.close(now_ms, out);
+        let config = EncoderConfig {
+            max_message: max_message.min(self.record.len()),
+            ..self.config
+        };
+        let all: Vec<&Template> = self.plans.iter().map(|plan| &plan.template).collect();
+        let least = all.iter().map(|template| template.min_length()).max();
+        let Ok(room) = room(&config) else { return };
+        if padded(SET_HEADER + least.unwrap_or(0)) > room {
+            return;
+        }
+        if let Ok(blocks) = templates::blocks(config.version, &all, room) {
+            self.blocks = blocks;
+            self.config = config;
+        }
+    }
+
+    /// Messages with all templates and nothing else, for a session that begins anew: with [`Stamp`] they get the
+    /// place in time and sequence that they are sent at.
+    pub fn template_messages(&self) -> Vec<Vec<u8>> {
+        let header = header_length(self.config.version);
+        let message = |block: &TemplateBlock| {
+            let mut message = vec![0; header];
+            message.extend_from_slice(&block.octets);
+            self.config.version.write_head(
+                &mut message,
+                u32::from(block.records),
+                self.config.domain,
+            );
+            message
+        };
+        self.blocks.iter().map(message).collect()
+    }
+
     /// Closes the message in the making, if there is one.
-    pub fn flush(&mut self, now_ms: i64, out: &mut impl FnMut(&[u8])) {
+    pub fn flush(&mut self, now_ms: i64, out: &mut impl FnMut(Message<'_>)) {
         self.close(now_ms, out);
     }
 
     /// Sends all templates now, behind what is in the making.
-    pub fn templates(&mut self, now_ms: i64, out: &mut impl FnMut(&[u8])) {
+    pub fn templates(&mut self, now_ms: i64, out: &mut impl FnMut(Message<'_>)) {
         self.close(now_ms, out);
         self.refreshed = None;
         self.open(now_ms, out);
@@ -167,7 +233,13 @@ impl Encoder {
     }
 
     /// Sees to it that both times of a record and the header of its message fit 32 bits of uptime.
-    fn place_base(&mut self, from_ms: i64, to_ms: i64, now_ms: i64, out: &mut impl FnMut(&[u8])) {
+    fn place_base(
+        &mut self,
+        from_ms: i64,
+        to_ms: i64,
+        now_ms: i64,
+        out: &mut impl FnMut(Message<'_>),
+    ) {
         let earliest_ms = self.earliest_ms.min(from_ms);
         let spread = self.latest_ms.max(to_ms).saturating_sub(earliest_ms);
         if self.data_records > 0 && spread > LAG_MAX {
@@ -219,6 +291,10 @@ impl Encoder {
 
     /// Whether there is a message in the making with room for the record.
     fn fits(&self, template: usize) -> bool {
+        self.has_room_for(template, self.record_length)
+    }
+
+    fn has_room_for(&self, template: usize, record_length: usize) -> bool {
         if self.message.is_empty() {
             return false;
         }
@@ -226,7 +302,7 @@ impl Encoder {
             Some(open) if open.template == template => self.message.len(),
             _ => padded(self.message.len()) + SET_HEADER,
         };
-        padded(length + self.record_length) <= self.config.max_message
+        padded(length + record_length) <= self.config.max_message
     }
 
     fn append(&mut self, template: usize) {
@@ -243,6 +319,7 @@ impl Encoder {
         self.data_records += 1;
         if let Some(plan) = self.plans.get_mut(template) {
             plan.records += 1;
+            self.options_records += u32::from(plan.template.kind() != TemplateKind::Data);
         }
     }
 
@@ -258,12 +335,15 @@ impl Encoder {
     }
 
     /// Begins a message, with templates in front where they are due.
-    fn open(&mut self, now_ms: i64, out: &mut impl FnMut(&[u8])) {
+    fn open(&mut self, now_ms: i64, out: &mut impl FnMut(Message<'_>)) {
         self.begin_message();
         if !self.templates_due(now_ms) {
             return;
         }
-        self.refreshed = Some((0, now_ms));
+        let again = self.refreshed.replace((0, now_ms)).is_some();
+        if again && !self.config.repeat_templates {
+            return;
+        }
         for index in 0..self.blocks.len() {
             if index > 0 {
                 self.close(now_ms, out);
@@ -297,15 +377,21 @@ impl Encoder {
     }
 
     /// Ends the message in the making and gives it out, unless there is nothing in it.
-    fn close(&mut self, now_ms: i64, out: &mut impl FnMut(&[u8])) {
+    fn close(&mut self, now_ms: i64, out: &mut impl FnMut(Message<'_>)) {
         self.end_open_set();
         if self.data_records > 0 || self.template_records > 0 {
             self.write_header(now_ms.max(self.latest_ms));
-            out(&self.message);
             self.count_message();
+            out(Message {
+                version: self.config.version,
+                octets: &mut self.message,
+                flows: self.data_records.saturating_sub(self.options_records),
+                options: self.options_records,
+            });
         }
         self.message.clear();
         self.data_records = 0;
+        self.options_records = 0;
         self.template_records = 0;
         self.earliest_ms = i64::MAX;
         self.latest_ms = i64::MIN;
@@ -339,40 +425,34 @@ impl Encoder {
         let seconds = clamp_u32(seconds);
         let uptime = clamp_u32((i64::from(seconds) * 1000).saturating_sub(self.base_ms));
         let count = self.data_records + u32::from(self.template_records);
-        let count = u16::try_from(count).unwrap_or(u16::MAX);
-        let message = &mut self.message;
-        patch(message, 0, &9_u16.to_be_bytes());
-        patch(message, 2, &count.to_be_bytes());
-        patch(message, 4, &uptime.to_be_bytes());
-        patch(message, 8, &seconds.to_be_bytes());
-        patch(message, 12, &self.sequence.to_be_bytes());
-        patch(message, 16, &self.config.domain.to_be_bytes());
+        self.config
+            .version
+            .write_head(&mut self.message, count, self.config.domain);
+        patch(&mut self.message, 4, &uptime.to_be_bytes());
+        patch(&mut self.message, 8, &seconds.to_be_bytes());
+        patch(&mut self.message, 12, &self.sequence.to_be_bytes());
     }
 
     /// RFC 7011 section 3.1.
     fn write_ipfix_header(&mut self, export_ms: i64) {
         let seconds = clamp_u32(ceil_second(export_ms).div_euclid(1000));
-        let length = u16::try_from(self.message.len()).unwrap_or(u16::MAX);
-        let message = &mut self.message;
-        patch(message, 0, &10_u16.to_be_bytes());
-        patch(message, 2, &length.to_be_bytes());
-        patch(message, 4, &seconds.to_be_bytes());
-        patch(message, 8, &self.sequence.to_be_bytes());
-        patch(message, 12, &self.config.domain.to_be_bytes());
+        self.config
+            .version
+            .write_head(&mut self.message, 0, self.config.domain);
+        patch(&mut self.message, 4, &seconds.to_be_bytes());
+        patch(&mut self.message, 8, &self.sequence.to_be_bytes());
     }
 
     /// The sequence number counts messages in v9 and data records in IPFIX.
     fn count_message(&mut self) {
-        let step = match self.config.version {
-            ExportVersion::V9 => 1,
-            ExportVersion::Ipfix => self.data_records,
-        };
+        let step = self.config.version.step(self.data_records);
         self.sequence = self.sequence.wrapping_add(step);
         if let Some((messages, _)) = &mut self.refreshed {
             *messages = messages.saturating_add(1);
         }
         self.counters.messages += 1;
-        self.counters.records += u64::from(self.data_records);
+        self.counters.records += u64::from(self.data_records.saturating_sub(self.options_records));
+        self.counters.options += u64::from(self.options_records);
         self.counters.templates += u64::from(self.template_records);
         self.counters.octets += self.message.len() as u64;
     }

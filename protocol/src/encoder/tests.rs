@@ -52,8 +52,8 @@ fn encoder(config: EncoderConfig, templates: &[TemplateSpec]) -> Encoder {
     Encoder::new(config, templates.to_vec()).unwrap()
 }
 
-fn keep(out: &mut Vec<Vec<u8>>) -> impl FnMut(&[u8]) {
-    |message| out.push(message.to_vec())
+fn keep(out: &mut Vec<Vec<u8>>) -> impl FnMut(Message<'_>) {
+    |message| out.push(message.octets.to_vec())
 }
 
 fn put(
@@ -387,7 +387,7 @@ fn buffers_do_not_grow() {
     let mut octets = 0;
     for number in 0..10_000 {
         let fill = |record: &mut RecordWriter<'_>| record.bytes(&[0; 12]);
-        let mut count = |message: &[u8]| octets += message.len() as u64;
+        let mut count = |message: Message<'_>| octets += message.octets.len() as u64;
         let at_ms = FIRST_MS + number * 100;
         encoder
             .record(
@@ -599,4 +599,126 @@ fn a_wrong_record_is_refused_and_the_others_are_sent() {
     );
     flush(&mut encoder, FIRST_MS, &mut out);
     assert_eq!(decode(&out).records.len(), 1);
+}
+
+/// Scope exportingProcessId, then a time: 12 octets.
+fn options(id: u16) -> TemplateSpec {
+    TemplateSpec {
+        kind: TemplateKind::Options { scope_count: 1 },
+        ..data(id, &[(ie::EXPORTING_PROCESS_ID, 4), (160, 8)])
+    }
+}
+
+fn put_options(encoder: &mut Encoder, template: usize, now_ms: i64, out: &mut Vec<Vec<u8>>) {
+    let fill = |record: &mut RecordWriter<'_>| {
+        record.u32(1);
+        record.u64(FIRST_MS as u64);
+    };
+    encoder
+        .record(template, now_ms, now_ms, now_ms, fill, &mut keep(out))
+        .unwrap();
+}
+
+/// RFC 7011 section 3.1: options count in the sequence. They come when templates are due, in front of the flows.
+#[test]
+fn options_come_with_the_templates_and_count_in_the_sequence() {
+    let config = EncoderConfig {
+        refresh_messages: 2,
+        ..config(ExportVersion::Ipfix)
+    };
+    let mut encoder = encoder(config, &[timed(256), options(300)]);
+    let (mut out, mut refreshes) = (Vec::new(), Vec::new());
+    for _ in 0..6 {
+        let due = encoder.refresh(FIRST_MS, &mut keep(&mut out));
+        assert_eq!(encoder.has_room(0), due);
+        if due {
+            refreshes.push(out.len());
+            put_options(&mut encoder, 1, FIRST_MS, &mut out);
+        }
+        put(&mut encoder, 0, FIRST_MS, FIRST_MS, FIRST_MS, &mut out);
+        flush(&mut encoder, FIRST_MS, &mut out);
+    }
+    assert_eq!(refreshes, [0, 2, 4]);
+    let stamps = out
+        .iter()
+        .map(|octets| Stamp::of(ExportVersion::Ipfix, octets));
+    assert_eq!(
+        stamps.map(|stamp| stamp.sequence).collect::<Vec<_>>(),
+        [0, 2, 3, 5, 6, 8]
+    );
+    let counters = encoder.counters();
+    assert_eq!(
+        (counters.records, counters.options, counters.templates),
+        (6, 3, 6)
+    );
+    assert_eq!(decode(&out).records.len(), 9);
+}
+
+/// RFC 7011 section 8.1: in a stream a template is sent once; options go on.
+#[test]
+fn templates_are_not_repeated_in_streams() {
+    let config = EncoderConfig {
+        refresh_messages: 1,
+        repeat_templates: false,
+        ..config(ExportVersion::Ipfix)
+    };
+    let mut encoder = encoder(config, &[timed(256)]);
+    let mut out = Vec::new();
+    let mut refreshes = 0;
+    for _ in 0..4 {
+        refreshes += u32::from(encoder.refresh(FIRST_MS, &mut keep(&mut out)));
+        put(&mut encoder, 0, FIRST_MS, FIRST_MS, FIRST_MS, &mut out);
+        flush(&mut encoder, FIRST_MS, &mut out);
+    }
+    assert_eq!((refreshes, encoder.counters().templates), (4, 1));
+    assert_eq!(decode(&out).records.len(), 4);
+}
+
+/// A session that begins anew in the middle: templates with the time of what follows, and numbers from zero.
+#[test]
+fn a_session_can_begin_anew_with_any_message() {
+    for version in [ExportVersion::V9, ExportVersion::Ipfix] {
+        let mut encoder = encoder(config(version), &[timed(256), options(300)]);
+        let mut out = Vec::new();
+        for n in 0..3 {
+            let now_ms = FIRST_MS + n * 5000;
+            put(&mut encoder, 0, now_ms, now_ms, now_ms, &mut out);
+            flush(&mut encoder, now_ms, &mut out);
+        }
+        let mut rest = vec![out.remove(2)];
+        let mut stamp = Stamp::of(version, &rest[0]);
+        assert_eq!(stamp.sequence, 2);
+        stamp.sequence = 0;
+        let mut anew = encoder.template_messages();
+        stamp.write(version, &mut anew[0]);
+        stamp.sequence = version.step(0);
+        stamp.write(version, &mut rest[0]);
+        anew.append(&mut rest);
+        let seen = decode(&anew);
+        assert_eq!(seen.records.len(), 1);
+        assert_eq!(anew[0][4..8], anew[1][4..8], "same time");
+    }
+}
+
+#[test]
+fn a_shorter_message_is_obeyed_from_then_on() {
+    let mut encoder = encoder(config(ExportVersion::Ipfix), &[timed(256)]);
+    let mut out = Vec::new();
+    for n in 0..200 {
+        if n == 100 {
+            encoder.limit_message(200, FIRST_MS, &mut keep(&mut out));
+            assert!(out.iter().any(|message| message.len() > 200));
+            out.clear();
+        }
+        put(&mut encoder, 0, FIRST_MS, FIRST_MS, FIRST_MS, &mut out);
+    }
+    flush(&mut encoder, FIRST_MS, &mut out);
+    assert!(out.iter().all(|message| message.len() <= 200));
+    // 100 records of 12 octets, 15 in a message.
+    assert_eq!(out.len(), 7);
+    // No record fits: nothing changes.
+    encoder.limit_message(20, FIRST_MS, &mut keep(&mut out));
+    put(&mut encoder, 0, FIRST_MS, FIRST_MS, FIRST_MS, &mut out);
+    flush(&mut encoder, FIRST_MS, &mut out);
+    assert_eq!(out.len(), 8);
 }

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::encoder::{Encoder, EncoderConfig, ExportVersion, RecordWriter, TemplateSpec};
+use crate::encoder::{Encoder, EncoderConfig, ExportVersion, Message, RecordWriter, TemplateSpec};
 use crate::template::{FieldSpecifier, Template, TemplateKind, VARIABLE_LENGTH};
 use crate::testing::SeenRecord;
 
@@ -125,7 +125,7 @@ proptest! {
                     }
                 }
             };
-            let mut keep = |message: &[u8]| messages.push(message.to_vec());
+            let mut keep = |message: Message<'_>| messages.push(message.octets.to_vec());
             encoder.record(usize::from(spec.id - 256), 0, 0, 0, fill, &mut keep).unwrap();
             let values = spec.fields.iter().map(|field| match field.length {
                 VARIABLE_LENGTH => material[..*length].to_vec(),
@@ -133,7 +133,7 @@ proptest! {
             });
             expected.push((spec.id, values.collect::<Vec<_>>()));
         }
-        encoder.flush(0, &mut |message| messages.push(message.to_vec()));
+        encoder.flush(0, &mut |message: Message<'_>| messages.push(message.octets.to_vec()));
         for message in &messages {
             prop_assert!(message.len() <= max_message);
             collector.udp(message);
