@@ -1,137 +1,184 @@
 //! The command line of `t2x`: what may be written, not yet what it means together (that is [`config`](crate::config)).
 
+use std::ffi::{OsStr, OsString};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::builder::PossibleValue;
-use clap::{Parser, ValueEnum};
+use clap::builder::{PossibleValue, PossibleValuesParser};
+use clap::{Arg, ArgAction, ArgGroup, Command, ValueEnum};
 
 use crate::capture::MAX_FRAME;
+use crate::config::setting::{Set, Setting, Settings};
+use crate::config::table;
 use crate::dissect::Tunnel;
 use crate::meter::{Metric, TcpTimeouts};
 
-/// Reads a capture or listens on an interface, makes flows of the packets and exports them as NetFlow v9 or IPFIX.
-#[derive(Parser, Clone, Debug)]
-#[command(name = "t2x", version, max_term_width = 100, args_override_self = true, after_help = ENVIRONMENT)]
+/// What was written on the command line: values of settings, not read yet, and what is to be done with them.
+#[derive(Clone, Debug)]
 pub struct Cli {
-    /// Capture to read (pcap or pcapng, also compressed with gzip, Zstandard or LZ4); - reads standard input
-    #[arg(short = 'r', value_name = "FILE|-", group = "input")]
-    pub read: Option<PathBuf>,
-    /// List of captures, one file a line, that are read as one; - reads the list from standard input
-    #[arg(short = 'R', value_name = "LIST|-", group = "input")]
-    pub read_list: Option<PathBuf>,
-    /// Interface to listen on, any for all of them, until it is stopped with SIGINT or SIGTERM
-    #[arg(short = 'i', value_name = "IFACE", group = "input")]
-    pub interface: Option<String>,
-    /// Only packets that this filter wants (libpcap's language, see pcap-filter(7))
-    #[arg(value_name = "FILTER", conflicts_with = "filter_file")]
-    pub filter: Vec<String>,
-    /// File with such a filter
-    #[arg(short = 'F', value_name = "FILE")]
-    pub filter_file: Option<PathBuf>,
-    /// Prefix, or directory, of the files that --sink text and --sink json write; - writes the flows to standard output [default: the name of capture or list without suffix]
-    #[arg(short = 'w', value_name = "PREFIX")]
-    pub write: Option<PathBuf>,
-    /// Where flows go; may be repeated, only the named sinks run [default: netflow]
-    #[arg(long, value_name = "SINK", value_delimiter = ',')]
-    pub sink: Vec<SinkKind>,
-
-    /// Form of the end report on standard error: text, or one JSON object
-    #[arg(long, value_name = "FORM", default_value = "text")]
-    pub report: ReportForm,
-
-    /// The kernel's buffer for packets, with K, M or G octets
-    #[arg(short = 'B', value_name = "BYTES", value_parser = parse_buffer, default_value = "32M", help_heading = LIVE)]
-    pub buffer: u32,
-    /// Octets of a packet that are looked at
-    #[arg(short = 'S', value_name = "BYTES", value_parser = parse_snap_length, default_value = "65535", help_heading = LIVE)]
-    pub snap_length: u32,
-    /// Only packets from and to this machine
-    #[arg(long, help_heading = LIVE)]
-    pub no_promiscuous: bool,
-    /// Read and meter packets on one thread, without a buffer between (Tranalyzer's IO_BUFFERING=0)
-    #[arg(long, help_heading = LIVE)]
-    pub no_io_buffering: bool,
-    /// Become this user once interface, collectors and files are open
-    #[arg(long, value_name = "USER", help_heading = LIVE)]
-    pub user: Option<String>,
-    /// Tell every so many seconds what was counted, on standard error in the form of the end report. SIGUSR1 asks for it once, SIGUSR2 turns it on and off
-    #[arg(short = 'M', value_name = "SEC", value_parser = parse_seconds, help_heading = LIVE)]
-    pub monitor: Option<Duration>,
-    /// Show counters over HTTP: /metrics for Prometheus, /healthz
-    #[arg(long, value_name = "ADDR:PORT", help_heading = LIVE)]
-    pub metrics: Option<SocketAddr>,
-
-    /// NetFlow version: 9, or 10 for IPFIX [default: 9]
-    #[arg(long, value_name = "9|10", value_parser = parse_version, help_heading = EXPORT)]
-    pub nf_version: Option<Version>,
-    /// The collector's name or address [default: 127.0.0.1]
-    #[arg(long, value_name = "HOST", help_heading = EXPORT)]
-    pub nf_addr: Option<String>,
-    /// The collector's port [default: 9995]
-    #[arg(long, value_name = "N", value_parser = parse_port, help_heading = EXPORT)]
-    pub nf_port: Option<u16>,
-    /// How messages travel [default: udp]
-    #[arg(long, value_name = "udp|tcp", value_parser = parse_socket_type, help_heading = EXPORT)]
-    pub nf_socktype: Option<SocketType>,
-    /// Most IPv4 flows in one message [default: 200]
-    #[arg(long, value_name = "N", value_parser = parse_count, help_heading = EXPORT)]
-    pub nf_num4flws: Option<u32>,
-    /// Most IPv6 flows in one message [default: 100]
-    #[arg(long, value_name = "N", value_parser = parse_count, help_heading = EXPORT)]
-    pub nf_num6flws: Option<u32>,
-    /// Octets of a message at most, without IP and UDP headers [default: 1400]
-    #[arg(long, value_name = "BYTES", value_parser = parse_mtu, help_heading = EXPORT)]
-    pub mtu: Option<u16>,
-    /// Flows sent per second [default: 100000 over UDP, unlimited over TCP]
-    #[arg(long, value_name = "N|unlimited", value_parser = parse_rate, help_heading = EXPORT)]
-    pub rate: Option<Rate>,
-    /// Source id (v9) or observation domain (IPFIX) [default: 666 with profile t2, 0 with standard]
-    #[arg(short = 'x', long, value_name = "N", help_heading = EXPORT)]
-    pub source_id: Option<u32>,
-    /// Templates are sent again after so many seconds of the export clock
-    #[arg(long, value_name = "SECONDS", value_parser = parse_count, default_value = "60", help_heading = EXPORT)]
-    pub template_refresh: u32,
-    /// Templates are sent again after so many messages
-    #[arg(long, value_name = "N", value_parser = parse_count, default_value = "20", help_heading = EXPORT)]
-    pub template_refresh_messages: u32,
-    /// Clock of the message headers: the capture's or this machine's [default: packet, with -i now]
-    #[arg(long, value_name = "CLOCK", help_heading = EXPORT)]
-    pub export_time: Option<ExportTime>,
-    /// Fields of a record: Tranalyzer's, or those of the IPFIX standard [default: t2 for version 9, standard for 10]
-    #[arg(long, value_name = "PROFILE", help_heading = EXPORT)]
-    pub profile: Option<ProfileKind>,
-    /// What octet counts count: layer 7 payload, IP payload, IP packets or frames [default: l7 with profile t2 and in text, ip with profile standard]
-    #[arg(long, value_name = "METRIC", help_heading = METER)]
-    pub bytes: Option<Metric>,
-    /// Exact flow times, or early ones as Tranalyzer's old export had them, to compare with published results
-    #[arg(long, value_name = "RULE", default_value = "exact", help_heading = EXPORT)]
-    pub time_rule: TimeRule,
-
-    /// A flow ends after so many seconds without a packet
-    #[arg(long, value_name = "S", value_parser = parse_seconds, default_value = "182", help_heading = METER)]
-    pub idle_timeout: Duration,
-    /// A flow is cut at the first packet so many seconds after its first one [default: never, with -i 300]
-    #[arg(long, value_name = "S|never", value_parser = parse_active_timeout, help_heading = METER)]
-    pub active_timeout: Option<ActiveTimeout>,
-    /// Time-outs of the TCP states: connecting, established, closing, closed, reset
-    #[arg(long, value_name = "NEW,EST,CLOSING,CLOSED,RESET", value_parser = parse_tcp_timeouts, default_value = "120,610,120,10,0.1", help_heading = METER)]
-    pub tcp_timeouts: TcpTimeouts,
-    /// Room for so many times 262144 flows at a time; above it the least recently used ones end early
-    #[arg(short = 'f', value_name = "N", value_parser = parse_factor, default_value = "1", help_heading = METER)]
-    pub hash_factor: u16,
-    /// Which packet of a tunnel counts: the innermost one or the outermost one
-    #[arg(long, value_name = "PACKET", default_value = "inner", help_heading = METER)]
-    pub tunnel: Tunnel,
+    given: Vec<(&'static str, OsString)>,
+    /// The configuration file.
+    pub config: Option<PathBuf>,
+    /// What is to be done.
+    pub task: Task,
 }
 
-const LIVE: &str = "Live";
-const EXPORT: &str = "NetFlow export";
-const METER: &str = "Flows";
-const ENVIRONMENT: &str = "Environment, where an option is not given: NF_VER, NF_SERVADD, NF_DPORT, \
-    NF_SOCKTYPE (0 or udp, 1 or tcp), NF_NUM4FLWS, NF_NUM6FLWS.\n\
-    Exit codes: 0 fine, 1 failed, 2 wrong usage.";
+/// What the program is to do.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Task {
+    /// Read, meter and export.
+    Run,
+    /// Print the configuration in force.
+    ShowConfig,
+    /// See whether the configuration is right.
+    CheckConfig,
+}
+
+/// The word that asks for the configuration in force.
+const SHOW_CONFIG: &str = "config";
+
+impl Cli {
+    /// Reads the arguments of this program.
+    ///
+    /// # Errors
+    /// When they cannot be understood, or help or version is asked for.
+    pub fn try_parse() -> Result<Self, clap::Error> {
+        Self::try_parse_from(std::env::args_os())
+    }
+
+    /// Reads `arguments`, of which the first is the program's name.
+    ///
+    /// # Errors
+    /// When they cannot be understood, or help or version is asked for.
+    pub fn try_parse_from(
+        arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>,
+    ) -> Result<Self, clap::Error> {
+        let matches = command().try_get_matches_from(arguments)?;
+        let mut given = Vec::new();
+        for setting in table::all() {
+            if let Some(values) = matches.get_raw(setting.name) {
+                let between = if setting.words { " " } else { "," };
+                let values: Vec<_> = values.collect();
+                given.push((setting.name, values.join(OsStr::new(between))));
+            }
+        }
+        let mut task = match matches.get_flag("check-config") {
+            true => Task::CheckConfig,
+            false => Task::Run,
+        };
+        // No filter is this word alone.
+        if let Some(at) = given
+            .iter()
+            .position(|(name, words)| *name == "filter" && words == SHOW_CONFIG)
+        {
+            given.remove(at);
+            task = Task::ShowConfig;
+        }
+        Ok(Cli {
+            given,
+            config: matches.get_one::<PathBuf>("config").cloned(),
+            task,
+        })
+    }
+
+    /// What was given for the setting of this name.
+    #[must_use]
+    pub fn given(&self, name: &str) -> Option<&OsStr> {
+        let found = self.given.iter().find(|(given, _)| *given == name);
+        found.map(|(_, value)| value.as_os_str())
+    }
+}
+
+/// The command line, made from the table of settings.
+#[must_use]
+pub fn command() -> Command {
+    let config = Arg::new("config")
+        .long("config")
+        .value_name("FILE")
+        .value_parser(clap::value_parser!(PathBuf))
+        .help("Configuration file: names of options and their values in TOML, or Tranalyzer's NAME = value");
+    let check = Arg::new("check-config")
+        .long("check-config")
+        .action(ArgAction::SetTrue)
+        .help("Only see whether options, environment and configuration file are right");
+    Command::new("t2x")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about("Reads a capture or listens on an interface, makes flows of the packets and exports them as NetFlow v9 or IPFIX")
+        .override_usage(USAGE)
+        .max_term_width(100)
+        .args_override_self(true)
+        .after_help(after_help())
+        .args(table::all().map(argument))
+        .args([config, check])
+        .group(ArgGroup::new("inputs").args(of_group("input")))
+        .group(ArgGroup::new("filters").args(of_group("filter")))
+}
+
+fn of_group(group: &'static str) -> impl Iterator<Item = &'static str> {
+    let settings = table::all().filter(move |setting| setting.group == Some(group));
+    settings.map(|setting| setting.name)
+}
+
+/// A setting as an option.
+fn argument(setting: &'static Setting) -> Arg {
+    let default = match setting.default.text() {
+        "" => String::new(),
+        text => format!(" [default: {text}]"),
+    };
+    let arg = Arg::new(setting.name)
+        .value_name(setting.value)
+        .help(format!("{}{default}", setting.help))
+        .help_heading(setting.heading)
+        .action(match setting.repeated {
+            true => ArgAction::Append,
+            false => ArgAction::Set,
+        });
+    let arg = match setting.words {
+        true => arg.num_args(1..),
+        false => arg.long(setting.name),
+    };
+    let arg = match setting.short {
+        Some(short) => arg.short(short),
+        None => arg,
+    };
+    let checked = move |text: &str| {
+        let read = setting.read(&mut Settings::default(), text.as_ref());
+        read.map(|()| text.to_owned())
+    };
+    match setting.set {
+        Set::Text(_) => arg.value_parser(checked),
+        Set::Choice(words, _) => {
+            let arg = arg.value_parser(PossibleValuesParser::new(words()));
+            match setting.repeated {
+                true => arg.value_delimiter(','),
+                false => arg,
+            }
+        }
+        Set::Path(_) => arg.value_parser(clap::value_parser!(PathBuf)),
+        Set::Flag(_) => arg
+            .num_args(0..=1)
+            .require_equals(true)
+            .default_missing_value("yes")
+            .value_parser(checked),
+    }
+}
+
+const USAGE: &str = "t2x [OPTIONS] [FILTER]...\n       t2x config [OPTIONS]";
+
+fn after_help() -> String {
+    let variables = table::all().filter_map(|setting| {
+        let t2 = setting.t2.as_ref().filter(|t2| t2.variable)?;
+        Some(format!("{} (--{})", t2.name, setting.name))
+    });
+    format!(
+        "t2x config prints what is in force and from where: an option wins over the environment, that over the \
+         configuration file, that over the default.\n\
+         Environment: {}.\n\
+         Exit codes: 0 fine, 1 failed, 2 wrong usage.",
+        variables.collect::<Vec<_>>().join(", ")
+    )
+}
 
 /// `--report`.
 #[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -155,48 +202,50 @@ pub enum SinkKind {
 }
 
 /// `--nf-version`, `NF_VER`.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Version {
     /// NetFlow v9 (RFC 3954).
+    #[default]
     V9,
     /// IPFIX (RFC 7011).
     Ipfix,
 }
 
 /// `--nf-socktype`, `NF_SOCKTYPE`.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum SocketType {
     /// One message a datagram.
+    #[default]
     Udp,
     /// Messages in a stream.
     Tcp,
 }
 
 /// `--rate`.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Rate {
     /// As fast as the socket takes them.
+    #[default]
     Unlimited,
     /// So many flows a second.
     PerSecond(u32),
 }
 
 /// `--export-time`.
-#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum ExportTime {
     /// The packet clock at the moment of export
+    #[default]
     Packet,
     /// This machine's clock
     Now,
 }
 
-/// `--active-timeout`: `None` is never.
-pub type ActiveTimeout = Option<Duration>;
-
 /// `--profile`.
-#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum ProfileKind {
     /// Tranalyzer's 23 fields in its order
+    #[default]
     T2,
     /// The usual fields of IPFIX
     Standard,
@@ -282,7 +331,31 @@ pub fn parse_count(text: &str) -> Result<u32, String> {
     count.ok_or_else(|| format!("a number from 1 to {} expected", u32::MAX))
 }
 
-fn parse_factor(text: &str) -> Result<u16, String> {
+/// Any text may be the name of a host, a user or an interface: whether it is one shows when it is looked up.
+///
+/// # Errors
+/// What is expected instead of nothing.
+pub fn parse_name(text: &str) -> Result<String, String> {
+    match text {
+        "" => Err("a name expected".to_owned()),
+        text => Ok(text.to_owned()),
+    }
+}
+
+/// A number of 32 bits.
+///
+/// # Errors
+/// What is expected instead.
+pub fn parse_number(text: &str) -> Result<u32, String> {
+    let number = text.parse().ok();
+    number.ok_or_else(|| format!("a number from 0 to {} expected", u32::MAX))
+}
+
+/// A factor for the room for flows.
+///
+/// # Errors
+/// What is expected instead.
+pub fn parse_factor(text: &str) -> Result<u16, String> {
     let factor = text
         .parse()
         .ok()
@@ -293,7 +366,11 @@ fn parse_factor(text: &str) -> Result<u16, String> {
 /// Of room for flows: 2^30 of them.
 const MAX_FACTOR: u16 = 4096;
 
-fn parse_mtu(text: &str) -> Result<u16, String> {
+/// Octets of a message.
+///
+/// # Errors
+/// What is expected instead.
+pub fn parse_mtu(text: &str) -> Result<u16, String> {
     let mtu = text
         .parse()
         .ok()
@@ -307,7 +384,11 @@ const MIN_MTU: u16 = 300;
 /// The longest UDP payload over IPv4.
 const MAX_MTU: u16 = 65_507;
 
-fn parse_rate(text: &str) -> Result<Rate, String> {
+/// Flows a second, or `unlimited`.
+///
+/// # Errors
+/// What is expected instead.
+pub fn parse_rate(text: &str) -> Result<Rate, String> {
     if text == "unlimited" {
         return Ok(Rate::Unlimited);
     }
@@ -316,7 +397,11 @@ fn parse_rate(text: &str) -> Result<Rate, String> {
     rate.ok_or_else(|| "a number of flows per second, or unlimited, expected".to_owned())
 }
 
-fn parse_seconds(text: &str) -> Result<Duration, String> {
+/// A duration in seconds, not zero.
+///
+/// # Errors
+/// What is expected instead.
+pub fn parse_seconds(text: &str) -> Result<Duration, String> {
     let seconds = text
         .parse::<f64>()
         .ok()
@@ -325,16 +410,25 @@ fn parse_seconds(text: &str) -> Result<Duration, String> {
     duration.ok_or_else(|| format!("seconds, above 0 and up to {MAX_SECONDS}, expected"))
 }
 
-fn parse_active_timeout(text: &str) -> Result<ActiveTimeout, String> {
-    if text == "never" {
-        return Ok(None);
+/// A duration, or `never`.
+///
+/// # Errors
+/// What is expected instead.
+pub fn parse_active(text: &str) -> Result<Option<Duration>, String> {
+    match text {
+        "never" => Ok(None),
+        text => match parse_seconds(text) {
+            Ok(duration) => Ok(Some(duration)),
+            Err(expected) => Err(format!("never, or {expected}")),
+        },
     }
-    parse_seconds(text)
-        .map(Some)
-        .map_err(|expected| format!("{expected}, or never"))
 }
 
-fn parse_buffer(text: &str) -> Result<u32, String> {
+/// Octets of the kernel's buffer.
+///
+/// # Errors
+/// What is expected instead.
+pub fn parse_buffer(text: &str) -> Result<u32, String> {
     let (digits, unit) = match text.as_bytes().last() {
         Some(b'K') => (text.strip_suffix('K'), 1 << 10),
         Some(b'M') => (text.strip_suffix('M'), 1 << 20),
@@ -354,7 +448,11 @@ const MIN_BUFFER: u32 = 1 << 18;
 /// libpcap takes a signed number of 32 bits.
 const MAX_BUFFER: u32 = 1 << 30;
 
-fn parse_snap_length(text: &str) -> Result<u32, String> {
+/// Octets of a packet that are looked at.
+///
+/// # Errors
+/// What is expected instead.
+pub fn parse_snap_length(text: &str) -> Result<u32, String> {
     let octets = text.parse().ok();
     let octets = octets.filter(|octets| (MIN_SNAP..=MAX_FRAME).contains(octets));
     octets.ok_or_else(|| format!("octets from {MIN_SNAP} to {MAX_FRAME} expected"))
@@ -363,7 +461,20 @@ fn parse_snap_length(text: &str) -> Result<u32, String> {
 /// Link, IP and ports.
 const MIN_SNAP: u32 = 64;
 
-fn parse_tcp_timeouts(text: &str) -> Result<TcpTimeouts, String> {
+/// An address and a port to listen on.
+///
+/// # Errors
+/// What is expected instead.
+pub fn parse_listen(text: &str) -> Result<SocketAddr, String> {
+    let address = text.parse().ok();
+    address.ok_or_else(|| "ADDRESS:PORT expected, such as 127.0.0.1:9100".to_owned())
+}
+
+/// Five durations in seconds.
+///
+/// # Errors
+/// What is expected instead.
+pub fn parse_tcp_timeouts(text: &str) -> Result<TcpTimeouts, String> {
     let seconds: Vec<Duration> = text
         .split(',')
         .map(parse_seconds)

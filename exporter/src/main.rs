@@ -1,12 +1,11 @@
 //! `t2x`: captures in, NetFlow out.
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
 
-use clap::Parser;
 use exporter::capture::FilterError;
-use exporter::cli::{Cli, ReportForm, one_line};
-use exporter::config::Config;
+use exporter::cli::{Cli, ReportForm, Task, one_line};
+use exporter::config::{Config, Resolution, UsageError};
 use exporter::run::{Outcome, run};
 use exporter::signals::stop_on_signals;
 
@@ -20,9 +19,17 @@ fn main() -> ExitCode {
         Err(error) if !error.use_stderr() => error.exit(),
         Err(error) => return complain(&one_line("t2x", &error), USAGE),
     };
-    let config = match Config::new(cli, &|name| std::env::var_os(name)) {
-        Ok(config) => config,
+    let resolution = match Resolution::new(&cli, &|name| std::env::var_os(name)) {
+        Ok(resolution) => resolution,
         Err(error) => return complain(&error, USAGE),
+    };
+    let config = Config::from_settings(&resolution.settings);
+    let config = match (cli.task, config) {
+        (Task::Run, Ok(config)) => config,
+        (Task::ShowConfig | Task::CheckConfig, Ok(_) | Err(UsageError::NoInput)) => {
+            return show(cli.task, &resolution);
+        }
+        (_, Err(error)) => return complain(&error, USAGE),
     };
     let outcome = stop_on_signals().and_then(|stop| run(&config, &stop));
     match outcome {
@@ -32,6 +39,21 @@ fn main() -> ExitCode {
         }
         Err(error) if error.is::<FilterError>() => complain(&error, USAGE),
         Err(error) => complain(&format_args!("{error:#}"), 1),
+    }
+}
+
+/// Answers what was asked about the configuration.
+fn show(task: Task, resolution: &Resolution) -> ExitCode {
+    let mut to = std::io::stdout().lock();
+    let told = match task {
+        Task::ShowConfig => write!(to, "{resolution}"),
+        Task::CheckConfig | Task::Run => writeln!(to, "the configuration is right"),
+    };
+    match told {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            complain(&format_args!("cannot write standard output: {error}"), 1)
+        }
+        _ => ExitCode::SUCCESS,
     }
 }
 

@@ -336,15 +336,13 @@ mod tests {
 
     use std::net::TcpListener;
 
-    use clap::Parser;
-
     use super::*;
     use crate::cli::Cli;
     use crate::config::Config;
 
     fn config(args: &[&str]) -> NetflowConfig {
         let cli = Cli::try_parse_from(["t2x", "-r", "x"].iter().chain(args)).unwrap();
-        Config::new(cli, &|_| None).unwrap().netflow.unwrap()
+        Config::new(&cli, &|_| None).unwrap().netflow.unwrap()
     }
 
     fn to_port(port: u16, args: &[&str]) -> NetflowConfig {

@@ -4,7 +4,6 @@
 
 use std::sync::OnceLock;
 
-use clap::Parser;
 use exporter::cli::Cli;
 use exporter::config::{Config, NetflowConfig};
 use exporter::dissect::{Detail, Dissector, Packet, Tunnel};
@@ -46,7 +45,7 @@ fn configs() -> &'static [NetflowConfig; 2] {
     CONFIGS.get_or_init(|| {
         ["9", "10"].map(|version| {
             let cli = Cli::try_parse_from(["t2x", "-r", "-", "--nf-version", version]);
-            let config = Config::new(cli.expect("known options"), &|_| None);
+            let config = Config::new(&cli.expect("known options"), &|_| None);
             config
                 .expect("a whole configuration")
                 .netflow

@@ -7,7 +7,6 @@ use std::net::TcpListener;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 
-use clap::Parser;
 use exporter::cli::Cli;
 use exporter::config::{Captures, Config, Input};
 use exporter::run::{Outcome, run};
@@ -43,7 +42,7 @@ fn config(prefix: &str, port: &str) -> Config {
         port,
     ];
     let cli = Cli::try_parse_from(sinks.iter().chain(&ipfix)).unwrap();
-    Config::new(cli, &|_| None).unwrap()
+    Config::new(&cli, &|_| None).unwrap()
 }
 
 fn run_all(config: &Config, prefix: &str, listener: &TcpListener) -> Ran {

@@ -7,7 +7,6 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use crate::support::{Capture, Collector, Record, START_US, decode, messages, wait_for_signals};
-use clap::Parser;
 use exporter::cli::Cli;
 use exporter::config::Config;
 use exporter::run::{Outcome, run};
@@ -27,7 +26,7 @@ fn export(capture: &Capture, args: &[&str]) -> (Outcome, Vec<Vec<u8>>) {
         &port,
     ];
     let cli = Cli::try_parse_from(start.iter().chain(args)).unwrap();
-    let config = Config::new(cli, &|_| None).unwrap();
+    let config = Config::new(&cli, &|_| None).unwrap();
     let outcome = run(&config, &AtomicBool::new(false)).unwrap();
     assert_eq!(outcome.failures, Vec::<String>::new());
     (outcome, collector.datagrams())

@@ -1,0 +1,316 @@
+//! What `t2x` is to do: the [table] of settings, who has [set](resolve) them, and what they mean together, checked
+//! once and complete.
+
+mod file;
+mod print;
+pub mod resolve;
+pub mod setting;
+pub mod table;
+#[cfg(test)]
+mod tests;
+
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::capture::STDIN;
+use crate::cli::{
+    Cli, ExportTime, ProfileKind, Rate, ReportForm, SinkKind, SocketType, TimeRule, Version,
+};
+use crate::dissect::Tunnel;
+use crate::meter::{MeterConfig, Metric};
+
+pub use resolve::Resolution;
+use setting::Settings;
+
+/// Everything [`run`](crate::run::run) needs to know.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Config {
+    /// What is read.
+    pub input: Input,
+    /// Which packets of it, in libpcap's language.
+    pub filter: Option<FilterText>,
+    /// Form of the end report.
+    pub report: ReportForm,
+    /// The NetFlow sink, if it runs.
+    pub netflow: Option<NetflowConfig>,
+    /// The text sink, if it runs.
+    pub text: Option<TextOutput>,
+    /// The JSON sink, if it runs.
+    pub json: Option<TextOutput>,
+    /// What the octet columns of both count.
+    pub text_metric: Metric,
+    /// Which packet of a tunnel counts.
+    pub tunnel: Tunnel,
+    /// How flows are told apart and when they end.
+    pub meter: MeterConfig,
+    /// Whose process it becomes once everything is open.
+    pub user: Option<String>,
+    /// How often it is told what was counted.
+    pub monitor: Option<Duration>,
+    /// Where counters are shown over HTTP.
+    pub metrics: Option<SocketAddr>,
+}
+
+/// What is read.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Input {
+    /// Captures, to their end.
+    Captures(Captures),
+    /// Packets of an interface as they arrive.
+    Live(LiveConfig),
+}
+
+/// Captures that are read; `-` is standard input.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Captures {
+    /// One capture.
+    One(PathBuf),
+    /// The captures that a file lists.
+    List(PathBuf),
+}
+
+/// How an interface is listened on.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LiveConfig {
+    /// Its name; `any` is all of them.
+    pub interface: String,
+    /// Octets of the kernel's buffer.
+    pub buffer: u32,
+    /// Octets of a packet that are kept.
+    pub snap_length: u32,
+    /// Whether packets of other machines count.
+    pub promiscuous: bool,
+    /// Whether packets are read on a thread of their own.
+    pub buffered: bool,
+}
+
+impl Captures {
+    /// What was named on the command line.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        match self {
+            Captures::One(path) | Captures::List(path) => path,
+        }
+    }
+}
+
+impl Input {
+    /// What output files are named after.
+    fn stem(&self) -> PathBuf {
+        match self {
+            Input::Live(live) => PathBuf::from(&live.interface),
+            Input::Captures(captures) if captures.path() == Path::new(STDIN) => "stdin".into(),
+            Input::Captures(captures) => without_suffix(captures.path()),
+        }
+    }
+}
+
+/// Where a filter is written.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum FilterText {
+    /// On the command line.
+    Words(String),
+    /// In a file.
+    File(PathBuf),
+}
+
+/// The NetFlow sink and its way to the collector.
+#[derive(Clone, PartialEq, Debug)]
+pub struct NetflowConfig {
+    /// NetFlow v9 or IPFIX.
+    pub version: Version,
+    /// The collector's name or address.
+    pub host: String,
+    /// The collector's port.
+    pub port: u16,
+    /// UDP or TCP.
+    pub socket_type: SocketType,
+    /// Most records of one message, IPv4 and IPv6.
+    pub max_records: [u32; 2],
+    /// Most octets of one message.
+    pub max_message: usize,
+    /// Flows per second.
+    pub rate: Rate,
+    /// Source id or observation domain.
+    pub source_id: u32,
+    /// Templates come again after so long on the export clock.
+    pub refresh_interval: Duration,
+    /// Templates come again after so many messages.
+    pub refresh_messages: u32,
+    /// Clock of the message headers.
+    pub export_time: ExportTime,
+    /// Fields of a record.
+    pub profile: ProfileKind,
+    /// What octets are counted.
+    pub metric: Metric,
+    /// How flow times are computed.
+    pub time_rule: TimeRule,
+}
+
+/// Where the text sink writes.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum TextOutput {
+    /// Flows to standard output, no headers file.
+    Stdout,
+    /// `PREFIX_flows.txt` and `PREFIX_headers.txt`.
+    Prefix(PathBuf),
+}
+
+/// A command line, or an environment, that makes no sense. Exit code 2.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum UsageError {
+    /// No input named.
+    #[error(
+        "nothing to read: give a capture with -r FILE, standard input with -r -, a list of captures with -R LIST, or an interface with -i IFACE"
+    )]
+    NoInput,
+    /// Both text sinks to standard output.
+    #[error("-w -: only one of the sinks text and json can write to standard output")]
+    TwoOnStdout,
+    /// A variable with a value that its option would refuse.
+    #[error("environment variable {name}={value}: {expected}")]
+    Environment {
+        /// The variable.
+        name: &'static str,
+        /// Its value.
+        value: String,
+        /// What it should be.
+        expected: String,
+    },
+    /// An option with such a value.
+    #[error("invalid value '{value}' for '--{name}': {expected}")]
+    Option {
+        /// The option.
+        name: &'static str,
+        /// Its value.
+        value: String,
+        /// What it should be.
+        expected: String,
+    },
+    /// What is wrong with the configuration file: place and sentence, one each line.
+    #[error("{}", .0.join("\n"))]
+    File(Vec<String>),
+}
+
+impl Config {
+    /// Puts command line, environment (`variable` looks up a name), configuration file and defaults together.
+    ///
+    /// # Errors
+    /// When there is nothing to read, or a value makes no sense.
+    pub fn new(
+        cli: &Cli,
+        variable: &dyn Fn(&'static str) -> Option<OsString>,
+    ) -> Result<Self, UsageError> {
+        Self::from_settings(&Resolution::new(cli, variable)?.settings)
+    }
+
+    /// Checks what all settings mean together.
+    ///
+    /// # Errors
+    /// When there is nothing to read, or settings exclude each other.
+    pub fn from_settings(settings: &Settings) -> Result<Self, UsageError> {
+        let input = input(settings).ok_or(UsageError::NoInput)?;
+        let filter = match &settings.filter_file {
+            Some(file) => Some(FilterText::File(file.clone())),
+            None => settings.filter.clone().map(FilterText::Words),
+        };
+        let runs = |kind| settings.sink.contains(&kind);
+        let output = || text_output(settings.write.as_deref(), &input);
+        let text = runs(SinkKind::Text).then(output);
+        let json = runs(SinkKind::Json).then(output);
+        if text == Some(TextOutput::Stdout) && json.is_some() {
+            return Err(UsageError::TwoOnStdout);
+        }
+        let meter = MeterConfig {
+            idle_timeout: settings.idle_timeout,
+            active_timeout: settings.active_timeout,
+            tcp_timeouts: settings.tcp_timeouts,
+            wide: match settings.bytes {
+                Some(wide @ (Metric::L4 | Metric::L2)) => wide,
+                Some(Metric::L7 | Metric::Ip) | None => Metric::Ip,
+            },
+            max_flows: usize::from(settings.hash_factor) * MeterConfig::default().max_flows,
+            text: text.is_some() || json.is_some(),
+        };
+        Ok(Config {
+            user: settings.user.clone(),
+            monitor: settings.monitor,
+            metrics: settings.metrics,
+            input,
+            filter,
+            report: settings.report,
+            netflow: runs(SinkKind::Netflow).then(|| NetflowConfig::new(settings)),
+            text,
+            json,
+            text_metric: settings.bytes.unwrap_or(Metric::L7),
+            tunnel: settings.tunnel,
+            meter,
+        })
+    }
+}
+
+fn input(settings: &Settings) -> Option<Input> {
+    if let Some(capture) = &settings.read {
+        return Some(Input::Captures(Captures::One(capture.clone())));
+    }
+    if let Some(list) = &settings.read_list {
+        return Some(Input::Captures(Captures::List(list.clone())));
+    }
+    settings.interface.as_ref().map(|interface| {
+        Input::Live(LiveConfig {
+            interface: interface.clone(),
+            buffer: settings.buffer,
+            snap_length: settings.snap_length,
+            promiscuous: !settings.no_promiscuous,
+            buffered: !settings.no_io_buffering,
+        })
+    })
+}
+
+impl NetflowConfig {
+    fn new(settings: &Settings) -> Self {
+        NetflowConfig {
+            version: settings.nf_version,
+            host: settings.nf_addr.clone(),
+            port: settings.nf_port,
+            socket_type: settings.nf_socktype,
+            max_records: [settings.nf_num4flws, settings.nf_num6flws],
+            max_message: usize::from(settings.mtu),
+            rate: settings.rate,
+            source_id: settings.source_id,
+            refresh_interval: Duration::from_secs(settings.template_refresh.into()),
+            refresh_messages: settings.template_refresh_messages,
+            export_time: settings.export_time,
+            profile: settings.profile,
+            metric: settings.bytes.unwrap_or(match settings.profile {
+                ProfileKind::T2 => Metric::L7,
+                ProfileKind::Standard => Metric::Ip,
+            }),
+            time_rule: settings.time_rule,
+        }
+    }
+}
+
+fn text_output(write: Option<&Path>, input: &Input) -> TextOutput {
+    let stem = input.stem();
+    match write {
+        None => TextOutput::Prefix(stem),
+        Some(write) if write == Path::new(STDIN) => TextOutput::Stdout,
+        Some(write) if write.is_dir() => {
+            TextOutput::Prefix(write.join(stem.file_name().unwrap_or_default()))
+        }
+        Some(write) => TextOutput::Prefix(write.to_owned()),
+    }
+}
+
+/// `dir/some.pcap.gz` is `dir/some`: what a compression adds to the name is no part of it.
+fn without_suffix(input: &Path) -> PathBuf {
+    let suffix = input.extension().and_then(|suffix| suffix.to_str());
+    let name = input.with_extension("");
+    match suffix {
+        Some("gz" | "zst" | "lz4") => name.with_extension(""),
+        _ => name,
+    }
+}
