@@ -13,9 +13,9 @@ pub const DEFAULT_PORT: u16 = 9995;
     name = "t2collect",
     version,
     args_conflicts_with_subcommands = true,
-    about = "Collects NetFlow v1, v5, v7, v9 and IPFIX over UDP and TCP and writes files that nfdump and t2report read.",
+    about = "Collects NetFlow v1, v5, v7, v9 and IPFIX over UDP, TCP and TLS and writes files that nfdump and t2report read.",
     after_help = "Files are named nfcapd.YYYYmmddHHMM after the local time at which their slot began. SIGTERM, SIGINT and SIGHUP \
-                  finish the slot and end the program.\n\
+                  finish the slot and end the program; SIGUSR1 reads configuration and certificates again.\n\
                   Example: t2collect -p 9995 -w /var/lib/flows"
 )]
 pub struct Cli {
@@ -27,12 +27,32 @@ pub struct Cli {
     #[arg(short = 'b', value_name = "ADDR")]
     pub bind: Option<String>,
 
-    /// Listen here: udp://ADDR:PORT or tcp://ADDR:PORT (repeatable)
+    /// Listen here: udp://ADDR:PORT, tcp://ADDR:PORT or tls://ADDR:PORT (repeatable)
     #[arg(long = "listen", value_name = "URL")]
     pub listen: Vec<String>,
 
-    /// IPv4 only
-    #[arg(short = '4', conflicts_with = "ipv6")]
+    /// Our certificate, then those that vouch for it (PEM), for tls://
+    #[arg(long = "tls-cert", value_name = "FILE")]
+    pub tls_cert: Option<PathBuf>,
+
+    /// The key of our certificate (PEM)
+    #[arg(long = "tls-key", value_name = "FILE")]
+    pub tls_key: Option<PathBuf>,
+
+    /// Let in only exporters that show a certificate of these authorities (PEM)
+    #[arg(long = "tls-ca", value_name = "FILE")]
+    pub tls_ca: Option<PathBuf>,
+
+    /// Let in only exporters whose certificate is for this name or address (repeatable: for one of them)
+    #[arg(long = "tls-peer", value_name = "NAME", requires = "tls_ca")]
+    pub tls_peer: Vec<String>,
+
+    /// Join this multicast group; -b then is the address of the interface
+    #[arg(short = 'J', value_name = "GROUP")]
+    pub group: Option<String>,
+
+    /// IPv4 only (with -6: both, as without either)
+    #[arg(short = '4')]
     pub ipv4: bool,
 
     /// IPv6 only
@@ -120,6 +140,18 @@ pub struct Cli {
     #[arg(long = "template-lifetime", value_name = "SECONDS", default_value_t = 86_400, value_parser = clap::value_parser!(u32).range(1..))]
     pub template_lifetime_s: u32,
 
+    /// Threads that decode and store; the exporters are shared out among them by address
+    #[arg(long = "workers", value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=64))]
+    pub workers: u8,
+
+    /// Serve counters for Prometheus (/metrics) and health (/healthz) here
+    #[arg(long = "metrics", value_name = "ADDR:PORT")]
+    pub metrics: Option<std::net::SocketAddr>,
+
+    /// How log lines look
+    #[arg(long = "log", value_name = "FORM", value_enum, default_value_t = crate::log::Form::Auto)]
+    pub log: crate::log::Form,
+
     /// Something else than collecting
     #[command(subcommand)]
     pub command: Option<Command>,
@@ -133,7 +165,11 @@ pub struct Cli {
 #[derive(Subcommand, Clone, Debug)]
 pub enum Command {
     /// Print the bounds of all tables, and the memory that they add up to
-    Limits,
+    Limits {
+        /// With so many threads that decode and store
+        #[arg(long = "workers", value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=64))]
+        workers: u8,
+    },
 }
 
 #[cfg(test)]
@@ -173,7 +209,8 @@ mod tests {
             "t2collect -z=lz4 -j",
             "t2collect -y -j",
             "t2collect -n a,1.2.3.4,/tmp -w /tmp",
-            "t2collect -4 -6",
+            "t2collect --tls-peer a",
+            "t2collect --workers 0",
             "t2collect -t 0",
             "t2collect -q",
         ] {

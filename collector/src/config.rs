@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use nfdump_compat::file::Compression;
 use protocol::limits::Limits;
 use protocol::session::SessionKey;
+use service::tls::{TlsFiles, server_name};
 
 use crate::cli::{Cli, DEFAULT_PORT};
 
@@ -38,6 +39,8 @@ pub enum Transport {
     Udp,
     /// Messages one after the other in a stream.
     Tcp,
+    /// The same inside of TLS.
+    Tls,
 }
 
 /// One address to listen on.
@@ -51,6 +54,17 @@ pub struct Endpoint {
     pub fall_back_to_ipv4: bool,
     /// An IPv6 socket that leaves IPv4 alone.
     pub only_ipv6: bool,
+    /// A multicast group to join, and for IPv4 the address of the interface.
+    pub group: Option<(IpAddr, Option<Ipv4Addr>)>,
+}
+
+/// Whom TLS lets in, and what we show.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Tls {
+    /// Certificates and key.
+    pub files: TlsFiles,
+    /// Names of which an exporter's certificate must have one; none: any name.
+    pub peers: Vec<String>,
 }
 
 /// A named stream of flows with files of its own.
@@ -69,6 +83,14 @@ pub struct Source {
 pub struct Config {
     /// Where to listen, at least one.
     pub endpoints: Vec<Endpoint>,
+    /// They were not asked for: sockets that the service manager hands over replace them.
+    pub default_endpoint: bool,
+    /// Set if there is a TLS endpoint, or files for one.
+    pub tls: Option<Tls>,
+    /// Threads that decode and store, at least one.
+    pub workers: usize,
+    /// Where `/metrics` is.
+    pub metrics: Option<SocketAddr>,
     /// The sources, at least one.
     pub sources: Vec<Source>,
     /// Seconds a slot lasts.
@@ -132,8 +154,16 @@ impl Config {
             }
             sources
         };
+        let endpoints = endpoints(cli)?;
         Ok(Self {
-            endpoints: endpoints(cli)?,
+            tls: tls(cli, &endpoints)?,
+            endpoints,
+            default_endpoint: cli.listen.is_empty()
+                && cli.port.is_none()
+                && cli.bind.is_none()
+                && cli.group.is_none(),
+            workers: usize::from(cli.workers),
+            metrics: cli.metrics,
             sources,
             interval_s: cli.interval_s,
             sub_directory: cli.sub_directory,
@@ -282,23 +312,44 @@ fn compression(cli: &Cli) -> Result<Compression, ConfigError> {
     }
 }
 
+/// The files of TLS, if there is a use for them.
+fn tls(cli: &Cli, endpoints: &[Endpoint]) -> Result<Option<Tls>, ConfigError> {
+    let files = TlsFiles {
+        ca: cli.tls_ca.clone(),
+        cert: cli.tls_cert.clone(),
+        key: cli.tls_key.clone(),
+    };
+    let is_used = endpoints.iter().any(|e| e.transport == Transport::Tls);
+    if !is_used && files == TlsFiles::default() {
+        return Ok(None);
+    }
+    if files.cert.is_none() || files.key.is_none() {
+        return Err(ConfigError::Usage(
+            "TLS needs a certificate and its key: give --tls-cert FILE and --tls-key FILE"
+                .to_owned(),
+        ));
+    }
+    if let Some(name) = cli.tls_peer.iter().find(|name| server_name(name).is_none()) {
+        return Err(ConfigError::Usage(format!(
+            "--tls-peer {name}: neither a DNS name nor an address"
+        )));
+    }
+    let peers = cli.tls_peer.clone();
+    Ok(Some(Tls { files, peers }))
+}
+
 fn endpoints(cli: &Cli) -> Result<Vec<Endpoint>, ConfigError> {
     let mut endpoints = Vec::new();
-    if cli.listen.is_empty() || cli.port.is_some() || cli.bind.is_some() {
-        let port = cli.port.unwrap_or(DEFAULT_PORT);
+    let port = cli.port.unwrap_or(DEFAULT_PORT);
+    if let Some(group) = &cli.group {
+        endpoints.push(multicast(group, port, cli)?);
+    } else if cli.listen.is_empty() || cli.port.is_some() || cli.bind.is_some() {
         endpoints.push(match &cli.bind {
             Some(host) => Endpoint {
-                transport: Transport::Udp,
-                address: lookup(host, port, cli)?,
                 fall_back_to_ipv4: false,
-                only_ipv6: cli.ipv6,
+                ..datagrams(lookup(host, port, cli)?, cli)
             },
-            None => Endpoint {
-                transport: Transport::Udp,
-                address: wildcard(port, cli),
-                fall_back_to_ipv4: !cli.ipv6,
-                only_ipv6: cli.ipv6,
-            },
+            None => datagrams(wildcard(port, cli), cli),
         });
     }
     for url in &cli.listen {
@@ -307,25 +358,68 @@ fn endpoints(cli: &Cli) -> Result<Vec<Endpoint>, ConfigError> {
     Ok(endpoints)
 }
 
+fn datagrams(address: SocketAddr, cli: &Cli) -> Endpoint {
+    Endpoint {
+        transport: Transport::Udp,
+        address,
+        fall_back_to_ipv4: !only_ipv6(cli),
+        only_ipv6: only_ipv6(cli),
+        group: None,
+    }
+}
+
+/// `-J`: only what is sent to the group arrives.
+fn multicast(group: &str, port: u16, cli: &Cli) -> Result<Endpoint, ConfigError> {
+    let address = lookup(group, port, cli)?;
+    if !address.ip().is_multicast() {
+        return Err(ConfigError::Usage(format!(
+            "-J {group}: not a multicast group, expected for example 239.255.0.1 or ff15::1"
+        )));
+    }
+    let interface = match &cli.bind {
+        None => None,
+        Some(bind) => Some(bind.parse().map_err(|_| {
+            ConfigError::Usage(format!(
+                "-b {bind}: with -J, the IPv4 address of an interface"
+            ))
+        })?),
+    };
+    Ok(Endpoint {
+        fall_back_to_ipv4: false,
+        group: Some((address.ip(), interface)),
+        ..datagrams(address, cli)
+    })
+}
+
+/// `-4` and `-6` together ask for both, as neither does.
+fn only_ipv4(cli: &Cli) -> bool {
+    cli.ipv4 && !cli.ipv6
+}
+
+fn only_ipv6(cli: &Cli) -> bool {
+    cli.ipv6 && !cli.ipv4
+}
+
 fn wildcard(port: u16, cli: &Cli) -> SocketAddr {
-    if cli.ipv4 {
+    if only_ipv4(cli) {
         SocketAddr::from((Ipv4Addr::UNSPECIFIED, port))
     } else {
         SocketAddr::from((Ipv6Addr::UNSPECIFIED, port))
     }
 }
 
-/// `udp://ADDR:PORT` or `tcp://ADDR:PORT`.
+/// `udp://ADDR:PORT`, `tcp://ADDR:PORT` or `tls://ADDR:PORT`.
 fn listen_url(url: &str, cli: &Cli) -> Result<Endpoint, ConfigError> {
     let wrong = |what: &str| {
         ConfigError::Usage(format!(
-            "--listen {url}: {what}, expected udp://ADDR:PORT or tcp://ADDR:PORT"
+            "--listen {url}: {what}, expected udp://, tcp:// or tls://ADDR:PORT"
         ))
     };
     let (scheme, rest) = url.split_once("://").ok_or_else(|| wrong("no transport"))?;
     let transport = match scheme {
         "udp" => Transport::Udp,
         "tcp" => Transport::Tcp,
+        "tls" => Transport::Tls,
         _ => return Err(wrong("unknown transport")),
     };
     let (host, port) = rest.rsplit_once(':').ok_or_else(|| wrong("no port"))?;
@@ -342,9 +436,8 @@ fn listen_url(url: &str, cli: &Cli) -> Result<Endpoint, ConfigError> {
     let address = lookup(host, port, cli)?;
     Ok(Endpoint {
         transport,
-        address,
         fall_back_to_ipv4: false,
-        only_ipv6: cli.ipv6,
+        ..datagrams(address, cli)
     })
 }
 
@@ -353,7 +446,7 @@ fn lookup(host: &str, port: u16, cli: &Cli) -> Result<SocketAddr, ConfigError> {
     let found = (host, port)
         .to_socket_addrs()
         .map_err(|error| ConfigError::Failed(format!("cannot resolve {host}: {error}")))?
-        .find(|a| (!cli.ipv4 || a.is_ipv4()) && (!cli.ipv6 || a.is_ipv6()));
+        .find(|a| (!only_ipv4(cli) || a.is_ipv4()) && (!only_ipv6(cli) || a.is_ipv6()));
     found.ok_or_else(|| {
         ConfigError::Failed(format!("{host} has no address of the family asked for"))
     })
@@ -450,6 +543,9 @@ mod tests {
             "-I a\u{7}b",
             "--listen sctp://x:1",
             "--listen tcp://x",
+            "--listen tls://127.0.0.1:0",
+            "--tls-cert c.pem",
+            "-J 192.0.2.1",
             "-z=rar",
         ] {
             assert_eq!(resolve(line).unwrap_err().exit_code(), 2, "{line}");

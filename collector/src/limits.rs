@@ -4,31 +4,40 @@ use std::fmt::Write as _;
 
 use protocol::limits::Limits;
 
-use crate::listen::{self, stream, udp};
-use crate::{json, knowledge, map, store};
+use crate::listen::{queue, stream, tls, udp};
+use crate::workers::share;
+use crate::{board, json, knowledge, map, store};
 
 /// Octets of the program itself, its runtime, its standing buffers and what the allocator keeps of freed memory.
 const STANDING: usize = 64 << 20;
 
-/// Octets that the program takes at most with these limits.
+/// Octets that so many workers of the program take at most with these limits, shared out among them.
 #[must_use]
-pub fn memory(limits: &Limits) -> usize {
-    parts(limits).iter().map(|(_, octets)| octets).sum()
+pub fn memory(limits: &Limits, workers: usize) -> usize {
+    parts(limits, workers)
+        .iter()
+        .map(|(_, octets)| octets)
+        .sum()
 }
 
-fn parts(limits: &Limits) -> [(&'static str, usize); 7] {
+fn parts(limits: &Limits, workers: usize) -> [(&'static str, usize); 9] {
     [
-        ("sessions, templates, waiting data", limits.memory()),
+        (
+            "sessions, templates, waiting data",
+            workers * share(limits, workers).memory(),
+        ),
         (
             "names, samplers, elements, common properties",
-            knowledge::memory(),
+            workers * knowledge::memory(),
         ),
-        ("plans of templates", map::PLANS_COST + 2 * json::PLANS_COST),
-        ("counters of exporters", store::memory()),
         (
-            "received and not yet stored, one UDP address",
-            udp::memory() + 2 * (listen::QUEUE + 1) * udp::BATCH * 65_535 * 2,
+            "plans of templates",
+            workers * (map::PLANS_COST + 2 * json::PLANS_COST),
         ),
+        ("counters of exporters", workers * store::memory()),
+        ("counters for --metrics", board::memory()),
+        ("receive buffers, one UDP address", udp::memory()),
+        ("received and not yet stored", queue::memory()),
         ("streams", stream::memory()),
         ("program, buffers of files, allocator", STANDING),
     ]
@@ -36,7 +45,7 @@ fn parts(limits: &Limits) -> [(&'static str, usize); 7] {
 
 /// The text.
 #[must_use]
-pub fn text() -> String {
+pub fn text(workers: usize) -> String {
     let limits = Limits::default();
     let mut text = String::new();
     let counts = [
@@ -75,6 +84,7 @@ pub fn text() -> String {
         ),
         ("octets of a name", knowledge::MAX_NAME),
         ("streams", stream::MAX_STREAMS),
+        ("TLS handshakes at a time", tls::MAX_HANDSHAKES),
     ];
     for (what, count) in counts {
         let _ = writeln!(text, "{count:>10}  {what}");
@@ -89,14 +99,22 @@ pub fn text() -> String {
             "an exporter may be silent before it makes room for a new one",
             limits.idle_ms,
         ),
+        (
+            "a stream may leave a message unfinished, or be silent at its begin",
+            stream::PATIENCE.as_millis() as u64,
+        ),
+        (
+            "a TLS handshake may take",
+            tls::HANDSHAKE.as_millis() as u64,
+        ),
     ] {
         let _ = writeln!(text, "{:>8} s  {what}", ms / 1000);
     }
     text.push('\n');
-    for (what, octets) in parts(&limits) {
+    for (what, octets) in parts(&limits, workers) {
         let _ = writeln!(text, "{:>8} MB  {what}", octets.div_ceil(1_000_000));
     }
-    let all = memory(&limits).div_ceil(1_000_000);
+    let all = memory(&limits, workers).div_ceil(1_000_000);
     let _ = writeln!(text, "{all:>8} MB  memory at most, all together");
     text
 }
@@ -107,12 +125,14 @@ mod tests {
 
     #[test]
     fn the_last_line_is_the_sum() {
-        let text = text();
-        let last = text.lines().last().unwrap_or_default();
-        let octets = memory(&Limits::default());
-        assert!(
-            last.contains(&octets.div_ceil(1_000_000).to_string()),
-            "{last}"
-        );
+        for workers in [1, 4] {
+            let text = text(workers);
+            let last = text.lines().last().unwrap_or_default();
+            let octets = memory(&Limits::default(), workers);
+            assert!(
+                last.contains(&octets.div_ceil(1_000_000).to_string()),
+                "{last}"
+            );
+        }
     }
 }

@@ -1,9 +1,29 @@
 //! Messages on stderr: set-up of `tracing`, and limits so that no sender can flood the log.
 
-use jiff::ZonedDateTime;
-use tracing::Level;
+use jiff::{Timestamp, ZonedDateTime};
+use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::FormatTime;
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, Layer};
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{Registry, reload};
+
+/// How a line looks.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, clap::ValueEnum)]
+pub enum Form {
+    /// As `journal` if stderr goes to the journal, else as `text`
+    #[default]
+    Auto,
+    /// Local time, level, message
+    Text,
+    /// A priority as systemd's journal reads it (`<4>`) and the message
+    Journal,
+    /// An object with time, level and message
+    Json,
+}
 
 /// Local time to the second, as in other collectors' logs.
 struct LocalTime;
@@ -14,21 +34,96 @@ impl FormatTime for LocalTime {
     }
 }
 
+/// Changes how much is said while the program runs.
+#[derive(Clone, Debug)]
+pub struct Verbosity(reload::Handle<LevelFilter, Registry>);
+
+impl Verbosity {
+    /// As so many `-v` ask for.
+    pub fn set(&self, verbose: u8) {
+        // It fails only when there is no subscriber any more.
+        let _ = self.0.reload(level(verbose));
+    }
+}
+
+fn level(verbose: u8) -> LevelFilter {
+    match verbose {
+        0 => LevelFilter::INFO,
+        1 => LevelFilter::DEBUG,
+        _ => LevelFilter::TRACE,
+    }
+}
+
 /// Sends log messages to stderr: notices and worse, `-v` details, `-vv` everything.
-pub fn init(verbose: u8) {
-    let level = match verbose {
-        0 => Level::INFO,
-        1 => Level::DEBUG,
-        _ => Level::TRACE,
-    };
+#[must_use]
+pub fn init(verbose: u8, form: Form) -> Verbosity {
+    let (filter, handle) = reload::Layer::new(level(verbose));
+    let registry = tracing_subscriber::registry().with(filter);
+    let lines = Layer::new().with_writer(std::io::stderr).with_ansi(false);
+    let is_journal = form == Form::Auto && std::env::var_os("JOURNAL_STREAM").is_some();
     // A second initialisation (tests) keeps the first.
-    let _ = tracing_subscriber::fmt()
-        .with_writer(std::io::stderr)
-        .with_max_level(level)
-        .with_target(false)
-        .with_ansi(false)
-        .with_timer(LocalTime)
-        .try_init();
+    let _ = match form {
+        Form::Journal => registry.with(lines.event_format(Journal)).try_init(),
+        Form::Auto if is_journal => registry.with(lines.event_format(Journal)).try_init(),
+        Form::Json => registry.with(lines.event_format(Json)).try_init(),
+        Form::Auto | Form::Text => registry
+            .with(lines.with_target(false).with_timer(LocalTime))
+            .try_init(),
+    };
+    Verbosity(handle)
+}
+
+/// `<N>message`, N as in syslog.
+struct Journal;
+
+impl<S: Subscriber + for<'a> LookupSpan<'a>, N: for<'a> FormatFields<'a> + 'static>
+    FormatEvent<S, N> for Journal
+{
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> std::fmt::Result {
+        let priority = match *event.metadata().level() {
+            Level::ERROR => 3,
+            Level::WARN => 4,
+            Level::INFO => 6,
+            Level::DEBUG | Level::TRACE => 7,
+        };
+        let message = message(context, event)?.replace('\n', " ");
+        writeln!(writer, "<{priority}>{message}")
+    }
+}
+
+/// One object a line.
+struct Json;
+
+impl<S: Subscriber + for<'a> LookupSpan<'a>, N: for<'a> FormatFields<'a> + 'static>
+    FormatEvent<S, N> for Json
+{
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> std::fmt::Result {
+        let line = serde_json::json!({
+            "time": Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string(),
+            "level": event.metadata().level().as_str(),
+            "message": message(context, event)?,
+        });
+        writeln!(writer, "{line}")
+    }
+}
+
+fn message<S: Subscriber + for<'a> LookupSpan<'a>, N: for<'a> FormatFields<'a> + 'static>(
+    context: &FmtContext<'_, S, N>,
+    event: &Event<'_>,
+) -> Result<String, std::fmt::Error> {
+    let mut text = String::new();
+    context.format_fields(Writer::new(&mut text), event)?;
+    Ok(text)
 }
 
 /// At most `burst` messages a minute of one kind; the rest is counted and told with the next that may pass.

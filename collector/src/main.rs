@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use collector::cli::{Cli, Command};
 use collector::config::Config;
+use collector::run::{Control, run};
 use nfdump_compat::usage::one_line;
 
 /// Wrong usage.
@@ -20,19 +21,24 @@ fn main() -> ExitCode {
             return ExitCode::from(USAGE);
         }
     };
-    if let Some(Command::Limits) = cli.command {
-        print!("{}", collector::limits::text());
+    if let Some(Command::Limits { workers }) = cli.command {
+        print!("{}", collector::limits::text(usize::from(workers)));
         return ExitCode::SUCCESS;
     }
-    collector::log::init(cli.verbose);
-    let config = match Config::resolve(&cli, std::env::var_os("T2_FLOWS").map(Into::into)) {
+    let verbosity = collector::log::init(cli.verbose, cli.log);
+    let resolve = || Config::resolve(&cli, std::env::var_os("T2_FLOWS").map(Into::into));
+    let config = match resolve() {
         Ok(config) => config,
         Err(error) => {
             eprintln!("t2collect: {error}");
             return ExitCode::from(error.exit_code());
         }
     };
-    match collector::run::run(&config) {
+    let control = Control {
+        config: &resolve,
+        verbosity: &verbosity,
+    };
+    match run(&config, &control) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("t2collect: {error:#}");

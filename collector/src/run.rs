@@ -1,41 +1,59 @@
-//! The loop that drives everything: batches from the listeners, the clock, signals.
+//! The loop that drives everything: listeners, workers, the clock, signals.
 
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use protocol::session::Session;
-use tokio::net::TcpListener;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use protocol::session::{KeptTemplate, Session};
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::{Semaphore, mpsc, watch};
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep, sleep_until};
 use tracing::{info, warn};
 
-use crate::config::{Config, Transport};
+use crate::board::Board;
+use crate::config::{Config, ConfigError, Transport};
 use crate::explain::Explain;
 use crate::json::Json;
+use crate::listen::now_ms;
+use crate::listen::queue::Queues;
+use crate::listen::stream::{self, Streams};
+use crate::listen::tls::Gate;
 use crate::listen::udp::UdpListener;
-use crate::listen::{Batch, Input, QUEUE, now_ms, stream};
+use crate::log::Verbosity;
+use crate::metrics;
 use crate::replay::Replay;
+use crate::slot::shared::{SharedSlot, Watch};
 use crate::slot::{SlotOptions, SlotWriter};
 use crate::state;
 use crate::store::{Outputs, Store};
+use crate::systemd::{Notifier, Sockets};
+use crate::workers::{self, Done, Workers};
 
-/// The store's clock ticks at least this often.
+/// The workers are told the time this often.
 const TICK: Duration = Duration::from_secs(1);
 /// Templates are written to the state file this often.
 const SAVE: Duration = Duration::from_secs(60);
 /// How long what has been received already may take to be stored once the end was asked for.
 const DRAIN: Duration = Duration::from_secs(5);
+/// Descriptors that streams leave to files and everything else.
+const RESERVED: u64 = 48;
+
+/// Reads the configuration again, and changes how much is said.
+pub struct Control<'a> {
+    /// As at the start.
+    pub config: &'a dyn Fn() -> Result<Config, ConfigError>,
+    /// Of the log.
+    pub verbosity: &'a Verbosity,
+}
 
 /// Runs the collector until a signal ends it, or until the file that it reads has ended.
 ///
 /// # Errors
 /// When an address cannot be bound, a file not be created at the start, or the one to read not to its end.
-pub fn run(config: &Config) -> anyhow::Result<()> {
+pub fn run(config: &Config, control: &Control<'_>) -> anyhow::Result<()> {
     if let Some((file, ports)) = &config.file {
         return read(config, file, ports);
     }
@@ -43,7 +61,10 @@ pub fn run(config: &Config) -> anyhow::Result<()> {
         .enable_all()
         .build()
         .context("no event loop")?;
-    runtime.block_on(collect(config))
+    let outcome = runtime.block_on(collect(config, control));
+    // A peer that never ends its stream holds nothing up.
+    runtime.shutdown_background();
+    outcome
 }
 
 /// Reads a file to its end, in the exporter's time.
@@ -53,18 +74,23 @@ fn read(config: &Config, file: &Path, ports: &[u16]) -> anyhow::Result<()> {
     }
     let begins_ms = Replay::begins_ms(file, ports.to_vec())?;
     let replay = Replay::open(file, ports.to_vec())?;
-    let mut store = open_store(config, begins_ms)?;
+    let (mut stores, _) = open_stores(config, begins_ms, &Arc::new(Board::new(1)))?;
+    let mut store = stores.pop().context("no store")?;
     let outcome = replay.run(&mut store);
-    finish(config, &mut store)?;
+    save(config, &store.kept());
+    store.finish();
+    explain(config, &store)?;
     outcome
 }
 
-/// Finishes everything, and tells what was asked for.
-fn finish(config: &Config, store: &mut Store) -> anyhow::Result<()> {
+fn save(config: &Config, templates: &[KeptTemplate]) {
     if let Some(path) = &config.state {
-        store.save(path);
+        state::save(path, templates);
     }
-    store.finish();
+}
+
+/// Tells what was asked for.
+fn explain(config: &Config, store: &Store) -> anyhow::Result<()> {
     let on_stdout = config
         .json
         .as_deref()
@@ -81,201 +107,329 @@ fn finish(config: &Config, store: &mut Store) -> anyhow::Result<()> {
     }
 }
 
-async fn collect(config: &Config) -> anyhow::Result<()> {
+async fn collect(config: &Config, control: &Control<'_>) -> anyhow::Result<()> {
     let mut signals = Signals::new()?;
     for notice in &config.notices {
         info!("{notice}");
     }
-    let (mut udp, mut tcp) = (Vec::new(), Vec::new());
-    for endpoint in &config.endpoints {
-        match endpoint.transport {
-            Transport::Udp => udp.push(UdpListener::bind(endpoint, config.buffer)?),
-            Transport::Tcp => tcp.push(stream::bind(endpoint)?),
+    let notifier = Notifier::from_env();
+    let most_streams = descriptors();
+    let gate = match &config.tls {
+        Some(tls) => Some(Arc::new(Gate::new(&tls.files, tls.peers.clone())?)),
+        None => None,
+    };
+    let sockets = open_sockets(config, gate.as_ref())?;
+    let board = Arc::new(Board::new(config.workers));
+    let (stores, slots) = open_stores(config, now_ms(), &board)?;
+    let (queues, receivers) = Queues::new(config.workers);
+    let depths = queues.depths();
+    let workers = Workers::start(stores, receivers).context("cannot start a worker")?;
+    let listeners = Listeners::start(sockets, queues, &board, most_streams)?;
+    let sources = metrics::Sources {
+        board,
+        depths,
+        places: listeners.streams.places(),
+        slots,
+    };
+    let endpoint = match config.metrics {
+        Some(address) => {
+            let endpoint = sources.serve(address)?;
+            info!("metrics on {}", endpoint.address());
+            Some(endpoint)
         }
-    }
-    let mut store = open_store(config, now_ms())?;
-    let mut next_save = Instant::now() + SAVE;
-    let mut listeners = Listeners::start(udp, tcp)?;
+        None => None,
+    };
+    notifier.ready();
 
-    let mut next_tick = Instant::now();
+    let mut next_save = Instant::now() + SAVE;
+    let mut next_pulse = Instant::now();
     loop {
-        // Under load the inputs never pause, so the clock is looked at after each of them.
-        if Instant::now() >= next_tick {
-            store.tick(now_ms());
-            store.flush();
-            if let Some(path) = config
-                .state
-                .as_deref()
-                .filter(|_| Instant::now() >= next_save)
-            {
-                store.save(path);
-                next_save = Instant::now() + SAVE;
-            }
-            next_tick = Instant::now() + until_tick(&store);
+        listeners.queues.tick(now_ms());
+        if config.state.is_some() && Instant::now() >= next_save {
+            next_save = Instant::now() + SAVE;
+            keep(config, &listeners.queues);
         }
+        if let Some(pulse) = notifier.pulse()
+            && Instant::now() >= next_pulse
+        {
+            // A collector that does not do its work is to be started again.
+            if sources.is_working().is_ok() {
+                notifier.alive();
+            }
+            next_pulse = Instant::now() + pulse;
+        }
+        let pause = notifier.pulse().unwrap_or(TICK).min(until_tick(config));
         tokio::select! {
             biased;
-            name = signals.next() => {
-                info!("{name}: finishing the slot");
-                break;
-            }
-            input = listeners.inputs.recv() => match input {
-                Some(input) => {
-                    listeners.store(&mut store, input);
-                    if listeners.inputs.is_empty() {
-                        store.flush();
-                    }
+            asked = signals.next() => match asked {
+                Asked::End(name) => {
+                    info!("{name}: finishing the slot");
+                    break;
                 }
-                None => anyhow::bail!("all listeners have ended"),
+                Asked::Reload => {
+                    notifier.reloading();
+                    reload(control, gate.as_deref(), &sources.slots);
+                    notifier.ready();
+                }
             },
-            () = sleep_until(next_tick) => {}
+            () = sleep_until(Instant::now() + pause) => {}
         }
     }
-    listeners.drain(&mut store).await;
-    finish(config, &mut store)
+    notifier.stopping();
+    listeners.stop().await;
+    let done = workers.end(DRAIN).await;
+    drop(endpoint);
+    let kept: Vec<_> = done.iter().flat_map(|done| done.kept.clone()).collect();
+    save(config, &kept);
+    let mut stores = done.iter().map(|Done { store, .. }| store);
+    stores.try_for_each(|store| explain(config, store))
 }
 
 /// Time to the end of the slot, but no more than a tick.
-fn until_tick(store: &Store) -> Duration {
-    Duration::from_millis(store.next_rotation_ms().saturating_sub(now_ms())).min(TICK)
+fn until_tick(config: &Config) -> Duration {
+    let slot_ms = u64::from(config.interval_s) * 1000;
+    Duration::from_millis(slot_ms - now_ms() % slot_ms).min(TICK)
 }
 
-fn open_store(config: &Config, now: u64) -> anyhow::Result<Store> {
-    let mut sources = Vec::new();
-    for source in &config.sources {
-        if !config.nfcapd {
-            sources.push((source.clone(), None));
-            continue;
+/// Has the templates written to the state file while everything goes on.
+fn keep(config: &Config, queues: &Queues) {
+    let Some(path) = config.state.clone() else {
+        return;
+    };
+    let answers = queues.keep();
+    tokio::spawn(async move {
+        let mut templates = Vec::new();
+        for answer in answers {
+            match answer.await {
+                Ok(kept) => templates.extend(kept),
+                // A worker that ends leaves its templates to the last writing.
+                Err(_) => return,
+            }
         }
-        let options = SlotOptions {
-            ident: source.ident.clone(),
-            directory: source.directory.clone(),
-            interval_s: config.interval_s,
-            sub_directory: config.sub_directory,
-            compression: config.compression,
-        };
-        let slot = SlotWriter::open(options, now)
-            .with_context(|| format!("cannot write to {}", source.directory.display()))?;
-        sources.push((source.clone(), Some(slot)));
-    }
-    let json = match &config.json {
-        Some(path) => Some(
-            Json::open(path, config.events)
-                .with_context(|| format!("cannot write {}", path.display()))?,
-        ),
-        None => None,
-    };
-    let outputs = Outputs {
-        json,
-        explain: config.explain.then(Explain::default),
-    };
-    let mut session = Session::with_key(config.limits, config.session_key);
-    if let Some(path) = &config.state {
-        state::load(path, now, &mut session);
-    }
-    Ok(Store::new(session, sources, outputs))
+        tokio::task::spawn_blocking(move || state::save(&path, &templates));
+    });
 }
 
-/// The running listeners and the channel they share.
+/// Reads the configuration again: names of sources, certificates, how much is said. Sockets and slots stay as they are.
+fn reload(control: &Control<'_>, gate: Option<&Gate>, slots: &[(String, Watch)]) {
+    let config = match (control.config)() {
+        Ok(config) => config,
+        Err(error) => {
+            warn!("SIGUSR1: the configuration stays as it was: {error}");
+            return;
+        }
+    };
+    control.verbosity.set(config.verbose);
+    // Sources are found again by their place: their directories cannot change.
+    for ((_, slot), source) in slots.iter().zip(&config.sources) {
+        slot.set_ident(&source.ident);
+    }
+    if let (Some(gate), Some(tls)) = (gate, &config.tls)
+        && let Err(error) = gate.reload(&tls.files)
+    {
+        warn!("SIGUSR1: the certificates stay as they were: {error}");
+    }
+    info!("SIGUSR1: configuration read again");
+}
+
+/// Raises the limit on descriptors as far as is allowed, and gives how many streams may be open.
+fn descriptors() -> usize {
+    let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else {
+        return stream::MAX_STREAMS;
+    };
+    let wanted = stream::MAX_STREAMS as u64 + RESERVED;
+    let target = wanted.max(soft).min(hard);
+    let granted = match setrlimit(Resource::RLIMIT_NOFILE, target, hard) {
+        Ok(()) => target,
+        Err(_) => soft,
+    };
+    if granted < wanted {
+        warn!(
+            "only {granted} descriptors (ulimit -n): fewer than {} streams are possible",
+            stream::MAX_STREAMS
+        );
+    }
+    let streams = granted.saturating_sub(RESERVED).max(1);
+    usize::try_from(streams)
+        .unwrap_or(usize::MAX)
+        .min(stream::MAX_STREAMS)
+}
+
+/// A store for each worker, and what looks at their slots.
+fn open_stores(
+    config: &Config,
+    now: u64,
+    board: &Arc<Board>,
+) -> anyhow::Result<(Vec<Store>, Vec<(String, Watch)>)> {
+    let count = board.workers();
+    let limits = workers::share(&config.limits, count);
+    let mut sessions: Vec<_> = (0..count)
+        .map(|_| Session::with_key(limits, config.session_key))
+        .collect();
+    if let Some(path) = &config.state {
+        state::load(path, now, &mut sessions);
+    }
+    let mut watches = Vec::new();
+    let mut sources: Vec<Vec<_>> = Vec::new();
+    sources.resize_with(count, Vec::new);
+    for source in &config.sources {
+        let mut slots = Vec::new();
+        if config.nfcapd {
+            let slot = open_slot(config, source, now)?;
+            slots = SharedSlot::split(slot, count);
+            let watch = slots
+                .first()
+                .map(|slot| (source.ident.clone(), slot.watch()));
+            watches.extend(watch);
+        }
+        let mut slots = slots.into_iter();
+        for worker in &mut sources {
+            worker.push((source.clone(), slots.next()));
+        }
+    }
+    let mut stores = Vec::new();
+    for (worker, (session, sources)) in sessions.into_iter().zip(sources).enumerate() {
+        let json = match &config.json {
+            Some(path) => Some(
+                Json::open(path, config.events)
+                    .with_context(|| format!("cannot write {}", path.display()))?,
+            ),
+            None => None,
+        };
+        let outputs = Outputs {
+            json,
+            explain: config.explain.then(Explain::default),
+        };
+        let post = (Arc::clone(board), worker);
+        stores.push(Store::new(session, sources, outputs, post));
+    }
+    Ok((stores, watches))
+}
+
+fn open_slot(
+    config: &Config,
+    source: &crate::config::Source,
+    now: u64,
+) -> anyhow::Result<SlotWriter> {
+    let options = SlotOptions {
+        ident: source.ident.clone(),
+        directory: source.directory.clone(),
+        interval_s: config.interval_s,
+        sub_directory: config.sub_directory,
+        compression: config.compression,
+    };
+    SlotWriter::open(options, now)
+        .with_context(|| format!("cannot write to {}", source.directory.display()))
+}
+
+/// Everything that is listened on.
+#[derive(Default)]
+struct Open {
+    udp: Vec<UdpListener>,
+    tcp: Vec<(tokio::net::TcpListener, Option<Arc<Gate>>)>,
+}
+
+/// Takes over what systemd has opened, and opens the rest.
+fn open_sockets(config: &Config, gate: Option<&Arc<Gate>>) -> anyhow::Result<Open> {
+    let handed = Sockets::from_env()?;
+    let mut open = Open::default();
+    // Without an address on the command line the sockets of systemd are all there are.
+    let endpoints = if config.default_endpoint && !handed.is_empty() {
+        &[]
+    } else {
+        &*config.endpoints
+    };
+    for socket in handed.udp {
+        open.udp.push(UdpListener::adopt(socket, config.buffer)?);
+    }
+    for (listener, is_tls) in handed.tcp {
+        let gate = match (is_tls, gate) {
+            (true, None) => anyhow::bail!("a socket named tls needs --tls-cert and --tls-key"),
+            (true, Some(gate)) => Some(Arc::clone(gate)),
+            (false, _) => None,
+        };
+        open.tcp.push((stream::adopt(listener)?, gate));
+    }
+    for endpoint in endpoints {
+        match endpoint.transport {
+            Transport::Udp => open.udp.push(UdpListener::bind(endpoint, config.buffer)?),
+            Transport::Tcp => open.tcp.push((stream::bind(endpoint)?, None)),
+            Transport::Tls => open.tcp.push((stream::bind(endpoint)?, gate.cloned())),
+        }
+    }
+    Ok(open)
+}
+
+/// The running listeners.
 struct Listeners {
-    inputs: mpsc::Receiver<Input>,
-    /// Empty batches on their way back to the receive threads.
-    used: Vec<SyncSender<Batch>>,
-    next_used: usize,
+    queues: Queues,
+    streams: Streams,
     stop_threads: Arc<AtomicBool>,
     stop_tasks: watch::Sender<bool>,
 }
 
 impl Listeners {
-    fn start(udp: Vec<UdpListener>, tcp: Vec<TcpListener>) -> anyhow::Result<Self> {
-        let (sender, inputs) = mpsc::channel(QUEUE);
+    fn start(open: Open, queues: Queues, board: &Board, most: usize) -> anyhow::Result<Self> {
         let (stop_tasks, stopped) = watch::channel(false);
-        let mut listeners = Self {
-            inputs,
-            used: Vec::new(),
-            next_used: 0,
-            stop_threads: Arc::default(),
-            stop_tasks,
-        };
-        for listener in udp {
+        let stop_threads = Arc::<AtomicBool>::default();
+        for listener in open.udp {
             info!("listening on udp {}", listener.local());
-            let (give_back, used): (_, Receiver<Batch>) = sync_channel(QUEUE);
+            board.watch(format!("udp://{}", listener.local()), listener.received());
             listener
-                .start(sender.clone(), used, Arc::clone(&listeners.stop_threads))
+                .start(queues.clone(), Arc::clone(&stop_threads))
                 .context("cannot start a receive thread")?;
-            listeners.used.push(give_back);
         }
-        let slots = Arc::new(Semaphore::new(stream::MAX_STREAMS));
-        for listener in tcp {
-            info!("listening on tcp {}", listener.local_addr().context("tcp")?);
-            tokio::spawn(stream::accept(
-                listener,
-                sender.clone(),
-                Arc::clone(&slots),
-                stopped.clone(),
-            ));
+        let streams = Streams::new(queues.clone(), stopped, most);
+        for (listener, gate) in open.tcp {
+            let transport = if gate.is_some() { "tls" } else { "tcp" };
+            let local = listener.local_addr().context(transport)?;
+            info!("listening on {transport} {local}");
+            tokio::spawn(streams.clone().accept(listener, gate));
         }
-        Ok(listeners)
+        Ok(Self {
+            queues,
+            streams,
+            stop_threads,
+            stop_tasks,
+        })
     }
 
-    /// Stores one input. Time moves with the inputs, so that a record never falls into a slot that is over.
-    fn store(&mut self, store: &mut Store, input: Input) {
-        match input {
-            Input::Datagrams(batch) => {
-                store.time(batch.received_ms);
-                for (from, bytes) in batch.iter() {
-                    store.datagram(batch.received_ms, from, bytes);
-                }
-                self.give_back(batch);
-            }
-            Input::Messages(batch) => {
-                store.time(batch.received_ms);
-                for (from, bytes) in batch.iter() {
-                    store.message(batch.received_ms, from, bytes);
-                }
-            }
-            Input::Closed(from) => store.closed(from),
-            Input::KernelDrops(datagrams) => store.kernel_dropped(datagrams),
-        }
-    }
-
-    /// Hands a batch back to one of the receive threads; it is simply freed when nobody needs it.
-    fn give_back(&mut self, batch: Batch) {
-        if self.used.is_empty() {
-            return;
-        }
-        self.next_used = (self.next_used + 1) % self.used.len();
-        if let Some(channel) = self.used.get(self.next_used) {
-            let _ = channel.try_send(batch);
-        }
-    }
-
-    /// Stops the listeners and stores what they have received and the kernel still holds, for a bounded time.
-    async fn drain(&mut self, store: &mut Store) {
-        self.stop_threads.store(true, Ordering::Relaxed);
-        let _ = self.stop_tasks.send(true);
+    /// Stops the listeners and queues what they have received and the kernel still holds, for a bounded time.
+    async fn stop(self) {
+        let Self {
+            queues,
+            streams,
+            stop_threads,
+            stop_tasks,
+        } = self;
+        stop_threads.store(true, Ordering::Relaxed);
+        let _ = stop_tasks.send(true);
+        drop(streams);
         let deadline = Instant::now() + DRAIN;
-        loop {
-            match timeout_at(deadline, self.inputs.recv()).await {
-                Ok(Some(input)) => self.store(store, input),
-                Ok(None) => return,
-                Err(_) => {
-                    warn!(
-                        "listeners still busy after {} s: the rest is dropped",
-                        DRAIN.as_secs()
-                    );
-                    return;
-                }
+        while !queues.is_last_copy() {
+            if Instant::now() > deadline {
+                let seconds = DRAIN.as_secs();
+                warn!("listeners still busy after {seconds} s: the rest is dropped");
+                break;
             }
+            sleep(Duration::from_millis(5)).await;
         }
+        queues.end();
     }
 }
 
-/// The signals that end the program.
+/// What a signal asks for.
+enum Asked {
+    End(&'static str),
+    Reload,
+}
+
+/// The signals that are listened to.
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
     hangup: Signal,
+    user1: Signal,
 }
 
 impl Signals {
@@ -285,14 +439,16 @@ impl Signals {
             terminate: listen(SignalKind::terminate())?,
             interrupt: listen(SignalKind::interrupt())?,
             hangup: listen(SignalKind::hangup())?,
+            user1: listen(SignalKind::user_defined1())?,
         })
     }
 
-    async fn next(&mut self) -> &'static str {
+    async fn next(&mut self) -> Asked {
         tokio::select! {
-            _ = self.terminate.recv() => "SIGTERM",
-            _ = self.interrupt.recv() => "SIGINT",
-            _ = self.hangup.recv() => "SIGHUP",
+            _ = self.terminate.recv() => Asked::End("SIGTERM"),
+            _ = self.interrupt.recv() => Asked::End("SIGINT"),
+            _ = self.hangup.recv() => Asked::End("SIGHUP"),
+            _ = self.user1.recv() => Asked::Reload,
         }
     }
 }

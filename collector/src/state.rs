@@ -13,6 +13,8 @@ use protocol::template::{FieldSpecifier, Template, TemplateKind};
 use serde::{Deserialize, Serialize};
 use tracing::{info, warn};
 
+use crate::listen::queue::worker_of;
+
 /// Form of the file; others are not read.
 const FORM: u32 = 1;
 /// A larger file is none of ours.
@@ -38,8 +40,8 @@ struct Entry {
     fields: Vec<(u32, u16, u16)>,
 }
 
-/// Takes the templates of the file into the session.
-pub fn load(path: &Path, now_ms: u64, session: &mut Session) {
+/// Takes the templates of the file into the sessions, each into that of its exporter's worker.
+pub fn load(path: &Path, now_ms: u64, sessions: &mut [Session]) {
     let state = match read(path) {
         Ok(Some(state)) => state,
         Ok(None) => return,
@@ -48,11 +50,14 @@ pub fn load(path: &Path, now_ms: u64, session: &mut Session) {
             return;
         }
     };
-    let total = state.templates.len();
-    let kept = state.templates.into_iter().filter_map(kept);
-    let restored = kept
-        .filter(|kept| session.restore(now_ms, kept.clone()))
-        .count();
+    let (total, workers) = (state.templates.len(), sessions.len());
+    let mut restored = 0;
+    for kept in state.templates.into_iter().filter_map(kept) {
+        let worker = worker_of(kept.exporter.ip(), workers);
+        if let Some(session) = sessions.get_mut(worker) {
+            restored += usize::from(session.restore(now_ms, kept));
+        }
+    }
     info!(
         "state file {}: {restored} of {total} templates are still good",
         path.display()
@@ -96,13 +101,17 @@ fn kept(entry: Entry) -> Option<KeptTemplate> {
     })
 }
 
-/// Writes the templates of the session.
-///
-/// # Errors
-/// What the file system says; the file is then as it was.
-pub fn save(path: &Path, session: &Session) -> io::Result<()> {
-    let mut templates: Vec<Entry> = session
-        .kept()
+/// Writes templates; what goes wrong is told.
+pub fn save(path: &Path, templates: &[KeptTemplate]) {
+    if let Err(error) = write(path, templates) {
+        warn!("state file {}: {error}", path.display());
+    }
+}
+
+/// The file is then as it was, if the file system refuses anything.
+fn write(path: &Path, templates: &[KeptTemplate]) -> io::Result<()> {
+    let mut templates: Vec<Entry> = templates
+        .iter()
         .map(|kept| Entry {
             exporter: kept.exporter,
             version: kept.template.version(),

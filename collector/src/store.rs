@@ -5,19 +5,20 @@
 mod exporters;
 pub mod losses;
 
+use std::mem;
 use std::net::{IpAddr, SocketAddr};
-use std::path::Path;
 use std::sync::Arc;
 
 use foldhash::fast::FixedState;
 use hashbrown::HashSet;
 use protocol::error::DecodeError;
-use protocol::session::{DataRecord, Events, LossUnit, MessageInfo, Session};
+use protocol::session::{DataRecord, Events, KeptTemplate, LossUnit, MessageInfo, Session};
 use protocol::template::{Template, TemplateKind};
 use tracing::{debug, info, warn};
 
 use self::exporters::{Exporters, unit_name};
 use self::losses::Losses;
+use crate::board::{Board, ByExporter, Traffic};
 use crate::config::Source;
 use crate::explain::Explain;
 use crate::json::{About, Json};
@@ -25,7 +26,7 @@ use crate::knowledge::Knowledge;
 use crate::log::RateLimit;
 use crate::map::{Clock, Mapper};
 use crate::merge::{Unfold, has_lists};
-use crate::slot::{SlotReport, SlotWriter};
+use crate::slot::shared::{Ended, SharedSlot};
 
 /// Unknown senders that are told by name.
 const MAX_STRANGERS: usize = 1024;
@@ -42,7 +43,7 @@ pub fn memory() -> usize {
 struct Stream {
     address: Option<IpAddr>,
     /// `None`: no files are written.
-    slot: Option<SlotWriter>,
+    slot: Option<SharedSlot>,
     exporters: Exporters,
     /// Datagrams or stream messages with something wrong in them, in this slot.
     bad_packets: u64,
@@ -64,18 +65,20 @@ pub struct Store {
     unknown_senders: u64,
     strangers: HashSet<IpAddr, FixedState>,
     stranger_limit: RateLimit,
-    kernel_drops: u64,
-    /// The session's counters at the last report.
-    reported: Losses,
+    traffic: ByExporter,
+    board: Arc<Board>,
+    /// Which of the workers this is.
+    worker: usize,
 }
 
 impl Store {
-    /// A store for these sources and their open slots.
+    /// A store for these sources and their open slots, which posts its counters as this worker.
     #[must_use]
     pub fn new(
         session: Session,
-        sources: Vec<(Source, Option<SlotWriter>)>,
+        sources: Vec<(Source, Option<SharedSlot>)>,
         outputs: Outputs,
+        (board, worker): (Arc<Board>, usize),
     ) -> Self {
         let streams = sources
             .into_iter()
@@ -97,6 +100,7 @@ impl Store {
                 current: 0,
                 new_message: false,
                 bad_message: false,
+                gaps: Traffic::default(),
                 violation_limit: RateLimit::new(10),
                 loss_limit: RateLimit::new(10),
                 template_limit: RateLimit::new(10),
@@ -104,8 +108,9 @@ impl Store {
             unknown_senders: 0,
             strangers: HashSet::default(),
             stranger_limit: RateLimit::new(10),
-            kernel_drops: 0,
-            reported: Losses::default(),
+            traffic: ByExporter::new(board.workers()),
+            board,
+            worker,
         }
     }
 
@@ -116,8 +121,11 @@ impl Store {
         }
     }
 
-    /// Hands on the lines that wait in a buffer.
+    /// Hands on the records and lines that wait in a buffer.
     pub fn flush(&mut self) {
+        for slot in self.sink.streams.iter_mut().filter_map(|s| s.slot.as_mut()) {
+            slot.flush();
+        }
         if let Some(json) = &mut self.sink.outputs.json {
             json.flush();
         }
@@ -134,37 +142,44 @@ impl Store {
         }
     }
 
-    /// Writes the templates into the state file.
-    pub fn save(&self, path: &Path) {
-        if let Err(error) = crate::state::save(path, &self.session) {
-            warn!("state file {}: {error}", path.display());
-        }
+    /// The templates of datagram exporters.
+    #[must_use]
+    pub fn kept(&self) -> Vec<KeptTemplate> {
+        self.session.kept().collect()
     }
 
     /// Decodes one datagram and stores its records.
     pub fn datagram(&mut self, now_ms: u64, from: SocketAddr, bytes: &[u8]) {
         if self.select(now_ms, from) {
+            let before = self.session.counters().records;
             self.session.datagram(now_ms, from, bytes, &mut self.sink);
-            self.sink.end_message();
+            self.end_message(now_ms, from.ip(), bytes.len(), before);
         }
     }
 
     /// Decodes one message of a stream and stores its records.
     pub fn message(&mut self, now_ms: u64, from: SocketAddr, bytes: &[u8]) {
         if self.select(now_ms, from) {
+            let before = self.session.counters().records;
             self.session.message(now_ms, from, bytes, &mut self.sink);
-            self.sink.end_message();
+            self.end_message(now_ms, from.ip(), bytes.len(), before);
         }
+    }
+
+    fn end_message(&mut self, now_ms: u64, from: IpAddr, octets: usize, records: u64) {
+        self.sink.end_message();
+        let traffic = Traffic {
+            messages: 1,
+            octets: octets as u64,
+            records: self.session.counters().records - records,
+            ..mem::take(&mut self.sink.gaps)
+        };
+        self.traffic.add(now_ms, from, &traffic);
     }
 
     /// A stream ended.
     pub fn closed(&mut self, from: SocketAddr) {
         self.session.close(from, &mut self.sink);
-    }
-
-    /// The kernel dropped datagrams before we could read them.
-    pub fn kernel_dropped(&mut self, datagrams: u64) {
-        self.kernel_drops += datagrams;
     }
 
     /// Milliseconds since 1970 at which a slot is over.
@@ -181,22 +196,23 @@ impl Store {
     /// Lets time pass: waiting data grows old, blocks are flushed, slots end.
     pub fn tick(&mut self, now_ms: u64) {
         self.session.tick(now_ms, &mut self.sink);
-        let mut rotated = false;
+        self.post(false);
+        let mut told = false;
         for stream in &mut self.sink.streams {
             let Some(slot) = &mut stream.slot else {
                 continue;
             };
             slot.tick(now_ms);
             if slot.is_over(now_ms) {
-                let statistics = stream.exporters.statistics();
-                let report = slot.rotate(now_ms, &statistics);
-                stream.report(&report);
+                let ended = slot.rotate(now_ms, stream.exporters.share(stream.bad_packets));
                 stream.exporters.new_slot();
-                rotated = true;
+                stream.bad_packets = 0;
+                told |= stream.report(ended.as_ref());
             }
         }
-        if rotated {
-            self.report_losses();
+        if told {
+            self.report_lines();
+            self.board.report();
         }
     }
 
@@ -204,14 +220,30 @@ impl Store {
     pub fn finish(&mut self) {
         self.session.tick(u64::MAX, &mut self.sink);
         for stream in &mut self.sink.streams {
-            let statistics = stream.exporters.statistics();
-            if let Some(slot) = &mut stream.slot {
-                let report = slot.finish(&statistics);
-                stream.report(&report);
-            }
+            let share = stream.exporters.share(stream.bad_packets);
+            let ended = stream.slot.as_mut().and_then(|slot| slot.finish(share));
+            stream.report(ended.as_ref());
         }
         self.flush();
-        self.report_losses();
+        self.report_lines();
+        if self.post(true) {
+            self.board.report();
+        }
+    }
+
+    /// Lets others know what was counted; gives whether all workers have finished.
+    pub fn post(&self, finished: bool) -> bool {
+        let (refused_names, implausible_sampling) = self.sink.knowledge.refused();
+        let losses = Losses {
+            refused_names,
+            implausible_sampling,
+            unknown_senders: self.unknown_senders,
+            session: *self.session.counters(),
+            ..Losses::default()
+        };
+        let exporters = self.session.exporters();
+        self.board
+            .post(self.worker, losses, exporters, &self.traffic, finished)
     }
 
     /// Finds the source of a sender; an unknown one is counted and told once.
@@ -242,45 +274,30 @@ impl Store {
         }
     }
 
-    /// Says what was lost since the last report, by cause; nothing if nothing was.
-    fn report_losses(&mut self) {
-        let (refused_names, implausible_sampling) = self.sink.knowledge.refused();
-        let total = Losses {
-            refused_names,
-            implausible_sampling,
-            unknown_senders: self.unknown_senders,
-            kernel_drops: self.kernel_drops,
-            session: *self.session.counters(),
-        };
-        if let Some(json) = &mut self.sink.outputs.json {
-            let lost = json.take_lost();
-            if lost > 0 {
-                warn!("{lost} JSON lines could not be written");
-            }
-        }
-        let slot = total.since(&self.reported);
-        self.reported = total;
-        if !slot.lost.is_empty() {
-            warn!("Lost: {}", slot.lost);
-        }
-        if !slot.noted.is_empty() {
-            info!("Noted: {}", slot.noted);
+    /// Says what lines could not be written.
+    fn report_lines(&mut self) {
+        let lost = self.sink.outputs.json.as_mut().map_or(0, Json::take_lost);
+        if lost > 0 {
+            warn!("{lost} JSON lines could not be written");
         }
     }
 }
 
 impl Stream {
-    /// nfcapd's line per slot, and one per exporter that lost something.
-    fn report(&mut self, report: &SlotReport) {
-        let ident = self.slot.as_ref().map_or("", SlotWriter::ident);
+    /// nfcapd's line per slot, and one per exporter that lost something; gives whether there was anything to tell.
+    fn report(&self, ended: Option<&Ended>) -> bool {
+        let Some(Ended { report, share }) = ended else {
+            return false;
+        };
+        let ident = self.slot.as_ref().map_or("", SharedSlot::ident);
         if let Some(totals) = &report.totals {
             info!(
                 "Ident: '{ident}' Flows: {}, Packets: {}, Bytes: {}, Sequence Errors: {}, Bad Packets: {}",
                 totals.flows,
                 totals.packets,
                 totals.bytes,
-                self.exporters.sequence_errors(),
-                self.bad_packets
+                share.sequence_errors,
+                share.bad_packets
             );
         }
         if report.lost > 0 {
@@ -289,10 +306,10 @@ impl Stream {
                 report.lost
             );
         }
-        for line in self.exporters.losses() {
+        for line in &share.losses {
             warn!("Ident: '{ident}' {line}");
         }
-        self.bad_packets = 0;
+        true
     }
 }
 
@@ -308,6 +325,8 @@ struct Sink {
     /// No event of this message was seen yet.
     new_message: bool,
     bad_message: bool,
+    /// What the sequence of the message at hand says is missing, or has come after all.
+    gaps: Traffic,
     violation_limit: RateLimit,
     loss_limit: RateLimit,
     template_limit: RateLimit,
@@ -362,7 +381,7 @@ impl Sink {
         let Some(stream) = self.streams.get_mut(self.current) else {
             return;
         };
-        let new_message = std::mem::take(&mut self.new_message);
+        let new_message = mem::take(&mut self.new_message);
         let message = record.message;
         let number = stream
             .exporters
@@ -461,6 +480,7 @@ impl Events for Sink {
     }
 
     fn loss(&mut self, message: &MessageInfo, missing: u64, unit: LossUnit) {
+        self.gaps.miss(missing, unit);
         let estimate = self.streams.get_mut(self.current).and_then(|stream| {
             stream
                 .exporters
@@ -484,6 +504,7 @@ impl Events for Sink {
     }
 
     fn recovered(&mut self, message: &MessageInfo, found: u64, _unit: LossUnit) {
+        self.gaps.recovered += found;
         if let Some(stream) = self.streams.get_mut(self.current) {
             stream.exporters.recovered(message, found);
         }

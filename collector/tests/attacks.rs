@@ -423,7 +423,7 @@ fn run(attack: Option<Attack>, messages: u32) -> (Vec<String>, Duration, usize, 
 
 #[test]
 fn a_healthy_exporter_does_not_notice() {
-    let bound = memory(&Limits::default());
+    let bound = memory(&Limits::default(), 1);
     let (alone, ..) = run(None, 0);
     assert_eq!(alone.len(), usize::from(HEALTHY));
     let threads: Vec<_> = ATTACKS
@@ -533,7 +533,7 @@ fn streams_that_stop_in_the_middle() {
         fs::read_to_string(&json).is_ok_and(|text| text.contains("\"flow\""))
     };
     harness::wait_until("a record over TCP", harness::PATIENCE, answered);
-    assert!(peak(collector.pid()) < memory(&Limits::default()));
+    assert!(peak(collector.pid()) < memory(&Limits::default(), 1));
     assert_eq!(collector.stop().code, Some(0));
 }
 

@@ -1,16 +1,15 @@
-//! Edge to the network: bytes in, batches of messages out over one bounded channel.
-//!
-//! When the processing loop is slow the channel fills, the receivers wait, and datagrams are dropped by the kernel,
-//! which counts them; memory does not grow.
+//! Edge to the network: bytes in, batches of messages out over bounded queues.
 
+pub mod queue;
 pub mod stream;
+pub mod tls;
 pub mod udp;
 
 use std::net::SocketAddr;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Batches that may wait for the processing loop (each at most [`udp::BATCH`] datagrams).
-pub const QUEUE: usize = 16;
+use protocol::session::KeptTemplate;
+use tokio::sync::oneshot;
 
 /// Why an address cannot be listened on.
 #[derive(Debug, thiserror::Error)]
@@ -56,10 +55,26 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// Forgets the messages and keeps the memory.
-    pub fn clear(&mut self) {
-        self.bytes.clear();
-        self.items.clear();
+    /// A batch with room for so many messages of so many octets together, and no more.
+    #[must_use]
+    pub fn with_room(messages: usize, octets: usize) -> Self {
+        Self {
+            bytes: Vec::with_capacity(octets),
+            items: Vec::with_capacity(messages),
+            received_ms: 0,
+        }
+    }
+
+    /// Octets of all messages.
+    #[must_use]
+    pub fn octets(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Octets that it takes in memory.
+    #[must_use]
+    pub fn memory(&self) -> usize {
+        self.bytes.capacity() + self.items.capacity() * size_of::<(SocketAddr, usize)>()
     }
 
     /// Appends a message.
@@ -91,7 +106,7 @@ impl Batch {
     }
 }
 
-/// What the listeners hand to the processing loop.
+/// What is handed to a worker.
 #[derive(Debug)]
 pub enum Input {
     /// Datagrams; each is one message.
@@ -100,8 +115,12 @@ pub enum Input {
     Messages(Batch),
     /// A stream ended; its templates and sequence state end with it.
     Closed(SocketAddr),
-    /// The kernel dropped this many datagrams because a receive buffer was full.
-    KernelDrops(u64),
+    /// Time has passed: it is so many milliseconds since 1970.
+    Tick(u64),
+    /// The templates of datagram exporters are asked for.
+    Keep(oneshot::Sender<Vec<KeptTemplate>>),
+    /// Nothing more will come.
+    End,
 }
 
 /// The wall clock, milliseconds since 1970.
@@ -133,8 +152,7 @@ mod tests {
         batch.push(a, b"three");
         let seen: Vec<_> = batch.iter().collect();
         assert_eq!(seen, [(a, &b"one"[..]), (b, &b""[..]), (a, &b"three"[..])]);
-        batch.clear();
-        assert!(batch.is_empty());
+        assert_eq!((batch.len(), batch.is_empty()), (3, false));
     }
 
     #[test]

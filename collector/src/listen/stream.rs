@@ -1,24 +1,28 @@
-//! TCP: IPFIX, and v9 as Tranalyzer sends it, cut into messages by their own length fields.
+//! TCP and TLS: IPFIX, and v9 as Tranalyzer sends it, cut into messages by their own length fields.
 //!
 //! Connections are bounded in number and memory. A stream whose message boundary is lost cannot be trusted any
 //! further: it is closed with one log line. A peer that starts a message and does not finish it is closed, too.
 
-use std::net::SocketAddr;
-use std::sync::Arc;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
 use protocol::framing::{Framer, FramingError};
 use socket2::{SockRef, TcpKeepalive};
-use tokio::io::AsyncReadExt as _;
+use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use tokio::sync::Semaphore;
-use tokio::sync::mpsc::Sender;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 use tracing::{debug, info, warn};
 
+use super::queue::Queues;
+use super::tls::{self, Gate};
 use super::{Batch, Input, ListenError, canonical, now_ms};
 use crate::config::Endpoint;
+use crate::log::RateLimit;
 
 /// Streams that may be open at once, over all addresses.
 pub const MAX_STREAMS: usize = 256;
@@ -27,7 +31,7 @@ const MAX_MESSAGE: usize = 65_535;
 /// Octets read at a time.
 const CHUNK: usize = 64 * 1024;
 /// How long a new peer may say nothing, and any peer leave a message unfinished.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 /// A stream that may rest between messages; dead peers are found by keep-alive.
 const FOREVER: Duration = Duration::from_secs(30 * 86_400);
 /// Nothing for so long is a pause; after the collector was told to stop, the stream is drained then.
@@ -36,7 +40,7 @@ const QUIET: Duration = Duration::from_millis(100);
 /// Octets that all streams take at most: what is read at a time, and messages in the making.
 #[must_use]
 pub fn memory() -> usize {
-    MAX_STREAMS * (CHUNK + 2 * (MAX_MESSAGE + CHUNK) + 4096)
+    MAX_STREAMS * (CHUNK + 2 * (MAX_MESSAGE + CHUNK) + 4096 + tls::CONNECTION)
 }
 
 /// Becomes true when the collector stops.
@@ -63,47 +67,202 @@ pub fn bind(endpoint: &Endpoint) -> Result<TcpListener, ListenError> {
     socket.listen(128).map_err(fail)
 }
 
-/// Accepts connections until the collector stops.
-pub async fn accept(
-    listener: TcpListener,
-    inputs: Sender<Input>,
-    slots: Arc<Semaphore>,
-    mut stopped: Stopped,
-) {
-    loop {
-        let accepted = if *stopped.borrow_and_update() {
-            match timeout(QUIET, listener.accept()).await {
-                Ok(accepted) => accepted,
-                Err(_) => return,
-            }
-        } else {
-            tokio::select! {
-                accepted = listener.accept() => accepted,
-                changed = stopped.changed() => match changed {
-                    Ok(()) => continue,
+/// Takes over a listening socket that somebody else opened.
+///
+/// # Errors
+/// When the socket cannot be used.
+pub fn adopt(listener: std::net::TcpListener) -> std::io::Result<TcpListener> {
+    listener.set_nonblocking(true)?;
+    TcpListener::from_std(listener)
+}
+
+/// What all stream listeners share.
+#[derive(Clone, Debug)]
+pub struct Streams {
+    queues: Queues,
+    stopped: Stopped,
+    places: Arc<Places>,
+}
+
+impl Streams {
+    /// None is open yet; at most `most` may be at once.
+    #[must_use]
+    pub fn new(queues: Queues, stopped: Stopped, most: usize) -> Self {
+        Self {
+            queues,
+            stopped,
+            places: Arc::new(Places::new(most)),
+        }
+    }
+
+    /// Streams refused because of a limit or by TLS, and those open.
+    #[must_use]
+    pub fn places(&self) -> Arc<Places> {
+        Arc::clone(&self.places)
+    }
+
+    /// Accepts connections until the collector stops, through TLS if there is a gate.
+    pub async fn accept(mut self, listener: TcpListener, gate: Option<Arc<Gate>>) {
+        let transport = if gate.is_some() { "tls" } else { "tcp" };
+        let mut failures = RateLimit::new(5);
+        loop {
+            let accepted = if *self.stopped.borrow_and_update() {
+                match timeout(QUIET, listener.accept()).await {
+                    Ok(accepted) => accepted,
                     Err(_) => return,
-                },
+                }
+            } else {
+                tokio::select! {
+                    accepted = listener.accept() => accepted,
+                    changed = self.stopped.changed() => match changed {
+                        Ok(()) => continue,
+                        Err(_) => return,
+                    },
+                }
+            };
+            let (stream, peer) = match accepted {
+                Ok((stream, peer)) => (stream, canonical(peer)),
+                Err(error) => {
+                    // Out of descriptors, or a connection that died in the queue.
+                    if let Some(more) = failures.pass(now_ms()) {
+                        warn!("{transport}: cannot accept a connection: {error}{more}");
+                    }
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                    continue;
+                }
+            };
+            match self.places.take(peer.ip()) {
+                Ok(place) => {
+                    let (streams, gate) = (self.clone(), gate.clone());
+                    tokio::spawn(async move {
+                        streams.enter(stream, peer, gate).await;
+                        drop(place);
+                    });
+                }
+                Err(reason) => self.refuse(&format!("{transport} {peer}: refused: {reason}")),
             }
-        };
-        let (stream, peer) = match accepted {
-            Ok((stream, peer)) => (stream, canonical(peer)),
-            Err(error) => {
-                // Out of descriptors, or a connection that died in the queue.
-                warn!("tcp: cannot accept a connection: {error}");
-                tokio::time::sleep(Duration::from_millis(100)).await;
-                continue;
+        }
+    }
+
+    async fn enter(&self, stream: TcpStream, peer: SocketAddr, gate: Option<Arc<Gate>>) {
+        let keepalive = TcpKeepalive::new()
+            .with_time(PATIENCE)
+            .with_interval(Duration::from_secs(15));
+        if let Err(error) = SockRef::from(&stream).set_tcp_keepalive(&keepalive) {
+            debug!("tcp {peer}: no keep-alive: {error}");
+        }
+        match gate {
+            None => self.serve("tcp", stream, peer).await,
+            Some(gate) => {
+                let mut stopped = self.stopped.clone();
+                let admitted = tokio::select! {
+                    admitted = gate.admit(stream) => admitted,
+                    _ = stopped.wait_for(|stopped| *stopped) => return,
+                };
+                match admitted {
+                    Ok(stream) => self.serve("tls", stream, peer).await,
+                    Err(refusal) => self.refuse(&format!("tls {peer}: refused: {refusal}")),
+                }
             }
-        };
-        let Ok(slot) = Arc::clone(&slots).try_acquire_owned() else {
-            warn!("tcp {peer}: refused, {MAX_STREAMS} streams are open already");
-            continue;
-        };
-        let (inputs, stopped) = (inputs.clone(), stopped.clone());
-        tokio::spawn(async move {
-            serve(stream, peer, &inputs, stopped).await;
-            let _ = inputs.send(Input::Closed(peer)).await;
-            drop(slot);
-        });
+        }
+    }
+
+    /// Each refusal is told once; of a flood, some and their number.
+    fn refuse(&self, sentence: &str) {
+        self.places.refused.fetch_add(1, Ordering::Relaxed);
+        let refusals = self.places.refusals.lock();
+        let passed = refusals
+            .unwrap_or_else(PoisonError::into_inner)
+            .pass(now_ms());
+        if let Some(more) = passed {
+            warn!("{sentence}{more}");
+        }
+    }
+
+    async fn serve(&self, transport: &str, mut stream: impl AsyncRead + Unpin, peer: SocketAddr) {
+        debug!("{transport} {peer}: connected");
+        match self.read_messages(&mut stream, peer).await {
+            end @ (End::Eof | End::Stopped) => debug!("{transport} {peer}: {end}"),
+            end @ (End::Io(_) | End::Framing(FramingError::Incomplete { .. })) => {
+                info!("{transport} {peer}: {end}");
+            }
+            end @ (End::Silent | End::Framing(_)) => {
+                warn!("{transport} {peer}: connection closed: {end}");
+            }
+        }
+        // A worker that has gone has forgotten the stream, too.
+        let _ = self.queues.stream(peer.ip(), Input::Closed(peer)).await;
+    }
+}
+
+/// The places of streams: so many altogether, and half of them for one address, so that it cannot keep out all others.
+#[derive(Debug)]
+pub struct Places {
+    most: usize,
+    open: Mutex<HashMap<IpAddr, usize, FixedState>>,
+    refused: AtomicU64,
+    refusals: Mutex<RateLimit>,
+}
+
+impl Places {
+    fn new(most: usize) -> Self {
+        Self {
+            most,
+            open: Mutex::default(),
+            refused: AtomicU64::new(0),
+            refusals: Mutex::new(RateLimit::new(20)),
+        }
+    }
+
+    /// Streams that are open.
+    #[must_use]
+    pub fn open(&self) -> usize {
+        self.table().values().sum()
+    }
+
+    /// Streams refused so far.
+    #[must_use]
+    pub fn refused(&self) -> u64 {
+        self.refused.load(Ordering::Relaxed)
+    }
+
+    fn table(&self) -> MutexGuard<'_, HashMap<IpAddr, usize, FixedState>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn take(self: &Arc<Self>, address: IpAddr) -> Result<Place, String> {
+        let mut table = self.table();
+        let all: usize = table.values().sum();
+        if all >= self.most {
+            return Err(format!("{all} streams are open already"));
+        }
+        let own = table.entry(address).or_default();
+        if *own >= self.most.div_ceil(2) {
+            return Err(format!("{own} streams of this address are open already"));
+        }
+        *own += 1;
+        Ok(Place {
+            places: Arc::clone(self),
+            address,
+        })
+    }
+}
+
+/// The place of one stream, free again when this is dropped.
+struct Place {
+    places: Arc<Places>,
+    address: IpAddr,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut table = self.places.table();
+        if let Some(own) = table.get_mut(&self.address) {
+            *own = own.saturating_sub(1);
+            if *own == 0 {
+                table.remove(&self.address);
+            }
+        }
     }
 }
 
@@ -122,79 +281,63 @@ enum End {
     Stopped,
 }
 
-async fn serve(mut stream: TcpStream, peer: SocketAddr, inputs: &Sender<Input>, stopped: Stopped) {
-    let keepalive = TcpKeepalive::new()
-        .with_time(PATIENCE)
-        .with_interval(Duration::from_secs(15));
-    if let Err(error) = SockRef::from(&stream).set_tcp_keepalive(&keepalive) {
-        debug!("tcp {peer}: no keep-alive: {error}");
-    }
-    debug!("tcp {peer}: connected");
-    match read_messages(&mut stream, peer, inputs, stopped).await {
-        end @ (End::Eof | End::Stopped) => debug!("tcp {peer}: {end}"),
-        end @ (End::Io(_) | End::Framing(FramingError::Incomplete { .. })) => {
-            info!("tcp {peer}: {end}");
-        }
-        end @ (End::Silent | End::Framing(_)) => warn!("tcp {peer}: connection closed: {end}"),
-    }
-}
-
-async fn read_messages(
-    stream: &mut TcpStream,
-    peer: SocketAddr,
-    inputs: &Sender<Input>,
-    mut stopped: Stopped,
-) -> End {
-    let mut messages = Messages {
-        framer: Framer::new(MAX_MESSAGE),
-        peer,
-        unfinished: 0,
-    };
-    let mut chunk = vec![0_u8; CHUNK];
-    // Until when the next message has to be complete; none between messages.
-    let mut deadline = Some(Instant::now() + PATIENCE);
-    // Whether the framer was told of the pause after the last octets: a v9 message ends only with a pause or the next one.
-    let mut told_pause = true;
-    loop {
-        let patience = match deadline {
-            _ if !told_pause && messages.unfinished > 0 => QUIET,
-            Some(deadline) => deadline.saturating_duration_since(Instant::now()),
-            None => FOREVER,
+impl Streams {
+    async fn read_messages(&self, stream: &mut (impl AsyncRead + Unpin), peer: SocketAddr) -> End {
+        let mut stopped = self.stopped.clone();
+        let mut messages = Messages {
+            framer: Framer::new(MAX_MESSAGE),
+            peer,
+            unfinished: 0,
         };
-        let mut batch = Batch {
-            received_ms: now_ms(),
-            ..Batch::default()
-        };
-        let end = match read(stream, &mut chunk, patience, &mut stopped).await {
-            Ok(Read::Octets(octets)) => {
-                told_pause = false;
-                messages.push(octets, &mut batch).err().map(End::from)
+        let mut chunk = vec![0_u8; CHUNK];
+        // Until when the next message has to be complete; none between messages.
+        let mut deadline = Some(Instant::now() + PATIENCE);
+        // Whether the framer was told of the pause after the last octets: a v9 message ends only with a pause or the next one.
+        let mut told_pause = true;
+        loop {
+            let patience = match deadline {
+                _ if !told_pause && messages.unfinished > 0 => QUIET,
+                Some(deadline) => deadline.saturating_duration_since(Instant::now()),
+                None => FOREVER,
+            };
+            let mut batch = Batch {
+                received_ms: now_ms(),
+                ..Batch::default()
+            };
+            let end = match read(&mut *stream, &mut chunk, patience, &mut stopped).await {
+                Ok(Read::Octets(octets)) => {
+                    told_pause = false;
+                    messages.push(octets, &mut batch).err().map(End::from)
+                }
+                Ok(Read::Pause) if told_pause => Some(End::Silent),
+                Ok(Read::Pause) => {
+                    told_pause = true;
+                    messages.pause(&mut batch).err().map(End::from)
+                }
+                Ok(Read::Stopped) => Some(
+                    messages
+                        .pause(&mut batch)
+                        .err()
+                        .map_or(End::Stopped, End::from),
+                ),
+                Ok(Read::End) => Some(messages.end(&mut batch).err().map_or(End::Eof, End::from)),
+                Err(error) => Some(error.into()),
+            };
+            if messages.unfinished == 0 {
+                deadline = None;
+            } else if deadline.is_none() || !batch.is_empty() {
+                deadline = Some(Instant::now() + PATIENCE);
             }
-            Ok(Read::Pause) if told_pause => Some(End::Silent),
-            Ok(Read::Pause) => {
-                told_pause = true;
-                messages.pause(&mut batch).err().map(End::from)
+            // Everything before a lost boundary is good and delivered.
+            if !batch.is_empty() {
+                let input = Input::Messages(batch);
+                if self.queues.stream(peer.ip(), input).await.is_err() {
+                    return End::Stopped;
+                }
             }
-            Ok(Read::Stopped) => Some(
-                messages
-                    .pause(&mut batch)
-                    .err()
-                    .map_or(End::Stopped, End::from),
-            ),
-            Ok(Read::End) => Some(messages.end(&mut batch).err().map_or(End::Eof, End::from)),
-            Err(error) => Some(error.into()),
-        };
-        if messages.unfinished == 0 {
-            deadline = None;
-        } else if deadline.is_none() || !batch.is_empty() {
-            deadline = Some(Instant::now() + PATIENCE);
-        }
-        // Everything before a lost boundary is good and delivered.
-        if !batch.is_empty() && inputs.send(Input::Messages(batch)).await.is_err() {
-            return End::Stopped;
-        }
-        if let Some(end) = end {
-            return end;
+            if let Some(end) = end {
+                return end;
+            }
         }
     }
 }
@@ -248,7 +391,7 @@ enum Read<'a> {
 
 /// Reads what there is, waiting for it `patience` at most; once the collector stops, only what is there already.
 async fn read<'a>(
-    stream: &mut TcpStream,
+    stream: &mut (impl AsyncRead + Unpin),
     chunk: &'a mut [u8],
     patience: Duration,
     stopped: &mut Stopped,

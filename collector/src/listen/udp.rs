@@ -1,11 +1,10 @@
 //! UDP: one thread per socket that does nothing but receive, many datagrams a system call.
 
 use std::io::IoSliceMut;
-use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::Receiver;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -13,11 +12,12 @@ use nix::errno::Errno;
 use nix::sys::socket::{
     ControlMessageOwned, MsgFlags, MultiHeaders, SockaddrStorage, recvmmsg, setsockopt, sockopt,
 };
+use nix::sys::stat::fstat;
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::sync::mpsc::Sender;
 use tracing::{error, info, warn};
 
-use super::{Batch, Input, ListenError, canonical, now_ms};
+use super::queue::Queues;
+use super::{Batch, ListenError, canonical, now_ms};
 use crate::config::Endpoint;
 
 /// Datagrams a system call may bring.
@@ -42,34 +42,50 @@ pub fn memory() -> usize {
 pub struct UdpListener {
     socket: UdpSocket,
     local: SocketAddr,
+    received: Arc<Received>,
 }
 
 impl UdpListener {
-    /// Binds the socket and sizes its receive buffer.
+    /// Binds the socket, joins the groups and sizes its receive buffer.
     ///
     /// # Errors
-    /// When the system refuses the address.
+    /// When the system refuses the address or a group.
     pub fn bind(endpoint: &Endpoint, buffer: Option<usize>) -> Result<Self, ListenError> {
         let fail = |source| ListenError::new("udp", endpoint.address, source);
-        let socket = match open(endpoint.address, endpoint.only_ipv6) {
+        let socket = match open(endpoint, endpoint.address) {
             Err(error) if endpoint.fall_back_to_ipv4 && no_ipv6(&error) => open(
+                endpoint,
                 SocketAddr::from((Ipv4Addr::UNSPECIFIED, endpoint.address.port())),
-                false,
             ),
             other => other,
-        }
-        .map_err(fail)?;
+        };
+        Self::from_socket(socket.map_err(fail)?, buffer).map_err(fail)
+    }
+
+    /// Takes over a bound socket that somebody else opened.
+    ///
+    /// # Errors
+    /// When the socket cannot be used.
+    pub fn adopt(socket: UdpSocket, buffer: Option<usize>) -> std::io::Result<Self> {
+        let socket = Socket::from(socket);
+        socket.set_nonblocking(false)?;
+        Self::from_socket(socket, buffer)
+    }
+
+    fn from_socket(socket: Socket, buffer: Option<usize>) -> std::io::Result<Self> {
         size_buffer(&socket, buffer);
         if let Err(error) = setsockopt(&socket, sockopt::RxqOvfl, &1) {
             warn!("datagrams dropped by the kernel cannot be counted: {error}");
         }
         // The receive thread looks at its stop flag this often.
-        socket
-            .set_read_timeout(Some(Duration::from_millis(200)))
-            .map_err(fail)?;
+        socket.set_read_timeout(Some(Duration::from_millis(200)))?;
         let socket = UdpSocket::from(socket);
-        let local = socket.local_addr().map_err(fail)?;
-        Ok(Self { socket, local })
+        let local = socket.local_addr()?;
+        Ok(Self {
+            socket,
+            local,
+            received: Arc::default(),
+        })
     }
 
     /// The address it is bound to.
@@ -78,33 +94,50 @@ impl UdpListener {
         self.local
     }
 
-    /// Starts receiving into `inputs` until `stop` is set and the socket is empty. Batches come back
-    /// over `used` to be filled again.
+    /// What it has brought so far.
+    #[must_use]
+    pub fn received(&self) -> Arc<Received> {
+        Arc::clone(&self.received)
+    }
+
+    /// Starts receiving into `queues` until `stop` is set and the socket is empty.
     ///
     /// # Errors
     /// When the system has no thread left.
-    pub fn start(
-        self,
-        inputs: Sender<Input>,
-        used: Receiver<Batch>,
-        stop: Arc<AtomicBool>,
-    ) -> std::io::Result<JoinHandle<()>> {
+    pub fn start(self, queues: Queues, stop: Arc<AtomicBool>) -> std::io::Result<JoinHandle<()>> {
         std::thread::Builder::new()
             .name("udp-receive".to_owned())
-            .spawn(move || receive(&self, &inputs, &used, &stop))
+            .spawn(move || receive(&self, &queues, &stop))
     }
 }
 
-fn open(address: SocketAddr, only_ipv6: bool) -> std::io::Result<Socket> {
+fn open(endpoint: &Endpoint, address: SocketAddr) -> std::io::Result<Socket> {
     let socket = Socket::new(
         Domain::for_address(address),
         Type::DGRAM,
         Some(Protocol::UDP),
     )?;
     if address.is_ipv6() {
-        socket.set_only_v6(only_ipv6)?;
+        socket.set_only_v6(endpoint.only_ipv6)?;
+    }
+    if endpoint.group.is_some() {
+        // Several collectors of one machine may listen to a group.
+        socket.set_reuse_address(true)?;
     }
     socket.bind(&address.into())?;
+    match endpoint.group {
+        Some((IpAddr::V4(group), interface)) => {
+            socket.join_multicast_v4(&group, &interface.unwrap_or(Ipv4Addr::UNSPECIFIED))?;
+        }
+        Some((IpAddr::V6(group), _)) => {
+            let interface = match address {
+                SocketAddr::V6(address) => address.scope_id(),
+                SocketAddr::V4(_) => 0,
+            };
+            socket.join_multicast_v6(&group, interface)?;
+        }
+        None => {}
+    }
     Ok(socket)
 }
 
@@ -128,54 +161,79 @@ fn size_buffer(socket: &Socket, asked: Option<usize>) {
     let Ok(granted) = socket.recv_buffer_size().map(|doubled| doubled / 2) else {
         return;
     };
-    match asked {
-        Some(bytes) if granted < bytes => {
-            warn!(
-                "receive buffer: {granted} of {bytes} bytes granted (raise it with `sysctl -w net.core.rmem_max={bytes}`)"
-            );
-        }
-        Some(_) => info!("receive buffer: {granted} bytes"),
-        None => {}
+    if granted < wanted {
+        warn!(
+            "receive buffer: {granted} of {wanted} bytes granted (raise it with `sysctl -w net.core.rmem_max={wanted}`)"
+        );
+    } else if asked.is_some() {
+        info!("receive buffer: {granted} bytes");
     }
 }
 
-fn receive(
-    listener: &UdpListener,
-    inputs: &Sender<Input>,
-    used: &Receiver<Batch>,
-    stop: &AtomicBool,
-) {
+/// What a socket has brought, as it grows.
+#[derive(Debug, Default)]
+pub struct Received {
+    /// Datagrams taken from the kernel.
+    pub datagrams: AtomicU64,
+    /// Their octets.
+    pub octets: AtomicU64,
+    /// Datagrams that the kernel dropped because the receive buffer was full.
+    pub kernel_drops: AtomicU64,
+    /// Datagrams dropped because the queue of their worker was full.
+    pub queue_drops: AtomicU64,
+}
+
+impl Received {
+    /// Datagrams that the kernel dropped.
+    #[must_use]
+    pub fn kernel_drops(&self) -> u64 {
+        self.kernel_drops.load(Ordering::Relaxed)
+    }
+
+    /// Datagrams that the queues did not take.
+    #[must_use]
+    pub fn queue_drops(&self) -> u64 {
+        self.queue_drops.load(Ordering::Relaxed)
+    }
+}
+
+fn receive(listener: &UdpListener, queues: &Queues, stop: &AtomicBool) {
+    let received = &*listener.received;
     let mut arena = vec![0_u8; BATCH * STRIDE];
     let mut drops = DropCounter::default();
     let mut drain_until: Option<Instant> = None;
+    // Something came since the kernel's table of sockets was looked at.
+    let mut active = false;
     loop {
         if drain_until.is_none() && stop.load(Ordering::Relaxed) {
             drain_until = Some(Instant::now() + DRAIN);
         }
-        if drain_until.is_some_and(|end| Instant::now() > end) {
-            return;
-        }
-        let mut batch = used.try_recv().unwrap_or_default();
-        batch.clear();
-        let outcome = fill(
-            &listener.socket,
-            &mut arena,
-            &mut batch,
-            &mut drops,
-            drain_until.is_some(),
-        );
-        let dropped = drops.take();
-        if dropped > 0 && inputs.blocking_send(Input::KernelDrops(dropped)).is_err() {
-            return;
-        }
-        match outcome {
-            Ok(()) => {
-                // Waits while the processing loop is behind; the kernel then drops and counts.
-                if inputs.blocking_send(Input::Datagrams(batch)).is_err() {
-                    return;
-                }
+        let draining = drain_until.is_some();
+        let outcome = if drain_until.is_some_and(|end| Instant::now() > end) {
+            Err(Errno::EAGAIN)
+        } else {
+            fill(&listener.socket, &mut arena, &mut drops, draining)
+        };
+        // Drops behind the last datagram are told by no later one.
+        let idle = matches!(outcome, Err(Errno::EAGAIN));
+        if idle && (active || draining) {
+            active = false;
+            if let Some(total) = drops_in_table(&listener.socket) {
+                drops.see(total);
             }
-            Err(Errno::EAGAIN) if drain_until.is_some() => return,
+        }
+        let dropped = drops.take();
+        received.kernel_drops.fetch_add(dropped, Ordering::Relaxed);
+        match outcome {
+            Ok(batch) => {
+                active = true;
+                let (datagrams, octets) = (batch.len() as u64, batch.octets() as u64);
+                received.datagrams.fetch_add(datagrams, Ordering::Relaxed);
+                received.octets.fetch_add(octets, Ordering::Relaxed);
+                let lost = queues.datagrams(batch);
+                received.queue_drops.fetch_add(lost, Ordering::Relaxed);
+            }
+            Err(Errno::EAGAIN) if draining => return,
             Err(Errno::EAGAIN | Errno::EINTR) => {}
             Err(errno) => {
                 // An ICMP error of an earlier datagram or a passing shortage: the socket stays usable.
@@ -186,14 +244,27 @@ fn receive(
     }
 }
 
+/// The socket's drops by the kernel's table of UDP sockets, where it is found by its inode.
+fn drops_in_table(socket: &UdpSocket) -> Option<u32> {
+    let inode = fstat(socket).ok()?.st_ino.to_string();
+    ["/proc/net/udp", "/proc/net/udp6"]
+        .iter()
+        .find_map(|table| {
+            let text = std::fs::read_to_string(table).ok()?;
+            // sl local remote st queues tr:when retransmits uid timeout inode references pointer drops
+            let mut rows = text.lines().map(str::split_ascii_whitespace);
+            let mut row = rows.find(|row| row.clone().nth(9) == Some(&inode))?;
+            row.nth(12)?.parse().ok()
+        })
+}
+
 /// Receives what is there, at least one datagram unless the time-out passes first.
 fn fill(
     socket: &UdpSocket,
     arena: &mut [u8],
-    batch: &mut Batch,
     drops: &mut DropCounter,
     draining: bool,
-) -> nix::Result<()> {
+) -> nix::Result<Batch> {
     // Made new each time: the kernel shortens the control lengths in it, and nix does not restore them.
     let mut headers =
         MultiHeaders::<SockaddrStorage>::preallocate(BATCH, Some(nix::cmsg_space!(u32)));
@@ -214,6 +285,9 @@ fn fill(
         flags,
         None,
     )?;
+    let received: Vec<_> = received.collect();
+    let octets = received.iter().map(|message| message.bytes).sum();
+    let mut batch = Batch::with_room(received.len(), octets);
     batch.received_ms = now_ms();
     for message in received {
         if let Ok(controls) = message.cmsgs() {
@@ -228,7 +302,7 @@ fn fill(
         };
         batch.push(from, message.iovs().next().unwrap_or_default());
     }
-    Ok(())
+    Ok(batch)
 }
 
 fn socket_address(storage: &SockaddrStorage) -> Option<SocketAddr> {

@@ -6,6 +6,7 @@
 
 pub mod name;
 mod orphan;
+pub mod shared;
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -59,6 +60,8 @@ pub struct SlotWriter {
     file: Option<FileWriter>,
     /// The disk refused a block: no record is taken until it accepts one again.
     stalled: bool,
+    /// Why records are dropped at present.
+    trouble: Option<String>,
     last_flush_ms: u64,
     lost: u64,
 }
@@ -96,6 +99,7 @@ impl SlotWriter {
             start_s,
             file: Some(file),
             stalled: false,
+            trouble: None,
             last_flush_ms: now_ms,
             lost: 0,
         })
@@ -105,6 +109,17 @@ impl SlotWriter {
     #[must_use]
     pub fn ident(&self) -> &str {
         &self.options.ident
+    }
+
+    /// Gives the source another name from the next slot on.
+    pub fn set_ident(&mut self, ident: &str) {
+        ident.clone_into(&mut self.options.ident);
+    }
+
+    /// Why records are dropped at present.
+    #[must_use]
+    pub fn trouble(&self) -> Option<&str> {
+        self.trouble.as_deref()
     }
 
     /// Milliseconds since 1970 at which the slot is over.
@@ -171,6 +186,7 @@ impl SlotWriter {
             Some(Err(error)) => self.stall(&error),
             Some(Ok(())) if self.stalled => {
                 self.stalled = false;
+                self.trouble = None;
                 info!(
                     "{}: written again, {} flow records were dropped meanwhile",
                     self.working.display(),
@@ -187,9 +203,13 @@ impl SlotWriter {
         self.start_s = slot_start(seconds(now_ms), self.options.interval_s);
         self.last_flush_ms = now_ms;
         self.stalled = false;
+        self.trouble = None;
         match create(&self.options, &self.working, seconds(now_ms)) {
             Ok(file) => self.file = Some(file),
-            Err(error) => error!("flow records are dropped until the next slot: {error}"),
+            Err(error) => {
+                error!("flow records are dropped until the next slot: {error}");
+                self.trouble = Some(error.to_string());
+            }
         }
         report
     }
@@ -236,6 +256,7 @@ impl SlotWriter {
             error!("flow records are dropped until the disk takes them again: {error}");
         }
         self.stalled = true;
+        self.trouble = Some(error.to_string());
     }
 }
 

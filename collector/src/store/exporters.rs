@@ -8,7 +8,7 @@ use nfdump_compat::file::{ExporterInfo, ExporterStat, Sampler};
 use protocol::session::{LossUnit, MessageInfo};
 
 use crate::knowledge::Sampling;
-use crate::slot::SlotWriter;
+use crate::slot::shared::{Share, SharedSlot};
 
 /// Exporters (address, version and domain) that are counted apart; the records of any more are stored under number 0.
 const MAX_EXPORTERS: usize = 8192;
@@ -68,7 +68,7 @@ impl Exporters {
         &mut self,
         message: &MessageInfo,
         new_message: bool,
-        slot: Option<&mut SlotWriter>,
+        slot: Option<&mut SharedSlot>,
     ) -> u16 {
         let Some(exporter) = self.find(message) else {
             return 0;
@@ -83,7 +83,7 @@ impl Exporters {
         &mut self,
         message: &MessageInfo,
         (id, sampling): (Option<u64>, Sampling),
-        slot: &mut SlotWriter,
+        slot: &mut SharedSlot,
     ) {
         let Some(exporter) = self.find(message) else {
             return;
@@ -113,7 +113,7 @@ impl Exporters {
         message: &MessageInfo,
         missing: u64,
         unit: LossUnit,
-        slot: Option<&mut SlotWriter>,
+        slot: Option<&mut SharedSlot>,
     ) -> Option<u64> {
         let exporter = self.find(message)?;
         exporter.sequence_errors = exporter.sequence_errors.saturating_add(1);
@@ -161,8 +161,18 @@ impl Exporters {
         self.exporters.get_mut(self.last)
     }
 
+    /// What all this adds to the end of the slot.
+    pub fn share(&self, bad_packets: u64) -> Share {
+        Share {
+            statistics: self.statistics(),
+            sequence_errors: self.sequence_errors(),
+            bad_packets,
+            losses: self.losses(),
+        }
+    }
+
     /// What the file's last record says about the exporters that it mentions.
-    pub fn statistics(&self) -> Vec<ExporterStat> {
+    fn statistics(&self) -> Vec<ExporterStat> {
         let mentioned = self.exporters.iter().filter_map(|e| Some((e.number?, e)));
         mentioned
             .map(|(sysid, e)| ExporterStat {
@@ -175,7 +185,7 @@ impl Exporters {
     }
 
     /// Gaps seen in the slot, over all exporters.
-    pub fn sequence_errors(&self) -> u64 {
+    fn sequence_errors(&self) -> u64 {
         self.exporters
             .iter()
             .map(|e| u64::from(e.sequence_errors))
@@ -183,7 +193,7 @@ impl Exporters {
     }
 
     /// A sentence for each exporter with gaps, the first twenty.
-    pub fn losses(&self) -> Vec<String> {
+    fn losses(&self) -> Vec<String> {
         let with_gaps = self.exporters.iter().filter(|e| e.sequence_errors > 0);
         let sentence = |e: &Exporter| {
             let estimate = match (e.unit, e.flows.checked_div(e.messages)) {
@@ -224,7 +234,7 @@ impl Exporters {
 }
 
 impl Exporter {
-    fn number(&mut self, slot: Option<&mut SlotWriter>) -> u16 {
+    fn number(&mut self, slot: Option<&mut SharedSlot>) -> u16 {
         if let Some(number) = self.number {
             return number;
         }

@@ -11,6 +11,8 @@ pub struct Losses {
     pub unknown_senders: u64,
     /// Datagrams that the kernel dropped because the receive buffer was full.
     pub kernel_drops: u64,
+    /// Datagrams dropped because the worker they were for was behind.
+    pub queue_drops: u64,
     /// What exporters told about themselves and there was no room for.
     pub refused_names: u64,
     /// Sampling rates that make no sense.
@@ -23,11 +25,15 @@ pub struct Losses {
 type Cause = (fn(&Losses) -> u64, &'static str);
 
 /// What costs records.
-const LOST: [Cause; 14] = [
+const LOST: [Cause; 15] = [
     (|l| l.unknown_senders, "packets of unknown senders"),
     (
         |l| l.kernel_drops,
         "datagrams dropped by the kernel (receive buffer full)",
+    ),
+    (
+        |l| l.queue_drops,
+        "datagrams dropped because decoding was behind (queue full)",
     ),
     (
         |l| l.session.unknown,
@@ -101,10 +107,11 @@ const NOTED: [Cause; 11] = [
 ];
 
 impl Losses {
-    /// What came in addition since an earlier total.
+    /// What came in addition since earlier totals. Both are sums of parts.
     #[must_use]
-    pub fn since(&self, earlier: &Self) -> Difference {
-        let count = |(of, text): &Cause| (of(self).saturating_sub(of(earlier)), *text);
+    pub fn since(now: &[Self], earlier: &[Self]) -> Difference {
+        let sum = |parts: &[Self], of: fn(&Self) -> u64| parts.iter().map(of).sum::<u64>();
+        let count = |&(of, text): &Cause| (sum(now, of).saturating_sub(sum(earlier, of)), text);
         Difference {
             lost: Listing(LOST.iter().map(count).collect()),
             noted: Listing(NOTED.iter().map(count).collect()),
@@ -131,6 +138,11 @@ impl Listing {
     pub fn is_empty(&self) -> bool {
         self.0.iter().all(|&(count, _)| count == 0)
     }
+
+    /// All numbers, zeros too, and what they count.
+    pub fn iter(&self) -> impl Iterator<Item = (u64, &'static str)> {
+        self.0.iter().copied()
+    }
 }
 
 impl fmt::Display for Listing {
@@ -155,14 +167,19 @@ mod tests {
             ..Losses::default()
         };
         let mut after = before;
-        assert!(after.since(&before).lost.is_empty());
+        assert!(Losses::since(&[after], &[before]).lost.is_empty());
         after.kernel_drops = 7;
         after.session.pending_expired = 1;
         after.session.late_records = 3;
-        let told = after.since(&before);
+        let more = Losses {
+            queue_drops: 4,
+            ..Losses::default()
+        };
+        let told = Losses::since(&[after, more], &[before]);
         assert_eq!(
             told.lost.to_string(),
-            "2 datagrams dropped by the kernel (receive buffer full), 1 data sets whose template did not come in time"
+            "2 datagrams dropped by the kernel (receive buffer full), 4 datagrams dropped because decoding was \
+             behind (queue full), 1 data sets whose template did not come in time"
         );
         assert_eq!(
             told.noted.to_string(),

@@ -1,0 +1,108 @@
+//! TLS on a stream: who may come in, and how long a handshake may take (RFC 7011 section 11).
+
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use service::tls::{self, TlsError, TlsFiles};
+use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::server::TlsStream;
+
+/// A handshake that takes longer is given up.
+pub const HANDSHAKE: Duration = Duration::from_secs(10);
+/// Handshakes at a time, over all addresses; further peers are refused.
+pub const MAX_HANDSHAKES: usize = 64;
+/// Octets of one TLS connection: records in both directions, keys, the certificates of the peer.
+pub const CONNECTION: usize = 128 << 10;
+
+/// The gate of all TLS listeners.
+#[derive(Debug)]
+pub struct Gate {
+    /// Certificates are read again on request; connections that are open keep theirs.
+    config: RwLock<Arc<ServerConfig>>,
+    /// Names of which a client's certificate must have one; none: any certificate that the authority signed.
+    peers: Vec<String>,
+    handshakes: Semaphore,
+}
+
+/// Why a peer is not let in.
+#[derive(Debug, thiserror::Error)]
+pub enum Refusal {
+    /// Too much at once.
+    #[error("{MAX_HANDSHAKES} handshakes are going on already")]
+    Crowd,
+    /// It does not go on.
+    #[error("no complete handshake within {} s", HANDSHAKE.as_secs())]
+    Slow,
+    /// What is wrong with its certificate, or what it says.
+    #[error("{0}")]
+    Handshake(#[from] std::io::Error),
+    /// Signed by the authority, but for somebody else.
+    #[error("its certificate is for none of the names of --tls-peer ({0})")]
+    Name(String),
+}
+
+impl Gate {
+    /// Reads the files.
+    ///
+    /// # Errors
+    /// When one is missing, unreadable or unusable.
+    pub fn new(files: &TlsFiles, peers: Vec<String>) -> Result<Self, TlsError> {
+        Ok(Self {
+            config: RwLock::new(tls::server(files)?),
+            peers,
+            handshakes: Semaphore::new(MAX_HANDSHAKES),
+        })
+    }
+
+    /// Reads the files again, for connections to come.
+    ///
+    /// # Errors
+    /// As [`Gate::new`]; what was read before stays then.
+    pub fn reload(&self, files: &TlsFiles) -> Result<(), TlsError> {
+        let config = tls::server(files)?;
+        *self.config.write().unwrap_or_else(PoisonError::into_inner) = config;
+        Ok(())
+    }
+
+    /// Lets a peer in, or says why not.
+    ///
+    /// # Errors
+    /// The reason.
+    pub async fn admit(&self, stream: TcpStream) -> Result<TlsStream<TcpStream>, Refusal> {
+        let Ok(_place) = self.handshakes.try_acquire() else {
+            return Err(Refusal::Crowd);
+        };
+        let config = {
+            let config = self.config.read().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(&config)
+        };
+        let handshake = TlsAcceptor::from(config).accept(stream);
+        let stream = match timeout(HANDSHAKE, handshake).await {
+            Ok(outcome) => outcome?,
+            Err(_) => return Err(Refusal::Slow),
+        };
+        self.check_name(&stream)?;
+        Ok(stream)
+    }
+
+    fn check_name(&self, stream: &TlsStream<TcpStream>) -> Result<(), Refusal> {
+        if self.peers.is_empty() {
+            return Ok(());
+        }
+        let (_, session) = stream.get_ref();
+        let certificate = session.peer_certificates().and_then(<[_]>::first);
+        let known = certificate.is_some_and(|certificate| {
+            let mut names = self.peers.iter();
+            names.any(|name| tls::is_valid_for(certificate, name))
+        });
+        if known {
+            Ok(())
+        } else {
+            Err(Refusal::Name(self.peers.join(", ")))
+        }
+    }
+}
