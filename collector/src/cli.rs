@@ -20,11 +20,11 @@ pub const DEFAULT_PORT: u16 = 9995;
 )]
 pub struct Cli {
     /// UDP port for all versions [default: 9995; only the --listen addresses if there are any and -p is not given]
-    #[arg(short = 'p', value_name = "PORT")]
+    #[arg(short = 'p', long = "port", value_name = "PORT")]
     pub port: Option<u16>,
 
     /// Address or host name that -p binds to [default: all addresses, IPv6 and IPv4]
-    #[arg(short = 'b', value_name = "ADDR")]
+    #[arg(short = 'b', long = "bind", value_name = "ADDR")]
     pub bind: Option<String>,
 
     /// Listen here: udp://ADDR:PORT, tcp://ADDR:PORT or tls://ADDR:PORT (repeatable)
@@ -48,19 +48,28 @@ pub struct Cli {
     pub tls_peer: Vec<String>,
 
     /// Join this multicast group; -b then is the address of the interface
-    #[arg(short = 'J', value_name = "GROUP")]
-    pub group: Option<String>,
+    #[arg(short = 'J', long = "multicast", value_name = "GROUP")]
+    pub multicast: Option<String>,
 
     /// IPv4 only (with -6: both, as without either)
-    #[arg(short = '4')]
+    #[arg(short = '4', long = "ipv4")]
     pub ipv4: bool,
 
     /// IPv6 only
-    #[arg(short = '6')]
+    #[arg(short = '6', long = "ipv6")]
     pub ipv6: bool,
 
+    /// Send every datagram on, unchanged, to this host; the port is 9995 unless given (up to 8)
+    #[arg(short = 'R', long = "repeat", value_name = "HOST[/PORT]")]
+    pub repeat: Vec<String>,
+
     /// Directory for the flow files [default: $T2_FLOWS, else the current directory]
-    #[arg(short = 'w', value_name = "DIR", conflicts_with = "legacy_directory")]
+    #[arg(
+        short = 'w',
+        long = "directory",
+        value_name = "DIR",
+        conflicts_with = "legacy_directory"
+    )]
     pub directory: Option<PathBuf>,
 
     /// The same as -w, as nfcapd 1.6 spelt it
@@ -68,24 +77,54 @@ pub struct Cli {
     pub legacy_directory: Option<PathBuf>,
 
     /// A source with a file of its own (repeatable); other senders are then ignored and counted
-    #[arg(short = 'n', value_name = "IDENT,IP,DIR", conflicts_with_all = ["directory", "legacy_directory", "ident"])]
+    #[arg(short = 'n', long = "source", value_name = "IDENT,IP,DIR", conflicts_with_all = ["directory", "legacy_directory", "ident", "dynamic"])]
     pub source: Vec<String>,
 
+    /// A sub directory of DIR for each exporter's address, made when its first packet comes
+    #[arg(short = 'M', long = "dynamic", value_name = "DIR", conflicts_with_all = ["directory", "legacy_directory", "ident"])]
+    pub dynamic: Option<PathBuf>,
+
+    /// So many exporters with -M at a time; packets of more are ignored and counted
+    #[arg(long = "max-sources", value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=65_535))]
+    pub max_sources: u32,
+
     /// Name of the source, written into the files
-    #[arg(short = 'I', value_name = "IDENT", default_value = "none")]
+    #[arg(
+        short = 'I',
+        long = "ident",
+        value_name = "IDENT",
+        default_value = "none"
+    )]
     pub ident: String,
 
     /// Length of a slot
-    #[arg(short = 't', value_name = "SECONDS", default_value_t = 300, value_parser = clap::value_parser!(u32).range(1..=86_400))]
+    #[arg(short = 't', long = "interval", value_name = "SECONDS", default_value_t = 300, value_parser = clap::value_parser!(u32).range(1..=86_400))]
     pub interval_s: u32,
 
     /// Sub directories: 1 %Y/%m/%d, 2 …/%H, 3 %Y/%W/%u, 4 …/%H, 5 %Y/%j, 6 …/%H, 7 %F, 8 …/%H
-    #[arg(short = 'S', value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=8))]
+    #[arg(short = 'S', long = "sub-directories", value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=8))]
     pub sub_directory: u8,
 
-    /// Compress the files: lzo (also bare -z), lz4, bz2 or zstd
+    /// Name files, and align slots, by UTC instead of local time
+    #[arg(long = "utc")]
+    pub utc: bool,
+
+    /// The offset from UTC behind the names of files: nfcapd.202601020300+0100
+    #[arg(short = 'Z', long = "zone")]
+    pub zone: bool,
+
+    /// Sampling rate of exporters that tell none; negative: of all exporters, whatever they tell
     #[arg(
-        short = 'z', value_name = "METHOD", num_args = 0..=1, require_equals = true,
+        short = 's',
+        long = "sampling",
+        value_name = "RATE",
+        allow_negative_numbers = true
+    )]
+    pub sampling: Option<i64>,
+
+    /// Compress the files: lzo (also bare -z), lz4, bz2 or zstd, the latter with an optional level (zstd:9)
+    #[arg(
+        short = 'z', long = "compress", value_name = "METHOD", num_args = 0..=1, require_equals = true,
         default_missing_value = "lzo", conflicts_with_all = ["lz4", "bz2"]
     )]
     pub compress: Option<String>,
@@ -98,29 +137,85 @@ pub struct Cli {
     #[arg(short = 'j')]
     pub bz2: bool,
 
+    /// Threads that compress [default: 1; 2 for bz2 and zstd]
+    #[arg(short = 'W', long = "compressors", value_name = "N", value_parser = clap::value_parser!(u8).range(1..=64))]
+    pub compressors: Option<u8>,
+
     /// Receive buffer of a UDP socket
-    #[arg(short = 'B', value_name = "BYTES")]
+    #[arg(short = 'B', long = "buffer", value_name = "BYTES")]
     pub buffer: Option<usize>,
+
+    /// Delete old files after each slot, within the limits that `t2collect expire -u` or nfexpire set
+    #[arg(short = 'e', long = "expire")]
+    pub expire: bool,
+
+    /// Run this after each slot, without a shell: %f file, %d directory, %t and %u begin of the slot, %i ident
+    #[arg(short = 'x', long = "launch", value_name = "COMMAND")]
+    pub launch: Option<String>,
+
+    /// Go to the background once everything is ready; messages then go to syslog
+    #[arg(short = 'D', long = "daemon", conflicts_with_all = ["file", "explain"])]
+    pub daemon: bool,
+
+    /// Keep the number of the process in FILE while it runs
+    #[arg(short = 'P', long = "pid-file", value_name = "FILE")]
+    pub pid_file: Option<PathBuf>,
+
+    /// Become this user once the ports are open
+    #[arg(short = 'u', long = "user", value_name = "USER")]
+    pub user: Option<String>,
+
+    /// Become this group once the ports are open
+    #[arg(short = 'g', long = "group", value_name = "GROUP")]
+    pub group: Option<String>,
+
+    /// Sources from nfdump's configuration file; none: not even from $NFCONF
+    #[arg(short = 'C', long = "nfdump-config", value_name = "FILE")]
+    pub nfdump_config: Option<PathBuf>,
+
+    /// Options from a TOML file, under their long names; the command line and the environment come first
+    #[arg(long = "config", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+
+    /// Only check the command line and the --config file
+    #[arg(long = "check-config")]
+    pub check_config: bool,
 
     /// Accepted for nfcapd 1.6 command lines; has no effect
     #[arg(short = 'T', value_name = "LIST")]
     pub extensions: Option<String>,
 
+    /// Accepted for nfcapd command lines; has no effect
+    #[arg(short = 'r', hide = true)]
+    pub reserved: bool,
+
+    /// nfcapd's metric socket: refused
+    #[arg(short = 'm', value_name = "SOCKET", hide = true)]
+    pub metric_socket: Option<PathBuf>,
+
+    /// nfcapd's metric interval: refused
+    #[arg(short = 'i', value_name = "SECONDS", hide = true)]
+    pub metric_interval: Option<String>,
+
     /// Read this file instead of listening: a capture of an export (pcap, pcapng), an IPFIX file, or messages one after
     /// the other; -p then names the port of the export in the capture
-    #[arg(short = 'f', value_name = "FILE", conflicts_with_all = ["listen", "bind"])]
+    #[arg(short = 'f', long = "file", value_name = "FILE", conflicts_with_all = ["listen", "bind", "multicast"])]
     pub file: Option<PathBuf>,
 
     /// Append every decoded record to FILE as JSON, one object a line; - is standard output
     #[arg(long = "json", value_name = "FILE")]
     pub json: Option<PathBuf>,
 
+    /// Print every record on standard output, as JSON, and say everything: the same as --json - -vv
+    #[arg(short = 'E', conflicts_with = "json")]
+    pub extended: bool,
+
     /// Lines for templates, losses and broken rules, too
     #[arg(long = "events", requires = "json")]
     pub events: bool,
 
     /// Write no nfcapd files
-    #[arg(long = "no-nfcapd", conflicts_with_all = ["directory", "legacy_directory", "source"])]
+    #[arg(long = "no-nfcapd", conflicts_with_all = ["directory", "legacy_directory", "source", "dynamic"])]
     pub no_nfcapd: bool,
 
     /// At the end, print what each exporter sent: templates, first records, broken rules, losses
@@ -159,6 +254,18 @@ pub struct Cli {
     /// Say more; twice: still more
     #[arg(short = 'v', action = clap::ArgAction::Count)]
     pub verbose: u8,
+}
+
+impl Cli {
+    /// How much is to be said: `-E` is `-vv` and more.
+    #[must_use]
+    pub fn verbosity(&self) -> u8 {
+        if self.extended {
+            self.verbose.max(2)
+        } else {
+            self.verbose
+        }
+    }
 }
 
 /// What else the program does.

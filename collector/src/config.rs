@@ -1,14 +1,23 @@
 //! What the command line means: addresses resolved, sources parsed, directories checked.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
+use jiff::tz::TimeZone;
 use nfdump_compat::file::Compression;
 use protocol::limits::Limits;
 use protocol::session::SessionKey;
 use service::tls::{TlsFiles, server_name};
 
+use self::sources::sources;
 use crate::cli::{Cli, DEFAULT_PORT};
+use crate::knowledge::{AssumedSampling, Sampling};
+use crate::slot::name::Calendar;
+
+mod sources;
+
+/// Hosts that datagrams are repeated to, at most (nfcapd's bound).
+const MAX_REPEATERS: usize = 8;
 
 /// Why the program cannot start as asked.
 #[derive(Debug, thiserror::Error)]
@@ -67,6 +76,17 @@ pub struct Tls {
     pub peers: Vec<String>,
 }
 
+/// What the program's surroundings say about its command line.
+#[derive(Clone, Default, Debug)]
+pub struct Surroundings {
+    /// `$T2_FLOWS`.
+    pub flows: Option<PathBuf>,
+    /// `$NFCONF`.
+    pub nfconf: Option<PathBuf>,
+    /// It was called by the name nfcapd, and does as nfcapd does.
+    pub as_nfcapd: bool,
+}
+
 /// A named stream of flows with files of its own.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Source {
@@ -91,14 +111,34 @@ pub struct Config {
     pub workers: usize,
     /// Where `/metrics` is.
     pub metrics: Option<SocketAddr>,
-    /// The sources, at least one.
+    /// Where datagrams are sent on.
+    pub repeat: Vec<SocketAddr>,
+    /// The sources; none if they are found as they send.
     pub sources: Vec<Source>,
-    /// Seconds a slot lasts.
-    pub interval_s: u32,
-    /// nfcapd's number of a sub directory scheme.
-    pub sub_directory: u8,
+    /// Where sources are found as they send, and how many at most.
+    pub dynamic: Option<(PathBuf, usize)>,
+    /// When slots begin, and their names.
+    pub calendar: Calendar,
+    /// Sampling of exporters that do not tell it.
+    pub sampling: Option<AssumedSampling>,
     /// How the files are compressed.
     pub compression: Compression,
+    /// How hard, where the method has levels.
+    pub level: Option<i32>,
+    /// Threads that compress.
+    pub compressors: usize,
+    /// Old files are deleted after each slot.
+    pub expire: bool,
+    /// The words of the command that runs after each slot; none: no command.
+    pub launch: Vec<String>,
+    /// The program is to go to the background.
+    pub daemon: bool,
+    /// Where the number of the process is kept.
+    pub pid_file: Option<PathBuf>,
+    /// Who the process becomes.
+    pub user: Option<String>,
+    /// Its group.
+    pub group: Option<String>,
     /// Receive buffer asked for with `-B`.
     pub buffer: Option<usize>,
     /// A file to read instead of listening, and the ports of the export in it if they are given.
@@ -124,11 +164,11 @@ pub struct Config {
 }
 
 impl Config {
-    /// Resolves a command line; `flows` is the value of `$T2_FLOWS`.
+    /// Resolves a command line.
     ///
     /// # Errors
     /// Wrong syntax, a name that does not resolve, or a directory that is not there.
-    pub fn resolve(cli: &Cli, flows: Option<PathBuf>) -> Result<Self, ConfigError> {
+    pub fn resolve(cli: &Cli, surroundings: &Surroundings) -> Result<Self, ConfigError> {
         let mut notices = Vec::new();
         if let Some(list) = &cli.extensions {
             notices.push(format!("Option -T {list} no longer supported and ignored"));
@@ -136,9 +176,15 @@ impl Config {
         if cli.legacy_directory.is_some() {
             notices.push("-l is nfcapd 1.6's spelling of -w and taken as such".to_owned());
         }
-        if cli.no_nfcapd && cli.json.is_none() && !cli.explain {
+        if cli.no_nfcapd && cli.json.is_none() && !cli.explain && !cli.extended {
             return Err(ConfigError::Usage(
                 "--no-nfcapd leaves nothing to do without --json or --explain".to_owned(),
+            ));
+        }
+        if cli.metric_socket.is_some() || cli.metric_interval.is_some() {
+            return Err(ConfigError::Usage(
+                "-m and -i: nfcapd's metric socket is not offered, --metrics ADDR:PORT serves the counters to Prometheus"
+                    .to_owned(),
             ));
         }
         let sources = if cli.no_nfcapd {
@@ -148,32 +194,57 @@ impl Config {
                 directory: PathBuf::new(),
             }]
         } else {
-            let sources = sources(cli, flows, &mut notices)?;
-            for source in &sources {
-                check_directory(&source.directory)?;
-            }
-            sources
+            sources(cli, surroundings, &mut notices)?
         };
-        let endpoints = endpoints(cli)?;
+        let (compression, level) = compression(cli, &mut notices)?;
+        let slow = matches!(compression, Compression::Bz2 | Compression::Zstd);
+        let endpoints = endpoints(cli, surroundings.as_nfcapd)?;
         Ok(Self {
             tls: tls(cli, &endpoints)?,
             endpoints,
             default_endpoint: cli.listen.is_empty()
                 && cli.port.is_none()
                 && cli.bind.is_none()
-                && cli.group.is_none(),
+                && cli.multicast.is_none(),
             workers: usize::from(cli.workers),
             metrics: cli.metrics,
+            repeat: repeaters(cli)?,
             sources,
-            interval_s: cli.interval_s,
-            sub_directory: cli.sub_directory,
-            compression: compression(cli)?,
+            dynamic: cli
+                .dynamic
+                .clone()
+                .map(|directory| (directory, cli.max_sources as usize)),
+            calendar: Calendar {
+                zone: if cli.utc {
+                    TimeZone::UTC
+                } else {
+                    TimeZone::system()
+                },
+                interval_s: cli.interval_s,
+                align_local: !surroundings.as_nfcapd,
+                zone_in_name: cli.zone,
+                sub_directory: cli.sub_directory,
+            },
+            sampling: sampling(cli)?,
+            compression,
+            level,
+            compressors: usize::from(cli.compressors.unwrap_or(if slow { 2 } else { 1 })),
+            expire: cli.expire,
+            launch: launch(cli)?,
+            daemon: cli.daemon,
+            pid_file: cli.pid_file.clone(),
+            user: cli.user.clone(),
+            group: cli.group.clone(),
             buffer: cli.buffer,
             file: cli
                 .file
                 .clone()
                 .map(|file| (file, cli.port.into_iter().collect())),
-            json: cli.json.clone(),
+            json: if cli.extended {
+                Some(PathBuf::from("-"))
+            } else {
+                cli.json.clone()
+            },
             events: cli.events,
             nfcapd: !cli.no_nfcapd,
             explain: cli.explain,
@@ -186,128 +257,63 @@ impl Config {
                 template_ms: u64::from(cli.template_lifetime_s) * 1000,
                 ..Limits::default()
             },
-            verbose: cli.verbose,
+            verbose: cli.verbosity(),
             notices,
         })
     }
 }
 
-fn sources(
+/// `-y`, `-j` or `-z=METHOD[:LEVEL]`.
+fn compression(
     cli: &Cli,
-    flows: Option<PathBuf>,
     notices: &mut Vec<String>,
-) -> Result<Vec<Source>, ConfigError> {
-    if !cli.source.is_empty() {
-        let mut sources: Vec<Source> = Vec::new();
-        for definition in &cli.source {
-            let source = named_source(definition)?;
-            if let Some(other) = sources
-                .iter()
-                .find(|s| s.address == source.address || s.directory == source.directory)
-            {
-                return Err(ConfigError::Usage(format!(
-                    "-n {definition}: source '{}' already has this address or directory",
-                    other.ident
-                )));
-            }
-            sources.push(source);
-        }
-        return Ok(sources);
-    }
-    check_ident(&cli.ident)?;
-    let directory = match cli
-        .directory
-        .clone()
-        .or_else(|| cli.legacy_directory.clone())
-    {
-        Some(directory) => directory,
-        None => {
-            let (directory, origin) = match flows.filter(|f| !f.as_os_str().is_empty()) {
-                Some(directory) => (directory, "$T2_FLOWS"),
-                None => (PathBuf::from("."), "the current directory"),
-            };
-            let shown = directory
-                .canonicalize()
-                .unwrap_or_else(|_| directory.clone());
-            notices.push(format!(
-                "no -w: flow files go to {} ({origin})",
-                shown.display()
-            ));
-            directory
-        }
-    };
-    Ok(vec![Source {
-        ident: cli.ident.clone(),
-        address: None,
-        directory,
-    }])
-}
-
-/// `ident,ip,directory` as nfcapd's `-n` has it.
-fn named_source(definition: &str) -> Result<Source, ConfigError> {
-    let mut parts = definition.splitn(3, ',');
-    let (Some(ident), Some(address), Some(directory)) = (parts.next(), parts.next(), parts.next())
-    else {
-        return Err(ConfigError::Usage(format!(
-            "-n {definition}: expected IDENT,IP,DIR, for example -n router1,192.0.2.1,/var/lib/flows"
-        )));
-    };
-    check_ident(ident)?;
-    let address: IpAddr = address.parse().map_err(|_| {
-        ConfigError::Usage(format!("-n {definition}: '{address}' is not an IP address"))
-    })?;
-    if directory.is_empty() {
-        return Err(ConfigError::Usage(format!(
-            "-n {definition}: the directory is empty"
-        )));
-    }
-    Ok(Source {
-        ident: ident.to_owned(),
-        address: Some(address.to_canonical()),
-        directory: PathBuf::from(directory),
-    })
-}
-
-/// A name that nfdump can read back: 1 to 127 bytes, printable, no spaces.
-fn check_ident(ident: &str) -> Result<(), ConfigError> {
-    let printable = ident.chars().all(|c| !c.is_whitespace() && !c.is_control());
-    if ident.is_empty() || ident.len() > 127 || !printable {
-        return Err(ConfigError::Usage(format!(
-            "ident '{}': expected 1 to 127 bytes without spaces",
-            ident.escape_debug()
-        )));
-    }
-    Ok(())
-}
-
-fn check_directory(directory: &Path) -> Result<(), ConfigError> {
-    match directory.metadata() {
-        Ok(meta) if meta.is_dir() => Ok(()),
-        Ok(_) => Err(ConfigError::Failed(format!(
-            "{} is not a directory",
-            directory.display()
-        ))),
-        Err(error) => Err(ConfigError::Failed(format!(
-            "directory {}: {error} (create it first)",
-            directory.display()
-        ))),
-    }
-}
-
-fn compression(cli: &Cli) -> Result<Compression, ConfigError> {
+) -> Result<(Compression, Option<i32>), ConfigError> {
     let method = match (&cli.compress, cli.lz4, cli.bz2) {
         (Some(method), _, _) => method.as_str(),
         (None, true, _) => "lz4",
         (None, false, true) => "bz2",
-        (None, false, false) => return Ok(Compression::None),
+        (None, false, false) => return Ok((Compression::None, None)),
     };
-    match method {
-        "lz4" => Ok(Compression::Lz4),
-        "bz2" => Ok(Compression::Bz2),
-        "lzo" => Ok(Compression::Lzo),
-        "zstd" => Ok(Compression::Zstd),
-        other => Err(ConfigError::Usage(format!(
-            "-z={other}: unknown method, expected lzo, lz4, bz2 or zstd"
+    let wrong = |what: &str| ConfigError::Usage(format!("-z={method}: {what}"));
+    let (name, level) = match method.split_once(':') {
+        None => (method, None),
+        Some((name, level)) => {
+            let level: i32 = level
+                .parse()
+                .map_err(|_| wrong("the level is not a number"))?;
+            (name, Some(level))
+        }
+    };
+    match (name, level) {
+        ("lzo", None) => Ok((Compression::Lzo, None)),
+        ("bz2", None) => Ok((Compression::Bz2, None)),
+        ("lz4", None) => Ok((Compression::Lz4, None)),
+        ("lz4", Some(1..=12)) => {
+            notices.push(format!(
+                "-z={method}: LZ4 is always compressed at its fast level; the files are the same to read"
+            ));
+            Ok((Compression::Lz4, None))
+        }
+        ("zstd", None | Some(1..=22)) => Ok((Compression::Zstd, level)),
+        ("lz4", _) => Err(wrong("levels of LZ4 are 1 to 12")),
+        ("zstd", _) => Err(wrong("levels of ZSTD are 1 to 22")),
+        ("lzo" | "bz2", _) => Err(wrong("this method has no levels")),
+        _ => Err(wrong("unknown method, expected lzo, lz4, bz2 or zstd")),
+    }
+}
+
+/// The sampling that `-s` asks for.
+fn sampling(cli: &Cli) -> Result<Option<AssumedSampling>, ConfigError> {
+    let Some(rate) = cli.sampling else {
+        return Ok(None);
+    };
+    match Sampling::one_in(rate.unsigned_abs(), 0) {
+        Some(sampling) => Ok(Some(AssumedSampling {
+            sampling,
+            always: rate < 0,
+        })),
+        None => Err(ConfigError::Usage(format!(
+            "-s {rate}: invalid sampling rate"
         ))),
     }
 }
@@ -338,10 +344,52 @@ fn tls(cli: &Cli, endpoints: &[Endpoint]) -> Result<Option<Tls>, ConfigError> {
     Ok(Some(Tls { files, peers }))
 }
 
-fn endpoints(cli: &Cli) -> Result<Vec<Endpoint>, ConfigError> {
+/// The words of `-x`.
+fn launch(cli: &Cli) -> Result<Vec<String>, ConfigError> {
+    let Some(command) = &cli.launch else {
+        return Ok(Vec::new());
+    };
+    match shlex::split(command) {
+        Some(words) if !words.is_empty() => Ok(words),
+        Some(_) => Err(ConfigError::Usage("-x: the command is empty".to_owned())),
+        None => Err(ConfigError::Usage(format!(
+            "-x {command}: a quotation mark or backslash without its other half"
+        ))),
+    }
+}
+
+/// `HOST[/PORT]`, as nfcapd's `-R` has it.
+fn repeaters(cli: &Cli) -> Result<Vec<SocketAddr>, ConfigError> {
+    if cli.repeat.len() > MAX_REPEATERS {
+        return Err(ConfigError::Usage(format!(
+            "-R: {} hosts, at most {MAX_REPEATERS}",
+            cli.repeat.len()
+        )));
+    }
+    let target = |target: &String| {
+        let (host, port) = match target.rsplit_once('/') {
+            None => (target.as_str(), DEFAULT_PORT),
+            Some((host, port)) => {
+                let port = port.parse().ok().filter(|&port| port != 0);
+                (
+                    host,
+                    port.ok_or_else(|| {
+                        ConfigError::Usage(format!(
+                            "-R {target}: the port is not a number from 1 to 65535"
+                        ))
+                    })?,
+                )
+            }
+        };
+        lookup(host, port, cli)
+    };
+    cli.repeat.iter().map(target).collect()
+}
+
+fn endpoints(cli: &Cli, as_nfcapd: bool) -> Result<Vec<Endpoint>, ConfigError> {
     let mut endpoints = Vec::new();
     let port = cli.port.unwrap_or(DEFAULT_PORT);
-    if let Some(group) = &cli.group {
+    if let Some(group) = &cli.multicast {
         endpoints.push(multicast(group, port, cli)?);
     } else if cli.listen.is_empty() || cli.port.is_some() || cli.bind.is_some() {
         endpoints.push(match &cli.bind {
@@ -349,7 +397,10 @@ fn endpoints(cli: &Cli) -> Result<Vec<Endpoint>, ConfigError> {
                 fall_back_to_ipv4: false,
                 ..datagrams(lookup(host, port, cli)?, cli)
             },
-            None => datagrams(wildcard(port, cli), cli),
+            None => datagrams(
+                wildcard(port, only_ipv4(cli) || (as_nfcapd && !cli.ipv6)),
+                cli,
+            ),
         });
     }
     for url in &cli.listen {
@@ -400,8 +451,8 @@ fn only_ipv6(cli: &Cli) -> bool {
     cli.ipv6 && !cli.ipv4
 }
 
-fn wildcard(port: u16, cli: &Cli) -> SocketAddr {
-    if only_ipv4(cli) {
+fn wildcard(port: u16, ipv4: bool) -> SocketAddr {
+    if ipv4 {
         SocketAddr::from((Ipv4Addr::UNSPECIFIED, port))
     } else {
         SocketAddr::from((Ipv6Addr::UNSPECIFIED, port))
@@ -455,6 +506,8 @@ fn lookup(host: &str, port: u16, cli: &Cli) -> Result<SocketAddr, ConfigError> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use std::path::Path;
+
     use clap::Parser as _;
 
     use super::*;
@@ -462,7 +515,7 @@ mod tests {
     fn resolve(line: &str) -> Result<Config, ConfigError> {
         let cli = Cli::try_parse_from(std::iter::once("t2collect").chain(line.split_whitespace()))
             .unwrap();
-        Config::resolve(&cli, None)
+        Config::resolve(&cli, &Surroundings::default())
     }
 
     #[test]
@@ -489,7 +542,14 @@ mod tests {
     #[test]
     fn the_flow_directory_comes_from_the_environment() {
         let cli = Cli::try_parse_from(["t2collect"]).unwrap();
-        let config = Config::resolve(&cli, Some("/tmp".into())).unwrap();
+        let config = Config::resolve(
+            &cli,
+            &Surroundings {
+                flows: Some("/tmp".into()),
+                ..Surroundings::default()
+            },
+        )
+        .unwrap();
         assert_eq!(config.sources[0].directory, Path::new("/tmp"));
         assert!(config.notices[0].contains("$T2_FLOWS"));
     }
@@ -547,6 +607,15 @@ mod tests {
             "--tls-cert c.pem",
             "-J 192.0.2.1",
             "-z=rar",
+            "-z=zstd:99",
+            "-z=bz2:3",
+            "-z=lz4:x",
+            "-s 0",
+            "-I ../../x",
+            "-n ../../x,1.2.3.4,.",
+            "-n ..,1.2.3.4,.",
+            "-R 127.0.0.1/0",
+            "-m /tmp/socket",
         ] {
             assert_eq!(resolve(line).unwrap_err().exit_code(), 2, "{line}");
         }

@@ -6,6 +6,7 @@
 pub mod board;
 pub mod cli;
 pub mod config;
+pub mod daemon;
 pub mod explain;
 pub mod json;
 pub mod knowledge;
@@ -15,8 +16,10 @@ pub mod log;
 pub mod map;
 pub mod merge;
 pub mod metrics;
+pub mod nfcapd;
 pub mod replay;
 pub mod run;
+pub mod settings;
 pub mod slot;
 pub mod state;
 pub mod store;

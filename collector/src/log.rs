@@ -54,12 +54,14 @@ fn level(verbose: u8) -> LevelFilter {
     }
 }
 
-/// Sends log messages to stderr: notices and worse, `-v` details, `-vv` everything.
+/// Sends log messages to stderr, or to syslog from the background: notices and worse, `-v` details, `-vv` everything.
 #[must_use]
 pub fn init(verbose: u8, form: Form) -> Verbosity {
     let (filter, handle) = reload::Layer::new(level(verbose));
     let registry = tracing_subscriber::registry().with(filter);
-    let lines = Layer::new().with_writer(std::io::stderr).with_ansi(false);
+    let lines = Layer::new()
+        .with_writer(crate::daemon::LogWriter)
+        .with_ansi(false);
     let is_journal = form == Form::Auto && std::env::var_os("JOURNAL_STREAM").is_some();
     // A second initialisation (tests) keeps the first.
     let _ = match form {

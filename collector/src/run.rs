@@ -15,8 +15,10 @@ use tracing::{info, warn};
 
 use crate::board::Board;
 use crate::config::{Config, ConfigError, Transport};
+use crate::daemon::{self, PidFile};
 use crate::explain::Explain;
 use crate::json::Json;
+use crate::knowledge::Knowledge;
 use crate::listen::now_ms;
 use crate::listen::queue::Queues;
 use crate::listen::stream::{self, Streams};
@@ -119,6 +121,8 @@ async fn collect(config: &Config, control: &Control<'_>) -> anyhow::Result<()> {
         None => None,
     };
     let sockets = open_sockets(config, gate.as_ref())?;
+    let _pid_file = PidFile::write(config.pid_file.as_deref())?;
+    daemon::give_up_rights(config)?;
     let board = Arc::new(Board::new(config.workers));
     let (stores, slots) = open_stores(config, now_ms(), &board)?;
     let (queues, receivers) = Queues::new(config.workers);
@@ -140,6 +144,7 @@ async fn collect(config: &Config, control: &Control<'_>) -> anyhow::Result<()> {
         None => None,
     };
     notifier.ready();
+    daemon::ready(config)?;
 
     let mut next_save = Instant::now() + SAVE;
     let mut next_pulse = Instant::now();
@@ -187,8 +192,11 @@ async fn collect(config: &Config, control: &Control<'_>) -> anyhow::Result<()> {
 
 /// Time to the end of the slot, but no more than a tick.
 fn until_tick(config: &Config) -> Duration {
-    let slot_ms = u64::from(config.interval_s) * 1000;
-    Duration::from_millis(slot_ms - now_ms() % slot_ms).min(TICK)
+    let now = now_ms();
+    let now_s = i64::try_from(now / 1000).unwrap_or(i64::MAX);
+    let end_s = config.calendar.slot_end(config.calendar.slot_start(now_s));
+    let end_ms = u64::try_from(end_s).unwrap_or(0).saturating_mul(1000);
+    Duration::from_millis(end_ms.saturating_sub(now)).min(TICK)
 }
 
 /// Has the templates written to the state file while everything goes on.
@@ -301,7 +309,8 @@ fn open_stores(
             explain: config.explain.then(Explain::default),
         };
         let post = (Arc::clone(board), worker);
-        stores.push(Store::new(session, sources, outputs, post));
+        let knowledge = Knowledge::new(config.sampling);
+        stores.push(Store::new(session, knowledge, sources, outputs, post));
     }
     Ok((stores, watches))
 }
@@ -314,8 +323,7 @@ fn open_slot(
     let options = SlotOptions {
         ident: source.ident.clone(),
         directory: source.directory.clone(),
-        interval_s: config.interval_s,
-        sub_directory: config.sub_directory,
+        calendar: config.calendar.clone(),
         compression: config.compression,
     };
     SlotWriter::open(options, now)

@@ -76,6 +76,7 @@ impl Store {
     #[must_use]
     pub fn new(
         session: Session,
+        knowledge: Knowledge,
         sources: Vec<(Source, Option<SharedSlot>)>,
         outputs: Outputs,
         (board, worker): (Arc<Board>, usize),
@@ -95,7 +96,7 @@ impl Store {
                 streams,
                 mapper: Mapper::default(),
                 unfold: Unfold::default(),
-                knowledge: Knowledge::default(),
+                knowledge,
                 outputs,
                 current: 0,
                 new_message: false,

@@ -50,11 +50,35 @@ pub fn text(path: &Path) -> Result<String, String> {
     })
 }
 
+/// A key and its values.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ListEntry {
+    /// The key.
+    pub key: String,
+    /// The values of an array as text, or the only one.
+    pub values: Vec<String>,
+    /// The line of the key, from 1.
+    pub line: usize,
+}
+
 /// The entries of a TOML file, in the order of their lines.
 ///
 /// # Errors
 /// What is no TOML, or no value that has a place without sections.
 pub fn toml(text: &str) -> Result<Vec<Entry>, Vec<Fault>> {
+    let joined = |entry: ListEntry| Entry {
+        key: entry.key,
+        value: entry.values.join(","),
+        line: entry.line,
+    };
+    toml_lists(text).map(|entries| entries.into_iter().map(joined).collect())
+}
+
+/// As [`toml`], with the values of arrays apart.
+///
+/// # Errors
+/// As there.
+pub fn toml_lists(text: &str) -> Result<Vec<ListEntry>, Vec<Fault>> {
     let (table, errors) = DeTable::parse_recoverable(text);
     let mut faults: Vec<Fault> = errors
         .iter()
@@ -68,9 +92,9 @@ pub fn toml(text: &str) -> Result<Vec<Entry>, Vec<Fault>> {
         let line = line_of(text.as_bytes(), key.span().start);
         let key = key.get_ref();
         match scalar_or_list(value.get_ref()) {
-            Some(value) => entries.push(Entry {
+            Some(values) => entries.push(ListEntry {
                 key: key.clone().into_owned(),
-                value,
+                values,
                 line,
             }),
             None => faults.push(Fault {
@@ -87,13 +111,10 @@ pub fn toml(text: &str) -> Result<Vec<Entry>, Vec<Fault>> {
     Ok(entries)
 }
 
-fn scalar_or_list(value: &DeValue<'_>) -> Option<String> {
+fn scalar_or_list(value: &DeValue<'_>) -> Option<Vec<String>> {
     match value {
-        DeValue::Array(items) => {
-            let items: Option<Vec<_>> = items.iter().map(|item| scalar(item.get_ref())).collect();
-            Some(items?.join(","))
-        }
-        value => scalar(value),
+        DeValue::Array(items) => items.iter().map(|item| scalar(item.get_ref())).collect(),
+        value => scalar(value).map(|value| vec![value]),
     }
 }
 

@@ -18,7 +18,7 @@ use protocol::template::{Template, TemplateKind};
 use protocol::value::unsigned;
 
 use self::common::CommonProperties;
-pub use self::sampling::Sampling;
+pub use self::sampling::{AssumedSampling, Sampling};
 
 /// Address and domain of an exporter.
 pub type Origin = (IpAddr, u32);
@@ -118,6 +118,8 @@ pub struct Knowledge {
     traits: HashMap<u64, Traits, FixedState>,
     /// Sampling that makes no sense.
     implausible: u64,
+    /// What the user says of sampling.
+    assumed: Option<AssumedSampling>,
 }
 
 /// The numbers and names of one options record.
@@ -242,6 +244,14 @@ impl<'a> Told<'a> {
 }
 
 impl Knowledge {
+    /// Knows nothing yet but what the user says of sampling.
+    pub fn new(assumed: Option<AssumedSampling>) -> Self {
+        Self {
+            assumed,
+            ..Self::default()
+        }
+    }
+
     /// Takes an options record in. `true`: it taught an element.
     pub fn options(&mut self, record: &DataRecord<'_>) -> bool {
         let told = Told::read(record.template, record.bytes);
@@ -354,6 +364,15 @@ impl Knowledge {
 
     /// How the packets of a flow record were sampled, and by which sampler; `None` if that is not known.
     pub fn sampling(&mut self, record: &DataRecord<'_>) -> Option<(Option<u64>, Sampling)> {
+        let assumed = self.assumed.map(|assumed| (None, assumed.sampling));
+        if self.assumed.is_some_and(|assumed| assumed.always) {
+            return assumed;
+        }
+        self.told_sampling(record).or(assumed)
+    }
+
+    /// As [`Self::sampling`], by the exporter alone.
+    fn told_sampling(&mut self, record: &DataRecord<'_>) -> Option<(Option<u64>, Sampling)> {
         let message = record.message;
         if message.sampling & 0x3fff > 1 {
             let [mode, _] = message.sampling.to_be_bytes();

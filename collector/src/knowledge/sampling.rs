@@ -16,6 +16,15 @@ pub struct Sampling {
     pub algorithm: u16,
 }
 
+/// What the user says of sampling (`-s`).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct AssumedSampling {
+    /// How exporters sample.
+    pub sampling: Sampling,
+    /// Even those that tell something else.
+    pub always: bool,
+}
+
 impl Sampling {
     /// So many selected and so many left out. `None` if that selects nothing, or hardly anything.
     pub fn new(interval: u64, space: u64, algorithm: u16) -> Option<Self> {

@@ -13,14 +13,13 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use jiff::tz::TimeZone;
 use nfdump_compat::file::{
     Compression, ExporterInfo, ExporterStat, FileError, FileReader, FileWriter, Sampler,
     StatRecord, WriterOptions, merge,
 };
 use tracing::{error, info, warn};
 
-use self::name::{file_name, slot_start, sub_directory};
+use self::name::Calendar;
 
 /// A block is on disk at the latest after this time, so that a running slot can be read.
 const FLUSH_INTERVAL_MS: u64 = 10_000;
@@ -32,10 +31,8 @@ pub struct SlotOptions {
     pub ident: String,
     /// Directory of the files.
     pub directory: PathBuf,
-    /// Seconds a slot lasts.
-    pub interval_s: u32,
-    /// nfcapd's number of a sub directory scheme.
-    pub sub_directory: u8,
+    /// When slots begin, and their names.
+    pub calendar: Calendar,
     /// How blocks are compressed.
     pub compression: Compression,
 }
@@ -53,9 +50,9 @@ pub struct SlotReport {
 #[derive(Debug)]
 pub struct SlotWriter {
     options: SlotOptions,
-    zone: TimeZone,
     working: PathBuf,
     start_s: i64,
+    end_s: i64,
     /// `None` when the file of this slot could not be created.
     file: Option<FileWriter>,
     /// The disk refused a block: no record is taken until it accepts one again.
@@ -72,12 +69,11 @@ impl SlotWriter {
     /// # Errors
     /// When the working file cannot be created.
     pub fn open(options: SlotOptions, now_ms: u64) -> Result<Self, FileError> {
-        let zone = TimeZone::system();
         let working = options
             .directory
             .join(format!("nfcapd.current.{}", std::process::id()));
         for orphan in orphan::find(&options.directory) {
-            match orphan::recover(&orphan, &options, &zone) {
+            match orphan::recover(&orphan, &options) {
                 Ok(Some(target)) => info!(
                     "{}: unfinished file recovered as {}",
                     orphan.display(),
@@ -90,13 +86,14 @@ impl SlotWriter {
                 Err(error) => error!("unfinished file left as it is: {error:#}"),
             }
         }
-        let start_s = slot_start(seconds(now_ms), options.interval_s);
+        let start_s = options.calendar.slot_start(seconds(now_ms));
+        let end_s = options.calendar.slot_end(start_s);
         let file = create(&options, &working, seconds(now_ms))?;
         Ok(Self {
             options,
-            zone,
             working,
             start_s,
+            end_s,
             file: Some(file),
             stalled: false,
             trouble: None,
@@ -125,16 +122,13 @@ impl SlotWriter {
     /// Milliseconds since 1970 at which the slot is over.
     #[must_use]
     pub fn end_ms(&self) -> u64 {
-        u64::try_from(self.start_s + i64::from(self.options.interval_s))
-            .unwrap_or(0)
-            .saturating_mul(1000)
+        u64::try_from(self.end_s).unwrap_or(0).saturating_mul(1000)
     }
 
     /// Whether `now_ms` is outside the slot: after its end, or before its start because the clock was set back.
     #[must_use]
     pub fn is_over(&self, now_ms: u64) -> bool {
-        now_ms >= self.end_ms()
-            || slot_start(seconds(now_ms), self.options.interval_s) < self.start_s
+        now_ms >= self.end_ms() || self.options.calendar.slot_start(seconds(now_ms)) < self.start_s
     }
 
     /// Writes an exporter's record once a file and returns its number there; 0 while there is no file that takes it.
@@ -200,7 +194,8 @@ impl SlotWriter {
     /// Finishes the slot and opens that of `now_ms`.
     pub fn rotate(&mut self, now_ms: u64, statistics: &[ExporterStat]) -> SlotReport {
         let report = self.finish(statistics);
-        self.start_s = slot_start(seconds(now_ms), self.options.interval_s);
+        self.start_s = self.options.calendar.slot_start(seconds(now_ms));
+        self.end_s = self.options.calendar.slot_end(self.start_s);
         self.last_flush_ms = now_ms;
         self.stalled = false;
         self.trouble = None;
@@ -244,7 +239,7 @@ impl SlotWriter {
                 None
             }
         };
-        if let Err(error) = publish(&self.working, &self.options, self.start_s, &self.zone) {
+        if let Err(error) = publish(&self.working, &self.options, self.start_s) {
             error!("{}: {error}", self.working.display());
         }
         totals
@@ -273,16 +268,11 @@ fn create(options: &SlotOptions, path: &Path, created_s: i64) -> Result<FileWrit
 
 /// Gives a complete file its final name. If that exists (a restart within the slot, the end of summer time) the two become
 /// one; if that fails, too, the file gets a number behind its name rather than be overwritten by the next slot.
-fn publish(
-    working: &Path,
-    options: &SlotOptions,
-    start_s: i64,
-    zone: &TimeZone,
-) -> io::Result<PathBuf> {
-    let name = file_name(start_s, options.interval_s, zone);
+fn publish(working: &Path, options: &SlotOptions, start_s: i64) -> io::Result<PathBuf> {
+    let name = options.calendar.file_name(start_s);
     let directory = options
         .directory
-        .join(sub_directory(options.sub_directory, start_s, zone));
+        .join(options.calendar.sub_directory(start_s));
     let target = directory.join(&name);
     let published = fs::create_dir_all(&directory).and_then(|()| {
         if target.exists() {

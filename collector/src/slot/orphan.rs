@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use jiff::tz::TimeZone;
 use nfdump_compat::file;
 use tracing::warn;
 
-use super::name::slot_start;
+use crate::daemon::is_collector;
+
 use super::{SlotOptions, publish};
 
 /// The working files in a directory that nobody writes any more. A number that is our own, or that now belongs to
@@ -32,17 +32,8 @@ pub fn find(directory: &Path) -> Vec<PathBuf> {
     orphans
 }
 
-fn is_collector(pid: u32) -> bool {
-    std::fs::read_to_string(format!("/proc/{pid}/comm"))
-        .is_ok_and(|name| matches!(name.trim_end(), "t2collect" | "nfcapd"))
-}
-
 /// Completes an unfinished file and gives it the name of its slot; `None` if it held no record and was removed.
-pub fn recover(
-    path: &Path,
-    options: &SlotOptions,
-    zone: &TimeZone,
-) -> anyhow::Result<Option<PathBuf>> {
+pub fn recover(path: &Path, options: &SlotOptions) -> anyhow::Result<Option<PathBuf>> {
     let name = || path.display().to_string();
     // A collector that died before it wrote the header.
     if path.metadata().with_context(name)?.len() == 0 {
@@ -57,8 +48,6 @@ pub fn recover(
         std::fs::remove_file(path).with_context(name)?;
         return Ok(None);
     }
-    let start_s = slot_start(recovered.created_s, options.interval_s);
-    publish(path, options, start_s, zone)
-        .map(Some)
-        .with_context(name)
+    let start_s = options.calendar.slot_start(recovered.created_s);
+    publish(path, options, start_s).map(Some).with_context(name)
 }
