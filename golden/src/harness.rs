@@ -6,6 +6,8 @@
 //! What is missing is a *visible skip*: a line on standard error and, if `T2_SKIP_LOG` names a file, a line there
 //! (test runners hide the output of tests that pass). With `CI=true` what is missing fails the test instead.
 
+pub mod certificates;
+
 use std::{
     env, fs,
     fs::OpenOptions,
