@@ -3,7 +3,9 @@
 
 use libfuzzer_sys::fuzz_target;
 
-const MAGIC: [&[u8]; 3] = [
+const MAGIC: [&[u8]; 5] = [
+    b"\xfd7zXZ\0",
+    b"BZh9",
     &[0x1f, 0x8b],
     &[0x28, 0xb5, 0x2f, 0xfd],
     &[0x04, 0x22, 0x4d, 0x18],
@@ -12,8 +14,8 @@ const MAGIC: [&[u8]; 3] = [
 fuzz_target!(|input: &[u8]| {
     // Seeds are whole files: they choose themselves.
     let file = match input {
-        [0x1f | 0x28 | 0x04, ..] => input.to_vec(),
-        [choice, rest @ ..] => [MAGIC[usize::from(choice % 3)], rest].concat(),
+        [0x1f | 0x28 | 0x04 | 0xfd | b'B', ..] => input.to_vec(),
+        [choice, rest @ ..] => [MAGIC[usize::from(choice % 5)], rest].concat(),
         [] => return,
     };
     let mut frames = 0_u32;

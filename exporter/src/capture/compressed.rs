@@ -9,14 +9,19 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
 use std::time::Duration;
 
+use bzip2::bufread::MultiBzDecoder;
 use flate2::bufread::MultiGzDecoder;
 use lz4_flex::frame::FrameDecoder;
+use lzma_rust2::XzReader;
 
 /// Octets that are handed over together, at most.
 const CHUNK: usize = 256 * 1024;
 
 /// Chunks that may wait.
 const WAITING: usize = 4;
+
+/// What unpacking xz may take, in KiB: dictionaries of up to 128 MiB, twice what `xz -9` makes.
+const XZ_MEMORY: u32 = 130 << 10;
 
 /// The compressions that are read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -27,6 +32,10 @@ pub enum Compression {
     Zstd,
     /// LZ4 frames.
     Lz4,
+    /// xz, also several streams in a row; dictionaries of up to 128 MiB.
+    Xz,
+    /// bzip2, also several streams in a row.
+    Bzip2,
 }
 
 impl Compression {
@@ -36,6 +45,8 @@ impl Compression {
             [0x1f, 0x8b, ..] => Some(Compression::Gzip),
             [0x28, 0xb5, 0x2f, 0xfd] => Some(Compression::Zstd),
             [0x04, 0x22, 0x4d, 0x18] => Some(Compression::Lz4),
+            [0xfd, b'7', b'z', b'X'] => Some(Compression::Xz),
+            [b'B', b'Z', b'h', b'1'..=b'9'] => Some(Compression::Bzip2),
             _ => None,
         }
     }
@@ -47,6 +58,8 @@ impl std::fmt::Display for Compression {
             Compression::Gzip => "gzip",
             Compression::Zstd => "Zstandard",
             Compression::Lz4 => "LZ4",
+            Compression::Xz => "xz",
+            Compression::Bzip2 => "bzip2",
         })
     }
 }
@@ -158,6 +171,8 @@ fn decompress(
         Compression::Gzip => Box::new(MultiGzDecoder::new(input)),
         Compression::Zstd => Box::new(zstd::Decoder::with_buffer(input)?),
         Compression::Lz4 => Box::new(Lz4(FrameDecoder::new(input))),
+        Compression::Xz => Box::new(XzReader::new_mem_limit(input, true, XZ_MEMORY)),
+        Compression::Bzip2 => Box::new(MultiBzDecoder::new(input)),
     };
     loop {
         let mut chunk = again.try_recv().unwrap_or_default();

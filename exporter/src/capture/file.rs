@@ -379,17 +379,12 @@ fn start(octets: &[u8]) -> Result<[u8; 4], Fault> {
 }
 
 fn not_a_capture(start: &[u8]) -> Fault {
-    let hint = match start {
-        [0xfd, b'7', b'z', b'X'] => " (xz: use xzcat FILE | t2x -r -)",
-        [b'B', b'Z', b'h', ..] => " (bzip2: use bzcat FILE | t2x -r -)",
-        _ => "",
-    };
     let start = start
         .iter()
         .map(|byte| format!("{byte:02x}"))
         .collect::<Vec<_>>()
         .join(" ");
-    Fault::NotACapture { start, hint }
+    Fault::NotACapture { start }
 }
 
 #[cfg(test)]

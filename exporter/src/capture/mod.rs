@@ -112,12 +112,10 @@ pub enum Fault {
     #[error("not a capture: the file is empty")]
     Empty,
     /// The first octets belong to no format that is read.
-    #[error("not a pcap or pcapng capture: it starts with {start}{hint}")]
+    #[error("not a pcap or pcapng capture: it starts with {start}")]
     NotACapture {
         /// The first octets in hexadecimal.
         start: String,
-        /// What to do about it, with its own separator, or nothing.
-        hint: &'static str,
     },
     /// A version of the format that nobody knows.
     #[error("{format} version {major}.{minor} is not known")]

@@ -310,7 +310,7 @@ fn without_suffix(input: &Path) -> PathBuf {
     let suffix = input.extension().and_then(|suffix| suffix.to_str());
     let name = input.with_extension("");
     match suffix {
-        Some("gz" | "zst" | "lz4") => name.with_extension(""),
+        Some("gz" | "zst" | "lz4" | "xz" | "bz2") => name.with_extension(""),
         _ => name,
     }
 }

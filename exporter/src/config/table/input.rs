@@ -8,7 +8,7 @@ pub(super) static SETTINGS: [Setting; 5] = [
         name: "read",
         short: Some('r'),
         value: "FILE|-",
-        help: "Capture to read (pcap or pcapng, also compressed with gzip, Zstandard or LZ4); - reads standard input",
+        help: "Capture to read (pcap or pcapng, also compressed with gzip, Zstandard, LZ4, xz or bzip2); - reads standard input",
         group: Some("input"),
         set: Set::Path(|to, path| to.read = Some(path)),
         ..SETTING

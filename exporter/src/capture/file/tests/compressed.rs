@@ -1,6 +1,7 @@
 //! Captures in compressed files.
 
 use lz4_flex::frame::{BlockSize, FrameEncoder, FrameInfo};
+use lzma_rust2::{XzOptions, XzWriter};
 
 use super::*;
 use crate::capture::Compression;
@@ -45,10 +46,28 @@ fn compress(compression: Compression, octets: &[u8]) -> Vec<u8> {
             encoder.write_all(octets).unwrap();
             encoder.finish().unwrap()
         }
+        Compression::Xz => {
+            let options = XzOptions::with_preset(0);
+            let mut encoder = XzWriter::new(Vec::new(), options).unwrap();
+            encoder.write_all(octets).unwrap();
+            encoder.finish().unwrap()
+        }
+        Compression::Bzip2 => {
+            let level = bzip2::Compression::fast();
+            let mut encoder = bzip2::write::BzEncoder::new(Vec::new(), level);
+            encoder.write_all(octets).unwrap();
+            encoder.finish().unwrap()
+        }
     }
 }
 
-const ALL: [Compression; 3] = [Compression::Gzip, Compression::Zstd, Compression::Lz4];
+const ALL: [Compression; 5] = [
+    Compression::Gzip,
+    Compression::Zstd,
+    Compression::Lz4,
+    Compression::Xz,
+    Compression::Bzip2,
+];
 
 #[test]
 fn compressed_captures_read_as_plain_ones() {
@@ -135,15 +154,60 @@ fn damage_and_foreign_content_are_told() {
     }
 }
 
+/// The programs of these formats, not our libraries, made what is read here.
+#[test]
+fn what_xz_and_bzip2_write_is_read() {
+    let plain = capture();
+    let expect = read(&plain);
+    for (program, args) in [
+        ("xz", ["-9", "-T0"]),
+        ("xz", ["-0", "-Ccrc32"]),
+        ("bzip2", ["-9", "-c"]),
+    ] {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(&plain).unwrap();
+        std::io::Seek::rewind(&mut file).unwrap();
+        let packed = std::process::Command::new(program)
+            .args(args)
+            .stdin(file)
+            .output();
+        let packed = packed.unwrap_or_else(|error| panic!("{program}: {error}"));
+        assert!(packed.status.success(), "{program} {args:?}");
+        assert_eq!(read(&packed.stdout), expect, "{program} {args:?}");
+    }
+}
+
+/// A dictionary of 1.5 GiB, as the header of the block claims, is not made.
+#[test]
+fn a_huge_dictionary_is_refused() {
+    let mut whole = compress(Compression::Xz, &capture());
+    // Stream header of 12 octets; size of the block header, its flags, filter, size of properties, dictionary.
+    assert_eq!(whole[12..16], [2, 0, 0x21, 1]);
+    whole[16] = 37;
+    let sum = crc32(&whole[12..20]);
+    whole[20..24].copy_from_slice(&sum.to_le_bytes());
+    let error = read(&whole).1.unwrap_err();
+    assert!(error.contains("memory"), "{error}");
+}
+
+/// The check sum of xz's block headers (RFC 1952).
+fn crc32(octets: &[u8]) -> u32 {
+    let mut sum = flate2::Crc::new();
+    sum.update(octets);
+    sum.sum()
+}
+
 proptest! {
     #[test]
-    fn random_octets_never_panic(which in 0..3_usize, bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
-        const STARTS: [&[u8]; 3] = [b"\x1f\x8b\x08\0", b"\x28\xb5\x2f\xfd", b"\x04\x22\x4d\x18"];
+    fn random_octets_never_panic(which in 0..5_usize, bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+        const STARTS: [&[u8]; 5] = [
+            b"\x1f\x8b\x08\0", b"\x28\xb5\x2f\xfd", b"\x04\x22\x4d\x18", b"\xfd7zXZ\0", b"BZh9",
+        ];
         let _ = read(&[STARTS[which], &bytes].concat());
     }
 
     #[test]
-    fn a_changed_octet_never_panics(which in 0..3_usize, at: prop::sample::Index, value: u8) {
+    fn a_changed_octet_never_panics(which in 0..5_usize, at: prop::sample::Index, value: u8) {
         let mut bytes = compress(ALL[which], &capture()[..4000]);
         let at = at.index(bytes.len());
         bytes[at] = value;
