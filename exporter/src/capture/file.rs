@@ -7,7 +7,7 @@ use std::path::Path;
 use super::compressed::{Compression, Got};
 use super::pcap::{self, Pcap};
 use super::pcapng::{self, Pcapng};
-use super::source::Source;
+use super::source::{Ended, Source};
 use super::{CaptureError, CaptureInfo, Fault, Frame, Step};
 
 /// The name that stands for standard input.
@@ -54,7 +54,19 @@ impl CaptureFile {
     /// # Errors
     /// When it cannot be opened or read, or is no capture.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, CaptureError> {
-        let path = path.as_ref();
+        Self::open_with(path.as_ref(), None)
+    }
+
+    /// The same of a capture that is still being written, until `ended` says that it is not: its end is waited for,
+    /// also the end of its head.
+    ///
+    /// # Errors
+    /// When it cannot be opened or read, or is no capture.
+    pub fn open_growing(path: impl AsRef<Path>, ended: Ended) -> Result<Self, CaptureError> {
+        Self::open_with(path.as_ref(), Some(ended))
+    }
+
+    fn open_with(path: &Path, ended: Option<Ended>) -> Result<Self, CaptureError> {
         let fail = |fault| CaptureError {
             path: display_name(path),
             fault,
@@ -68,7 +80,12 @@ impl CaptureFile {
             File::open(path)
         };
         let file = file.map_err(Fault::Open).map_err(fail)?;
-        Self::begin(file, display_name(path)).map_err(fail)
+        let source = Source::new(file).map_err(fail)?;
+        let source = match ended {
+            Some(ended) => source.growing(ended),
+            None => source,
+        };
+        Self::begin(source, display_name(path)).map_err(fail)
     }
 
     /// The same of a file that is open already; `name` stands for it in messages.
@@ -76,11 +93,12 @@ impl CaptureFile {
     /// # Errors
     /// When it cannot be read, or is no capture.
     pub fn from_file(file: File, name: String) -> Result<Self, CaptureError> {
-        Self::begin(file, name.clone()).map_err(|fault| CaptureError { path: name, fault })
+        let source = Source::new(file);
+        let begun = source.and_then(|source| Self::begin(source, name.clone()));
+        begun.map_err(|fault| CaptureError { path: name, fault })
     }
 
-    fn begin(file: File, path: String) -> Result<Self, Fault> {
-        let mut source = Source::new(file)?;
+    fn begin(mut source: Source, path: String) -> Result<Self, Fault> {
         let mut buffer = vec![0; BUFFER];
         let mut filled = fill_at_least(&mut source, &mut buffer, 0, 4)?;
         let mut magic = start(buffer.get(..filled).unwrap_or_default())?;

@@ -16,6 +16,7 @@ pub(crate) use file::display_name;
 pub use file::{Batch, CaptureFile, STDIN};
 pub use filter::{Filter, FilterError};
 pub use link_type::LinkType;
+pub use source::Ended;
 
 /// The longest frame that is accepted, in octets: libpcap's `MAXIMUM_SNAPLEN`. A length above it is
 /// taken as damage, so that no file makes us allocate what it merely claims.

@@ -30,16 +30,71 @@ enum Octets {
         file: File,
         /// Octets that were read.
         position: u64,
+        /// The file may still grow.
+        growing: Option<Growing>,
     },
     Compressed(Box<Decompressor>),
 }
 
+/// Says when a capture grows no more.
+pub struct Ended(Box<dyn Fn() -> bool + Send>);
+
+impl Ended {
+    /// It has ended once `ended` says so.
+    pub fn when(ended: impl Fn() -> bool + Send + 'static) -> Self {
+        Ended(Box::new(ended))
+    }
+}
+
+impl std::fmt::Debug for Ended {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Ended")
+    }
+}
+
+/// A file that is being written.
+#[derive(Debug)]
+struct Growing {
+    ended: Ended,
+    /// Nothing is written any more: the next end is the end.
+    done: bool,
+}
+
+impl Growing {
+    /// What the end of the file means: the end, or nothing yet.
+    fn at_end(&mut self) -> Got {
+        if self.done {
+            return Got::End;
+        }
+        self.done = (self.ended.0)();
+        if !self.done {
+            std::thread::sleep(Duration::from_millis(WAIT_MS.into()));
+        }
+        Got::Silence
+    }
+}
+
 impl Source {
+    /// The same of a file that is waited for at its end until `ended` says that it grows no more. What is compressed
+    /// is not waited for.
+    pub(super) fn growing(mut self, ended: Ended) -> Self {
+        if let Octets::Plain { growing, .. } = &mut self.octets {
+            let done = false;
+            *growing = Some(Growing { ended, done });
+        }
+        self.size = None;
+        self
+    }
+
     /// A file as it is.
     pub(super) fn new(file: File) -> Result<Self, Fault> {
         let metadata = file.metadata().map_err(Fault::Open)?;
         Ok(Source {
-            octets: Octets::Plain { file, position: 0 },
+            octets: Octets::Plain {
+                file,
+                position: 0,
+                growing: None,
+            },
             size: metadata.is_file().then_some(metadata.len()),
         })
     }
@@ -81,8 +136,12 @@ impl Source {
     pub(super) fn read(&mut self, buffer: &mut [u8]) -> Result<Got, Fault> {
         let chunk = buffer.len().min(CHUNK);
         let buffer = buffer.get_mut(..chunk).unwrap_or_default();
-        let (file, position) = match &mut self.octets {
-            Octets::Plain { file, position } => (file, position),
+        let (file, position, growing) = match &mut self.octets {
+            Octets::Plain {
+                file,
+                position,
+                growing,
+            } => (file, position, growing),
             Octets::Compressed(decompressor) => {
                 let patience = Duration::from_millis(WAIT_MS.into());
                 return decompressor
@@ -98,7 +157,7 @@ impl Source {
             offset: *position,
             source,
         };
-        if self.size.is_none() {
+        if self.size.is_none() && growing.is_none() {
             let mut fds = [PollFd::new(file.as_fd(), PollFlags::POLLIN)];
             match poll(&mut fds, PollTimeout::from(WAIT_MS)) {
                 Ok(0) | Err(nix::Error::EINTR) => return Ok(Got::Silence),
@@ -107,7 +166,10 @@ impl Source {
             }
         }
         match file.read(buffer) {
-            Ok(0) => Ok(Got::End),
+            Ok(0) => Ok(match growing {
+                Some(growing) => growing.at_end(),
+                None => Got::End,
+            }),
             Ok(octets) => {
                 *position += octets as u64;
                 Ok(Got::Octets(octets))

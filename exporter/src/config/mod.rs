@@ -19,6 +19,7 @@ use crate::cli::{
     Cli, ExportTime, ProfileKind, Rate, ReportForm, SinkKind, SocketType, TimeRule, Version,
 };
 use crate::dissect::Tunnel;
+use crate::inputs::Rotation;
 use crate::meter::{MeterConfig, Metric};
 
 pub use resolve::Resolution;
@@ -69,6 +70,8 @@ pub enum Captures {
     One(PathBuf),
     /// The captures that a file lists.
     List(PathBuf),
+    /// Numbered captures, as they appear.
+    Follow(Rotation),
 }
 
 /// How an interface is listened on.
@@ -89,9 +92,10 @@ pub struct LiveConfig {
 impl Captures {
     /// What was named on the command line.
     #[must_use]
-    pub fn path(&self) -> &Path {
+    pub fn path(&self) -> PathBuf {
         match self {
-            Captures::One(path) | Captures::List(path) => path,
+            Captures::One(path) | Captures::List(path) => path.clone(),
+            Captures::Follow(rotation) => rotation.to_string().replace('*', "").into(),
         }
     }
 }
@@ -102,7 +106,7 @@ impl Input {
         match self {
             Input::Live(live) => PathBuf::from(&live.interface),
             Input::Captures(captures) if captures.path() == Path::new(STDIN) => "stdin".into(),
-            Input::Captures(captures) => without_suffix(captures.path()),
+            Input::Captures(captures) => without_suffix(&captures.path()),
         }
     }
 }
@@ -163,7 +167,7 @@ pub enum TextOutput {
 pub enum UsageError {
     /// No input named.
     #[error(
-        "nothing to read: give a capture with -r FILE, standard input with -r -, a list of captures with -R LIST, or an interface with -i IFACE"
+        "nothing to read: give a capture with -r FILE, standard input with -r -, a list of captures with -R LIST, numbered ones with -D EXPR, or an interface with -i IFACE"
     )]
     NoInput,
     /// Both text sinks to standard output.
@@ -257,6 +261,9 @@ fn input(settings: &Settings) -> Option<Input> {
     }
     if let Some(list) = &settings.read_list {
         return Some(Input::Captures(Captures::List(list.clone())));
+    }
+    if let Some(rotation) = &settings.follow {
+        return Some(Input::Captures(Captures::Follow(rotation.clone())));
     }
     settings.interface.as_ref().map(|interface| {
         Input::Live(LiveConfig {

@@ -13,6 +13,7 @@ use crate::cli::{
     ExportTime, ProfileKind, Rate, ReportForm, SinkKind, SocketType, TimeRule, Version,
 };
 use crate::dissect::Tunnel;
+use crate::inputs::Rotation;
 use crate::meter::{Metric, TcpTimeouts};
 
 /// One setting.
@@ -185,6 +186,7 @@ pub(super) fn choices<T: ValueEnum>(text: &str) -> Result<Vec<T>, String> {
 pub struct Settings {
     pub read: Option<PathBuf>,
     pub read_list: Option<PathBuf>,
+    pub follow: Option<Rotation>,
     pub interface: Option<String>,
     pub filter: Option<String>,
     pub filter_file: Option<PathBuf>,

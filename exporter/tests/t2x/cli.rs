@@ -58,7 +58,7 @@ fn wrong_usage() {
     let usage = |args: &[&str]| fails(t2x().args(args), 2);
     assert_eq!(
         usage(&[]),
-        "t2x: nothing to read: give a capture with -r FILE, standard input with -r -, a list of captures with -R LIST, or an interface with -i IFACE"
+        "t2x: nothing to read: give a capture with -r FILE, standard input with -r -, a list of captures with -R LIST, numbered ones with -D EXPR, or an interface with -i IFACE"
     );
     let unknown = usage(&["-r", "x", "--nf-prt", "1"]);
     assert!(

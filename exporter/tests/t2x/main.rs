@@ -4,6 +4,7 @@
 mod cli;
 mod conservation;
 mod export;
+mod follow;
 mod inputs;
 mod report;
 mod support;

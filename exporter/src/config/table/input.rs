@@ -2,8 +2,9 @@
 
 use super::super::setting::{SETTING, Set, Setting, put};
 use crate::cli::parse_name;
+use crate::inputs::Rotation;
 
-pub(super) static SETTINGS: [Setting; 5] = [
+pub(super) static SETTINGS: [Setting; 6] = [
     Setting {
         name: "read",
         short: Some('r'),
@@ -20,6 +21,15 @@ pub(super) static SETTINGS: [Setting; 5] = [
         help: "List of captures, one file a line, that are read as one; - reads the list from standard input",
         group: Some("input"),
         set: Set::Path(|to, path| to.read_list = Some(path)),
+        ..SETTING
+    },
+    Setting {
+        name: "follow",
+        short: Some('D'),
+        value: "EXPR[:SCHR][,STOP]",
+        help: "Numbered captures as they appear, as one, from EXPR (dump.pcap0, or \"dump*.pcap00\", a star for anything) up to the number STOP. The number begins behind the last SCHR [default: p]",
+        group: Some("input"),
+        set: Set::Text(|to, text| put(&mut to.follow, Rotation::parse(text).map(Some))),
         ..SETTING
     },
     Setting {
