@@ -1,7 +1,8 @@
-//! What the first bytes of a TLS connection tell: the JA3 fingerprint of a client or (JA3S) a server, and the server name
-//! that a client asks for. <https://github.com/salesforce/ja3>
+//! What the first bytes of a TLS connection tell: the JA3 fingerprint of a client or (JA3S) a server, the JA4 fingerprint of
+//! a client, and the server name that it asks for. <https://github.com/salesforce/ja3>, <https://github.com/FoxIO-LLC/ja4>
 
 use md5::{Digest, Md5};
+use sha2::Sha256;
 use std::fmt::Write;
 
 /// TLS record type.
@@ -12,15 +13,24 @@ const SERVER_HELLO: u8 = 2;
 const SERVER_NAME: u16 = 0;
 const SUPPORTED_GROUPS: u16 = 10;
 const POINT_FORMATS: u16 = 11;
+const SIGNATURES: u16 = 13;
+const PROTOCOLS: u16 = 16;
+const VERSIONS: u16 = 43;
 
 /// A hello of a TLS connection.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Hello {
-    version: u16,
+    /// Version of the protocol, as in the hello: 0x0301 is TLS 1.0.
+    pub version: u16,
     ciphers: Vec<u16>,
     extensions: Vec<u16>,
     groups: Vec<u16>,
     formats: Vec<u8>,
+    signatures: Vec<u16>,
+    /// First and last byte of the first application protocol (ALPN) that is offered.
+    protocol: Option<(u8, u8)>,
+    /// Highest of the versions that a client supports; 0 if it does not list them.
+    best_version: u16,
     is_client: bool,
     /// Server name that a client asks for; empty without.
     pub server_name: String,
@@ -86,6 +96,21 @@ impl Hello {
                     let length = content.u8()?;
                     self.formats = content.take(length.into())?.to_vec();
                 }
+                SIGNATURES => {
+                    let length = content.u16()?;
+                    self.signatures = words(content.take(length.into())?);
+                }
+                PROTOCOLS => {
+                    content.u16()?;
+                    let length = content.u8()?;
+                    let name = content.take(length.into())?;
+                    self.protocol = name.first().copied().zip(name.last().copied());
+                }
+                VERSIONS if self.is_client => {
+                    let length = content.u8()?;
+                    let versions = words(content.take(length.into())?);
+                    self.best_version = versions.into_iter().max().unwrap_or(0);
+                }
                 SERVER_NAME if self.is_client => {
                     content.u16()?;
                     content.u8()?;
@@ -120,6 +145,86 @@ impl Hello {
         }
         u128::from_be_bytes(Md5::digest(text).into())
     }
+}
+
+impl Hello {
+    /// The JA4 fingerprint of a client over TCP; none of a server.
+    #[must_use]
+    pub fn ja4(&self) -> Option<String> {
+        let version = match self.best_version {
+            0 => self.version,
+            version => version,
+        };
+        self.ja4_of(version)
+    }
+
+    /// The same as nfdump 1.7.5 makes it: with the version that the hello pretends, which is never TLS 1.3.
+    #[must_use]
+    pub fn ja4_of_nfdump(&self) -> Option<String> {
+        self.ja4_of(self.version)
+    }
+
+    fn ja4_of(&self, version: u16) -> Option<String> {
+        if !self.is_client {
+            return None;
+        }
+        let version = match version {
+            0x0304 => "13",
+            0x0303 => "12",
+            0x0302 => "11",
+            0x0301 => "10",
+            0x0300 => "s3",
+            0x0002 => "s2",
+            _ => "00",
+        };
+        let name = if self.extensions.contains(&SERVER_NAME) {
+            'd'
+        } else {
+            'i'
+        };
+        let protocol = match self.protocol {
+            Some((first, last))
+                if first.is_ascii_alphanumeric() && last.is_ascii_alphanumeric() =>
+            {
+                format!("{}{}", char::from(first), char::from(last))
+            }
+            Some((first, last)) => format!("{:x}{:x}", first >> 4, last & 0xf),
+            None => "00".to_owned(),
+        };
+        let mut ciphers = self.ciphers.clone();
+        ciphers.sort_unstable();
+        let mut extensions: Vec<u16> = self.extensions.clone();
+        extensions.retain(|kind| ![SERVER_NAME, PROTOCOLS].contains(kind));
+        extensions.sort_unstable();
+        let mut rest = in_hexadecimal(&extensions);
+        if !self.signatures.is_empty() {
+            rest = format!("{rest}_{}", in_hexadecimal(&self.signatures));
+        }
+        Some(format!(
+            "t{version}{name}{:02}{:02}{protocol}_{}_{}",
+            self.ciphers.len().min(99),
+            self.extensions.len().min(99),
+            shortened(&in_hexadecimal(&ciphers)),
+            shortened(&rest),
+        ))
+    }
+}
+
+fn in_hexadecimal(values: &[u16]) -> String {
+    let digits: Vec<String> = values.iter().map(|value| format!("{value:04x}")).collect();
+    digits.join(",")
+}
+
+/// The first twelve digits of the SHA-256, zeros of nothing.
+fn shortened(text: &str) -> String {
+    if text.is_empty() {
+        return "0".repeat(12);
+    }
+    let hash = Sha256::digest(text);
+    hash.iter()
+        .take(6)
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 /// Values that clients send to keep servers tolerant (RFC 8701).
@@ -211,6 +316,37 @@ mod tests {
         assert_eq!(hello.server_name, "example.org");
         assert_eq!(Hello::parse(&payload[..payload.len() - 1]), None);
         assert_eq!(Hello::parse(b"GET / HTTP/1.1\r\n"), None);
+    }
+
+    /// The two hashes of the example in JA4's description.
+    #[test]
+    fn hashes_of_ja4() {
+        let ciphers = [
+            0x1301, 0x1302, 0x1303, 0xc02b, 0xc02f, 0xc02c, 0xc030, 0xcca9, 0xcca8, 0xc013, 0xc014,
+            0x9c, 0x9d, 0x2f, 0x35,
+        ];
+        let extensions = [
+            0x1b, 0, 0x33, 0x10, 0x4469, 0x17, 0x2d, 0xd, 5, 0x23, 0x12, 0x2b, 0xff01, 0xb, 0xa,
+            0x15,
+        ];
+        let hello = Hello {
+            version: 0x0303,
+            best_version: 0x0304,
+            ciphers: ciphers.to_vec(),
+            extensions: extensions.to_vec(),
+            signatures: vec![
+                0x0403, 0x0804, 0x0401, 0x0503, 0x0805, 0x0501, 0x0806, 0x0601,
+            ],
+            protocol: Some((b'h', b'2')),
+            is_client: true,
+            ..Hello::default()
+        };
+        let expected = "t13d1516h2_8daaf6152771_e5627efa2ab1";
+        assert_eq!(hello.ja4().unwrap(), expected);
+        assert_eq!(
+            hello.ja4_of_nfdump().unwrap(),
+            expected.replacen("13", "12", 1)
+        );
     }
 
     proptest::proptest! {

@@ -1,9 +1,11 @@
 //! nfcapd files and nfdump's reports, compatible with nfdump 1.7.1.
 
 pub mod aggregate;
+pub mod dns;
 pub mod field;
 pub mod file;
 pub mod filter;
+pub mod geo;
 pub mod handshake;
 pub mod output;
 pub mod query;

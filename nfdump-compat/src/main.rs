@@ -85,8 +85,12 @@ fn answer(arguments: &cli::Arguments) -> anyhow::Result<()> {
     let mut query = arguments.query(as_nfdump, &formats)?;
     query.filter = outside::filter(arguments)?;
     anyhow::ensure!(
-        arguments.check_filter || !query.filter.as_ref().is_some_and(Filter::needs_database),
-        "the filter asks for countries: they need a geo database, which is not supported yet"
+        arguments.check_filter || !query.filter.as_ref().is_some_and(Filter::needs_places),
+        "the filter asks for countries: they need a geo database (-G FILE)"
+    );
+    anyhow::ensure!(
+        arguments.check_filter || !query.filter.as_ref().is_some_and(Filter::needs_tor),
+        "the filter asks for exits of Tor: nfdump's database of them is not supported"
     );
     if arguments.check_filter {
         return Ok(());

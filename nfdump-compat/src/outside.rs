@@ -2,7 +2,11 @@
 
 use crate::cli::Arguments;
 use anyhow::Context;
-use nfdump_compat::filter::{Filter, Outside};
+use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
+use nfdump_compat::{
+    filter::{Dialect, Filter, Outside},
+    output::style::Compat,
+};
 use std::{
     fs,
     net::{IpAddr, ToSocketAddrs},
@@ -16,9 +20,13 @@ pub fn filter(arguments: &Arguments) -> anyhow::Result<Option<Filter>> {
     let mut system = System {
         other_server: arguments.name_server.is_some(),
     };
+    let dialect = match arguments.compat {
+        Compat::V1_7_5 => Dialect::Later,
+        _ => Dialect::V1_7_1,
+    };
     if !arguments.filter.is_empty() {
         let text = arguments.filter.join(" ");
-        return Ok(Some(Filter::parse(&text, None, &mut system)?));
+        return Ok(Some(Filter::parse(&text, None, dialect, &mut system)?));
     }
     let Some(path) = &arguments.filter_file else {
         return Ok(None);
@@ -27,7 +35,8 @@ pub fn filter(arguments: &Arguments) -> anyhow::Result<Option<Filter>> {
         .with_context(|| format!("cannot read the filter file {}", path.display()))?;
     let text = String::from_utf8_lossy(&text);
     let name = path.display().to_string();
-    Ok(Some(Filter::parse(&text, Some(&name), &mut system)?))
+    let filter = Filter::parse(&text, Some(&name), dialect, &mut system)?;
+    Ok(Some(filter))
 }
 
 struct System {
@@ -52,5 +61,26 @@ impl Outside for System {
             .unwrap_or_default();
         addresses.dedup();
         addresses
+    }
+
+    fn time(&mut self, text: &str) -> Option<u64> {
+        let zoned: Option<Timestamp> = text.parse().ok();
+        let time = match zoned {
+            Some(time) => time,
+            None => {
+                let local: DateTime = whole(text).parse().ok()?;
+                TimeZone::system().to_timestamp(local).ok()?
+            }
+        };
+        u64::try_from(time.as_millisecond()).ok()
+    }
+}
+
+/// A time of which the end may be missing (`2026-11`, `2026-11-25T08`), made whole.
+fn whole(text: &str) -> String {
+    const EARLIEST: &str = "0000-01-01T00:00:00";
+    match EARLIEST.get(text.len()..) {
+        Some(rest) => format!("{text}{rest}"),
+        None => text.to_owned(),
     }
 }

@@ -309,6 +309,7 @@ impl<'q> Answer<'q> {
             let context = Context {
                 ident: &self.ident,
                 number: self.totals.processed,
+                geo: None,
             };
             let Some(passed) = filter.matches(&record, &context) else {
                 return false;

@@ -89,7 +89,7 @@ pub struct RecordHeader {
 
 /// Reads up to 8 bytes little-endian, 0 for what is not there.
 #[inline]
-fn uint(bytes: &[u8]) -> u64 {
+pub(crate) fn uint(bytes: &[u8]) -> u64 {
     match *bytes {
         [a] => u64::from(a),
         [a, b] => u64::from(u16::from_le_bytes([a, b])),

@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 
 use libfuzzer_sys::fuzz_target;
-use nfdump_compat::filter::{Context, Filter, Outside};
+use nfdump_compat::filter::{Context, Dialect, Filter, Outside};
 use nfdump_compat::record::{RecordBuilder, RecordHeader, RecordView};
 
 struct Nothing;
@@ -16,6 +16,9 @@ impl Outside for Nothing {
     fn resolve(&mut self, _: &str) -> Vec<IpAddr> {
         vec![[192, 0, 2, 1].into()]
     }
+    fn time(&mut self, text: &str) -> Option<u64> {
+        text.len().try_into().ok()
+    }
 }
 
 fuzz_target!(|input: &[u8]| {
@@ -23,12 +26,18 @@ fuzz_target!(|input: &[u8]| {
         Some(end) => input.split_at(end),
         None => (input, &[][..]),
     };
-    let Ok(filter) = Filter::parse(&String::from_utf8_lossy(text), None, &mut Nothing) else {
+    let dialect = if data.len() % 2 == 0 {
+        Dialect::V1_7_1
+    } else {
+        Dialect::Later
+    };
+    let text = String::from_utf8_lossy(text);
+    let Ok(filter) = Filter::parse(&text, None, dialect, &mut Nothing) else {
         return;
     };
     let mut builder = RecordBuilder::new();
     builder.begin(&RecordHeader::default());
-    for id in 1..=37 {
+    for id in 1..=42 {
         for (place, byte) in builder.extension(id).iter_mut().zip(data.iter().cycle()) {
             *place = *byte;
         }
@@ -38,6 +47,7 @@ fuzz_target!(|input: &[u8]| {
     let context = Context {
         ident: "source",
         number: 1,
+        geo: None,
     };
     let _ = filter.matches(&record, &context);
 });

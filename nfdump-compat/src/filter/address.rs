@@ -88,6 +88,35 @@ fn parse_v6(text: &str) -> Option<Address> {
     })
 }
 
+/// Addresses of one family that begin alike.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Prefix {
+    pub(super) mask: u128,
+    /// The begin, nothing behind the mask.
+    pub(super) value: u128,
+    pub(super) is_v6: bool,
+}
+
+impl Prefix {
+    pub(super) fn new(address: Address, mask: u128) -> Self {
+        Self {
+            mask,
+            value: address.value & mask,
+            is_v6: address.is_v6,
+        }
+    }
+
+    /// This address only.
+    pub(super) fn whole(address: Address) -> Self {
+        Self::new(address, u128::MAX)
+    }
+
+    #[inline]
+    pub(super) fn contains(&self, address: u128) -> bool {
+        address & self.mask == self.value
+    }
+}
+
 /// Letters make a host name.
 pub(super) fn is_host_name(text: &str) -> bool {
     !text.contains(':') && text.bytes().any(|byte| byte.is_ascii_alphabetic())

@@ -1,8 +1,8 @@
 //! A filter told in words (`-X`): its tests in the order in which they are asked, and what follows from each answer.
 
-use super::program::{Comparison, Filter, Number, Place, Test};
+use super::program::{Comparison, Dns, Filter, Number, Place, Test};
 use crate::{
-    field::Location,
+    field::{self, Location},
     output::fields::{FIELDS, Print},
 };
 use std::{
@@ -47,25 +47,15 @@ fn tell(f: &mut String, test: &Test) -> Result {
             write!(f, "{} one of {} numbers", name(*number), values.len())
         }
         Test::IsIpv6(wanted) => f.write_str(if *wanted { "ipv6" } else { "ipv4" }),
-        Test::Address(Place(v4, _), mask, value) => {
-            let bits = mask.count_ones();
-            match (u32::try_from(*value), *mask >> 32) {
-                (Ok(value), _) if bits <= 32 || *mask == u128::MAX => {
-                    let bits = bits.min(32);
-                    write!(
-                        f,
-                        "{} in {}/{bits}",
-                        address_name(*v4),
-                        Ipv4Addr::from(value)
-                    )
-                }
-                _ => write!(
-                    f,
-                    "{} in {}/{bits}",
-                    address_name(*v4),
-                    Ipv6Addr::from(*value)
-                ),
+        Test::Address(Place(v4, _), prefix) => {
+            let (mask, value) = (prefix.mask, prefix.value);
+            let name = address_name(*v4);
+            if prefix.is_v6 {
+                let bits = mask.count_ones();
+                return write!(f, "{name} in {}/{bits}", Ipv6Addr::from(value));
             }
+            let bits = (mask as u32).count_ones();
+            write!(f, "{name} in {}/{bits}", Ipv4Addr::from(value as u32))
         }
         Test::AddressIn(Place(v4, _), prefixes) => {
             write!(
@@ -82,8 +72,25 @@ fn tell(f: &mut String, test: &Test) -> Result {
         Test::PayloadMatches(regex) => write!(f, "payload regex {:?}", regex.as_str()),
         Test::Fingerprint(None) => f.write_str("payload ja3 defined"),
         Test::Fingerprint(Some(hash)) => write!(f, "payload ja3 {hash:032x}"),
+        Test::Ja4(None) => f.write_str("payload ja4 defined"),
+        Test::Ja4(Some(hash)) => write!(f, "payload ja4 {hash}"),
         Test::Label(label) => write!(f, "flowlabel {label}"),
-        Test::Country => f.write_str("geo"),
+        Test::Country(Place(v4, _), country) => {
+            let country = String::from_utf8_lossy(country);
+            write!(f, "{} in country {country}", address_name(*v4))
+        }
+        Test::TimeZone(Place(v4, _), zone) => {
+            write!(f, "{} in time zone {zone}", address_name(*v4))
+        }
+        Test::Tor(Place(v4, _)) => write!(f, "{} is an exit of Tor", address_name(*v4)),
+        Test::SameTtl => f.write_str("ttl equal"),
+        Test::User(name) => write!(f, "user {name}"),
+        Test::PacketFilterInterface(name) => write!(f, "pf interface {name}"),
+        Test::Hello => f.write_str("payload tls defined"),
+        Test::ServerName(name) => write!(f, "payload tls sni {name}"),
+        Test::Dns(_, Dns::Any) => f.write_str("payload dns defined"),
+        Test::Dns(_, Dns::Name(name)) => write!(f, "payload dns name {name}"),
+        Test::Dns(_, Dns::Address(address)) => write!(f, "payload dns address {address}"),
     }
 }
 
@@ -107,6 +114,11 @@ fn name(number: Number) -> String {
         Number::Count => "count".to_owned(),
         Number::TunnelProtocol => "tun proto".to_owned(),
         Number::BottomLabel => "mpls eos".to_owned(),
+        Number::Ttl(field::MAX_TTL) => "max ttl".to_owned(),
+        Number::Ttl(_) => "min ttl".to_owned(),
+        Number::PacketFilter(offset, _) => format!("pf byte {offset}"),
+        Number::System(location, _) => field_name(location),
+        Number::TlsVersion => "payload tls version".to_owned(),
     }
 }
 

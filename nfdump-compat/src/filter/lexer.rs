@@ -172,8 +172,24 @@ impl<'o> Lexer<'o> {
         &self.word
     }
 
+    /// The last word without the quotes around it.
+    pub(super) fn unquoted(&self) -> &str {
+        let quoted = self.word.starts_with(['\'', '"']);
+        let last = self.word.len().saturating_sub(1);
+        self.word
+            .get(1..last)
+            .filter(|_| quoted)
+            .unwrap_or(&self.word)
+    }
+
     pub(super) fn resolve(&mut self) -> Vec<std::net::IpAddr> {
         self.outside.resolve(&self.word)
+    }
+
+    /// The last word as a time.
+    pub(super) fn time(&mut self) -> Option<u64> {
+        let text = self.unquoted().to_owned();
+        self.outside.time(&text)
     }
 
     /// An error at the last word.
@@ -348,6 +364,10 @@ mod tests {
 
         fn resolve(&mut self, _: &str) -> Vec<IpAddr> {
             Vec::new()
+        }
+
+        fn time(&mut self, _: &str) -> Option<u64> {
+            None
         }
     }
 

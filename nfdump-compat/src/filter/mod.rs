@@ -1,4 +1,4 @@
-//! The filter language of nfdump 1.7.1: text in, a program over flow records out.
+//! The filter language of nfdump 1.7.1, and what later versions added to it: text in, a program over flow records out.
 //!
 //! Opens no file and asks no name server: what `@include` and host names stand for is handed in through [`Outside`].
 
@@ -26,6 +26,20 @@ pub trait Outside {
 
     /// The addresses of a host name; none if it cannot be resolved.
     fn resolve(&mut self, name: &str) -> Vec<IpAddr>;
+
+    /// A time in ISO 8601, local if it names no zone, in Unix milliseconds; none if it is no time.
+    fn time(&mut self, text: &str) -> Option<u64>;
+}
+
+/// Whose rules hold where versions of nfdump disagree about the same words. Words that only later versions have follow
+/// their rules always.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Dialect {
+    /// nfdump 1.7.1: a field that a record does not have is 0, and negated flags are any of them.
+    #[default]
+    V1_7_1,
+    /// From nfdump 1.7.2 on: a test of a field that a record does not have fails.
+    Later,
 }
 
 /// A filter that cannot be used: where, why, and what would be right.
@@ -67,8 +81,9 @@ impl Filter {
     pub fn parse(
         text: &str,
         file: Option<&str>,
+        dialect: Dialect,
         outside: &mut dyn Outside,
     ) -> Result<Self, FilterError> {
-        parse::parse(text, file, outside)
+        parse::parse(text, file, dialect, outside)
     }
 }

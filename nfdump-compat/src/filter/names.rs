@@ -37,6 +37,61 @@ pub(super) fn forwarding_status(name: &str) -> Option<u64> {
     found.map(|(number, _)| *number)
 }
 
+/// Events of an address translation (RFC 8158, natEvent), as later versions of nfdump spell them, 1 first.
+const TRANSLATIONS: &[&str] = &[
+    "ADD", "DELETE", "EXHAUST", "ADD44", "DEL44", "ADD64", "DEL64", "ADD44BIB", "DEL44BIB",
+    "ADD64BIB", "DEL64BIB", "PEXHAUST",
+];
+
+/// What a packet filter does (OpenBSD's pf), by number.
+const ACTIONS: &[&str] = &[
+    "pass", "block", "scrub", "noscrub", "nat", "nonat", "binat", "nobinat", "rdr", "nordr",
+    "synblock", "defer", "match", "divert", "rt", "afrt",
+];
+
+/// Why a packet filter does it, by number.
+const REASONS: &[&str] = &[
+    "match",
+    "bad-offset",
+    "fragment",
+    "short",
+    "normalize",
+    "memory",
+    "bad-timestamp",
+    "congestion",
+    "ip-option",
+    "proto-cksum",
+    "state-mismatch",
+    "state-insert",
+    "state-limit",
+    "src-limit",
+    "synproxy",
+    "translate",
+    "no-route",
+];
+
+fn number_in(names: &[&str], name: &str) -> Option<u64> {
+    let found = (0..)
+        .zip(names)
+        .find(|(_, known)| known.eq_ignore_ascii_case(name));
+    found.map(|(number, _)| number)
+}
+
+/// The event of an address translation of this name.
+pub(super) fn translation(name: &str) -> Option<u64> {
+    number_in(TRANSLATIONS, name).map(|event| event + 1)
+}
+
+/// The action of a packet filter of this name.
+pub(super) fn action(name: &str) -> Option<u64> {
+    number_in(ACTIONS, name)
+}
+
+/// The reason of a packet filter of this name.
+pub(super) fn reason(name: &str) -> Option<u64> {
+    number_in(REASONS, name)
+}
+
 /// The IP protocol of this short name.
 pub(super) fn protocol(name: &str) -> Option<u64> {
     (0..=u8::MAX)

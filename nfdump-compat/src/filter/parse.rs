@@ -2,11 +2,12 @@
 
 mod addresses;
 mod firewall;
+mod later;
 mod numbers;
 mod payload;
 
 use super::{
-    Filter, FilterError, Outside,
+    Dialect, Filter, FilterError, Outside,
     lexer::{Kind, Lexer},
     program::{Builder, Comparison, Part, Test},
 };
@@ -36,9 +37,17 @@ enum Direction {
     Next,
 }
 
+/// Which addresses and ports of a flow are meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Layer {
+    Translated,
+    Tunnel,
+}
+
 pub(super) fn parse(
     text: &str,
     file: Option<&str>,
+    dialect: Dialect,
     outside: &mut dyn Outside,
 ) -> Result<Filter, FilterError> {
     let mut parser = Parser {
@@ -47,6 +56,7 @@ pub(super) fn parse(
         builder: Builder::default(),
         nesting: 0,
     };
+    parser.builder.later = dialect == Dialect::Later;
     let part = match parser.peek()? {
         Kind::End => None,
         _ => Some(parser.alternatives()?),
@@ -121,6 +131,40 @@ impl Parser<'_> {
             Kind::Name => Ok(()),
             _ => Err(self.syntax_error(expected)),
         }
+    }
+
+    /// Takes a name, a text between quotes, or any other word for itself.
+    fn text(&mut self, expected: &'static str) -> Result<String, FilterError> {
+        match self.take()? {
+            Kind::Name | Kind::Key(_) | Kind::Number(_) | Kind::Quoted => {
+                Ok(self.lexer.unquoted().to_owned())
+            }
+            _ => Err(self.syntax_error(expected)),
+        }
+    }
+
+    /// Takes a word whatever it is, in small letters.
+    fn word(&mut self, expected: &'static str) -> Result<String, FilterError> {
+        match self.take()? {
+            Kind::Name | Kind::Key(_) => Ok(self.lexer.word().to_ascii_lowercase()),
+            _ => Err(self.syntax_error(expected)),
+        }
+    }
+
+    /// Whether the next word is this one, which is none of the language of nfdump 1.7.1.
+    fn is_word(&mut self, wanted: &str) -> Result<bool, FilterError> {
+        Ok(self.peek()? == Kind::Name && self.lexer.word().eq_ignore_ascii_case(wanted))
+    }
+
+    /// Parses what only later versions have: with their rules.
+    fn by_later_rules(
+        &mut self,
+        parse: impl FnOnce(&mut Self) -> Result<Part, FilterError>,
+    ) -> Result<Part, FilterError> {
+        let before = std::mem::replace(&mut self.builder.later, true);
+        let part = parse(self);
+        self.builder.later = before;
+        part
     }
 
     fn syntax_error(&self, expected: &'static str) -> FilterError {
@@ -213,6 +257,7 @@ impl Parser<'_> {
     fn primitive(&mut self) -> Result<Part, FilterError> {
         let key = match self.peek()? {
             Kind::Key(key) => key,
+            Kind::Name => return self.by_later_rules(Self::later_primitive),
             _ => return Err(self.syntax_error(PRIMITIVES)),
         };
         if key == "next" {
@@ -220,10 +265,16 @@ impl Parser<'_> {
             if self.take_if(Kind::Key("ip"))? {
                 return self.next_hop();
             }
+            if self.peek()? == Kind::Key("net") {
+                return self.by_later_rules(Self::next_hop_net);
+            }
             return self.directed(Direction::Next);
         }
         if matches!(key, "src" | "dst" | "in" | "out" | "prev") {
             let direction = self.direction()?;
+            if let Some(layer) = self.layer()? {
+                return self.by_later_rules(|parser| parser.in_layer(direction, layer));
+            }
             return self.directed(direction);
         }
         if let Some(part) = self.undirected(key)? {

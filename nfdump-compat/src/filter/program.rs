@@ -3,14 +3,16 @@
 //! Tests are asked in nfdump's order (of two operands first the one with fewer tests), because the label that a filter
 //! gives depends on it.
 
-use super::address::Prefixes;
+use super::address::{Prefix, Prefixes};
 use crate::{
+    dns,
     field::{self, Location, ext},
+    geo::GeoDatabase,
     handshake::Hello,
-    record::RecordView,
+    record::{RecordView, uint},
 };
 use regex::bytes::Regex;
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 /// What a filter may ask that is not in the record.
 #[derive(Clone, Copy, Debug, Default)]
@@ -19,6 +21,8 @@ pub struct Context<'a> {
     pub ident: &'a str,
     /// Number of the record, from 1.
     pub number: u64,
+    /// Where addresses are.
+    pub geo: Option<&'a GeoDatabase>,
 }
 
 /// A record that passed.
@@ -79,7 +83,18 @@ pub(super) enum Number {
     TunnelProtocol,
     /// The label at the bottom of the MPLS stack, in its place in a stack entry.
     BottomLabel,
+    /// Least or largest TTL; that of the flow where only one is stored.
+    Ttl(Location),
+    /// Bytes of the record about a packet filter.
+    PacketFilter(usize, usize),
+    /// An AS, of a record without it that of the address.
+    System(Location, Place),
+    /// TLS version of a hello in the payload.
+    TlsVersion,
 }
+
+/// Where the interface's name lies in the record about a packet filter.
+const PF_INTERFACE: usize = 20;
 
 /// Without a bottom of the stack: more than any label.
 const NO_BOTTOM: u64 = 0xff00_0000;
@@ -112,7 +127,53 @@ impl Number {
                 .map(|n| get(field::mpls_label(n)))
                 .find(|entry| entry & 1 == 1)
                 .map_or(NO_BOTTOM, |entry| entry & 0x00ff_fff0),
+            Self::Ttl(location) => match get(location) {
+                0 => get(field::TTL),
+                ttl => ttl,
+            },
+            Self::PacketFilter(offset, width) => record
+                .extension(ext::PF_INFO)
+                .and_then(|data| data.get(offset..offset + width))
+                .map_or(0, uint),
+            Self::System(location, place) => match get(location) {
+                0 => context.geo.map_or(0, |geo| {
+                    place
+                        .address(record)
+                        .map_or(0, |address| geo.system(address))
+                }),
+                system => system,
+            },
+            Self::TlsVersion => {
+                Hello::parse(payload(record)).map_or(0, |hello| u64::from(hello.version))
+            }
         }
+    }
+
+    /// Whether the record has what the number is made of.
+    fn is_there(self, record: &RecordView<'_>) -> bool {
+        let extension = match self {
+            Self::Field(location, _) | Self::AccessList(location) | Self::Ttl(location) => {
+                location.extension
+            }
+            Self::Version
+            | Self::EngineType
+            | Self::EngineId
+            | Self::Exporter
+            | Self::Count
+            | Self::System(..) => return true,
+            Self::Flows => ext::CNT_FLOW,
+            Self::Event => ext::NSEL_COMMON,
+            Self::PacketRate | Self::BitRate | Self::PacketSize | Self::Duration => {
+                ext::GENERIC_FLOW
+            }
+            Self::TunnelProtocol => {
+                return record.has(ext::TUN_IPV4) || record.has(ext::TUN_IPV6);
+            }
+            Self::BottomLabel => ext::MPLS_LABEL,
+            Self::PacketFilter(..) => ext::PF_INFO,
+            Self::TlsVersion => return Hello::parse(payload(record)).is_some(),
+        };
+        record.has(extension)
     }
 }
 
@@ -149,6 +210,10 @@ impl Place {
             None => record.get128(self.1).unwrap_or(0),
         }
     }
+
+    fn address(self, record: &RecordView<'_>) -> Option<IpAddr> {
+        record.address(self.0, self.1)
+    }
 }
 
 /// A question with the answer yes or no.
@@ -159,10 +224,10 @@ pub(super) enum Test {
     OneOf(Number, Arc<Vec<u64>>),
     /// The addresses are IPv6 (or are not).
     IsIpv6(bool),
-    /// The address with this mask applied is this one.
-    Address(Place, u128, u128),
+    /// The address is in this prefix.
+    Address(Place, Prefix),
     AddressIn(Place, Arc<Prefixes>),
-    /// All these TCP flags; in an expression that is negated: any of them, as in nfdump.
+    /// All these TCP flags; in an expression that is negated any of them, as in nfdump 1.7.1.
     Flags(u64),
     /// The port lies in the NAT's port block.
     InPortBlock(Location),
@@ -172,10 +237,62 @@ pub(super) enum Test {
     PayloadMatches(Regex),
     /// A TLS hello in the payload has this fingerprint, or any.
     Fingerprint(Option<u128>),
+    /// A client's hello in the payload has this JA4 fingerprint, or any.
+    Ja4(Option<String>),
     /// The label stored in the record.
     Label(String),
-    /// The country of an address: unknown without a geo database.
-    Country,
+    /// The address is in this country, by the geo database.
+    Country(Place, [u8; 2]),
+    /// The address is in this time zone, by the geo database.
+    TimeZone(Place, String),
+    /// The address is an exit of Tor: needs a database that is not supported.
+    Tor(Place),
+    /// Least and largest TTL are the same.
+    SameTtl,
+    /// Name of the user of a firewall's event.
+    User(String),
+    /// Interface of a packet filter.
+    PacketFilterInterface(String),
+    /// There is a TLS hello in the payload.
+    Hello,
+    /// The server name of a hello contains this.
+    ServerName(String),
+    /// The payload of this extension is a DNS message, which asks or tells this.
+    Dns(u16, Dns),
+}
+
+/// What is looked for in a DNS message.
+#[derive(Debug)]
+pub(super) enum Dns {
+    Any,
+    /// A name in it contains this.
+    Name(String),
+    /// An answer is this address.
+    Address(IpAddr),
+}
+
+impl Dns {
+    fn is_in(&self, record: &RecordView<'_>, payload: &[u8]) -> bool {
+        let Some(message) = dns::of_flow(record, payload) else {
+            return false;
+        };
+        match self {
+            Self::Any => true,
+            Self::Name(name) => message.names().iter().any(|known| contains(known, name)),
+            Self::Address(address) => message.addresses().contains(address),
+        }
+    }
+}
+
+/// Whether a text contains another, letters of either case being the same.
+fn contains(text: &str, part: &str) -> bool {
+    text.to_ascii_lowercase()
+        .contains(&part.to_ascii_lowercase())
+}
+
+/// A text in a field of fixed length: up to its first zero byte.
+fn text_of(data: &[u8]) -> &[u8] {
+    data.split(|byte| *byte == 0).next().unwrap_or_default()
 }
 
 impl Test {
@@ -190,7 +307,7 @@ impl Test {
                 values.binary_search(&number.of(record, context)).is_ok()
             }
             Self::IsIpv6(wanted) => record.has(ext::IPV6_FLOW) == *wanted,
-            Self::Address(place, mask, value) => place.of(record) & mask == *value,
+            Self::Address(place, prefix) => prefix.contains(place.of(record)),
             Self::AddressIn(place, prefixes) => prefixes.contains(place.of(record)),
             Self::Flags(flags) => {
                 let set = record.get_or_zero(field::TCP_FLAGS) & flags;
@@ -208,11 +325,56 @@ impl Test {
             Self::PayloadMatches(regex) => regex.is_match(payload(record)),
             Self::Fingerprint(wanted) => Hello::parse(payload(record))
                 .is_some_and(|hello| wanted.is_none_or(|wanted| wanted == hello.fingerprint())),
+            Self::Ja4(None) => Hello::parse(payload(record)).is_some_and(|hello| hello.is_client()),
+            Self::Ja4(wanted) => Hello::parse(payload(record))
+                .is_some_and(|hello| hello.ja4() == *wanted || hello.ja4_of_nfdump() == *wanted),
             Self::Label(wanted) => {
-                let label = record.extension(ext::LABEL).unwrap_or_default();
-                label.split(|byte| *byte == 0).next() == Some(wanted.as_bytes())
+                text_of(record.extension(ext::LABEL).unwrap_or_default()) == wanted.as_bytes()
             }
-            Self::Country => false,
+            Self::Country(place, country) => context.geo.is_some_and(|geo| {
+                place
+                    .address(record)
+                    .is_some_and(|address| geo.country(address) == Some(*country))
+            }),
+            Self::TimeZone(place, zone) => context.geo.is_some_and(|geo| {
+                place
+                    .address(record)
+                    .is_some_and(|address| geo.is_in_zone(address, zone))
+            }),
+            Self::Tor(_) => false,
+            Self::SameTtl => {
+                record.get_or_zero(field::MIN_TTL) == record.get_or_zero(field::MAX_TTL)
+            }
+            Self::User(name) => record
+                .extension(ext::NSEL_USER)
+                .is_some_and(|data| text_of(data) == name.as_bytes()),
+            Self::PacketFilterInterface(name) => record
+                .extension(ext::PF_INFO)
+                .and_then(|data| data.get(PF_INTERFACE..))
+                .is_some_and(|data| text_of(data) == name.as_bytes()),
+            Self::Hello => Hello::parse(payload(record)).is_some(),
+            Self::ServerName(name) => Hello::parse(payload(record))
+                .is_some_and(|hello| hello.server_name.contains(name.as_str())),
+            Self::Dns(extension, what) => record
+                .extension(*extension)
+                .is_some_and(|payload| what.is_in(record, payload)),
+        }
+    }
+
+    /// Whether the record has what is tested.
+    fn is_there(&self, record: &RecordView<'_>) -> bool {
+        match self {
+            Self::Compare(number, ..) | Self::OneOf(number, _) => number.is_there(record),
+            Self::Address(Place(v4, v6), prefix) => {
+                record.has(if prefix.is_v6 { v6 } else { v4 }.extension)
+            }
+            Self::AddressIn(Place(v4, v6), _) => {
+                record.has(v4.extension) || record.has(v6.extension)
+            }
+            Self::Flags(_) => record.has(ext::GENERIC_FLOW),
+            Self::InPortBlock(_) => record.has(ext::NEL_XLATE_PORT),
+            Self::SameTtl => record.has(ext::IP_INFO),
+            _ => true,
         }
     }
 
@@ -234,8 +396,21 @@ struct Step {
     on_true: u32,
     on_false: u32,
     inverted: bool,
+    /// By the rules of later versions: fails where the record lacks the field, and negated flags are no others.
+    later: bool,
     /// Index into the labels.
     label: Option<u32>,
+}
+
+impl Step {
+    #[inline]
+    fn holds(&self, record: &RecordView<'_>, context: &Context<'_>) -> bool {
+        if self.later {
+            self.test.is_there(record) && self.test.holds(record, context, false)
+        } else {
+            self.test.holds(record, context, self.inverted)
+        }
+    }
 }
 
 /// Part of a program: a (sub-)expression.
@@ -250,6 +425,8 @@ pub(super) struct Part {
 pub(super) struct Builder {
     steps: Vec<Step>,
     labels: Vec<String>,
+    /// Tests made from here on follow the rules of later versions.
+    pub(super) later: bool,
 }
 
 impl Builder {
@@ -261,6 +438,7 @@ impl Builder {
             on_true: END,
             on_false: END,
             inverted: false,
+            later: self.later,
             label: None,
         });
         Part {
@@ -367,7 +545,7 @@ impl Filter {
         let mut passes = true;
         let mut label = None;
         while let Some(step) = self.steps.get(next as usize) {
-            let holds = step.test.holds(record, context, step.inverted);
+            let holds = step.holds(record, context);
             passes = holds != step.inverted;
             if holds {
                 label = step.label.or(label);
@@ -388,10 +566,16 @@ impl Filter {
 impl Filter {
     /// Whether it asks for what only a geo database knows.
     #[must_use]
-    pub fn needs_database(&self) -> bool {
-        self.steps
-            .iter()
-            .any(|step| matches!(step.test, Test::Country))
+    pub fn needs_places(&self) -> bool {
+        let places = |step: &Step| matches!(step.test, Test::Country(..) | Test::TimeZone(..));
+        self.steps.iter().any(places)
+    }
+
+    /// Whether it asks for exits of Tor.
+    #[must_use]
+    pub fn needs_tor(&self) -> bool {
+        let tor = |step: &Step| matches!(step.test, Test::Tor(_));
+        self.steps.iter().any(tor)
     }
 
     /// Number of the first test, from 1.

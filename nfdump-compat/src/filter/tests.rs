@@ -21,10 +21,14 @@ impl Outside for Nothing {
             _ => Vec::new(),
         }
     }
+
+    fn time(&mut self, text: &str) -> Option<u64> {
+        text.strip_prefix('T')?.parse().ok()
+    }
 }
 
 fn parse(text: &str) -> Result<Filter, FilterError> {
-    Filter::parse(text, None, &mut Nothing)
+    Filter::parse(text, None, Dialect::V1_7_1, &mut Nothing)
 }
 
 /// A TCP flow 10.0.0.1:40000 → 192.168.1.9:443, SYN and ACK.
@@ -50,6 +54,7 @@ fn passes(text: &str) -> bool {
     let context = Context {
         ident: "here",
         number: 7,
+        geo: None,
     };
     parse(text).unwrap().matches(&view, &context).is_some()
 }
@@ -115,7 +120,66 @@ fn errors_say_what_is_expected() {
     ] {
         assert_eq!(parse(text).unwrap_err().word, word);
     }
-    assert!(parse("geo us").unwrap().needs_database());
+    assert!(parse("geo us").unwrap().needs_places());
+}
+
+/// What only later versions have follows their rules: what a record does not have fails, whatever is asked.
+#[test]
+fn later_words() {
+    for text in [
+        "first seen T1000",
+        "last seen > T2999",
+        "flags =SA",
+        "engine type 0",
+        "not ttl 64",
+        "not ttl < 64",
+        "not nat port < 1",
+        "not tun net 0.0.0.0/0",
+        "not nat ip in [0.0.0.0/0]",
+        "not mpls any > 5",
+    ] {
+        assert!(passes(text), "{text}");
+    }
+    for text in ["flags =SAF", "ttl < 255", "nat port < 1", "nat event < 0"] {
+        assert!(!passes(text), "{text}");
+    }
+    for (text, word) in [
+        ("first seen abc", "abc"),
+        ("min tos 3", "tos"),
+        ("pf action foo", "foo"),
+        ("ttl 256", "256"),
+        ("payload ja4 xyz", "xyz"),
+        ("payload tls version 2.0", "2.0"),
+        ("bgp ip 1.2.3.4", "ip"),
+        ("in nat ip 1.2.3.4", "nat"),
+        ("tun port 3", "port"),
+    ] {
+        let error = parse(text).unwrap_err();
+        assert_eq!(error.word, word, "{error}");
+    }
+}
+
+/// The words that versions share are read by the rules of the version asked for.
+#[test]
+fn rules_of_versions() {
+    let bytes = record();
+    let view = RecordView::parse(&bytes).unwrap();
+    let later = |text: &str| {
+        let filter = Filter::parse(text, None, Dialect::Later, &mut Nothing).unwrap();
+        filter.matches(&view, &Context::default()).is_some()
+    };
+    for text in [
+        "src vlan 0",
+        "flows 1",
+        "net ::/0",
+        "nat event 0",
+        "out bytes < 1",
+        "not flags S",
+    ] {
+        assert!(passes(text) || text == "not flags S", "{text}");
+        assert!(!later(text), "{text}");
+    }
+    assert!(!passes("not flags SF") && later("not flags SF"));
 }
 
 #[test]
@@ -128,7 +192,7 @@ fn depth_is_bounded() {
 
 proptest! {
     #[test]
-    fn any_text_is_an_answer(text in "(any|not|and|or|src|dst|ip|net|port|in|flags|mpls|\\[|\\]|\\(|\\)|%|/|,|[a-z0-9:.'\"#@]{1,8}| |\n){0,25}") {
+    fn any_text_is_an_answer(text in "(any|not|and|or|src|dst|ip|net|port|in|flags|mpls|nat|tun|ttl|pf|payload|tls|dns|geo|\\[|\\]|\\(|\\)|%|/|,|[a-z0-9:.'\"#@]{1,8}| |\n){0,25}") {
         let bytes = record();
         let view = RecordView::parse(&bytes).unwrap();
         if let Ok(filter) = parse(&text) {

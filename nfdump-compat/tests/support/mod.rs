@@ -75,6 +75,31 @@ impl Files {
     }
 }
 
+impl Files {
+    /// Adds a file of records as later versions of nfdump write them.
+    #[allow(dead_code, reason = "not every test needs them")]
+    pub fn with_later(mut self) -> Self {
+        let later = self._folder.path().join("later");
+        write(&later, Compression::None, |take| {
+            records::make_later(300, take);
+        });
+        self.paths.push(later);
+        self
+    }
+
+    /// The file of this name, or that nfpcapd made in a folder of this name.
+    #[allow(dead_code, reason = "not every test needs them")]
+    pub fn named(&self, name: &str) -> &Path {
+        let is_it = |path: &&PathBuf| {
+            path.components()
+                .rev()
+                .take(2)
+                .any(|part| part.as_os_str() == name)
+        };
+        self.paths.iter().find(is_it).unwrap()
+    }
+}
+
 /// Writes what `make` gives.
 fn write(path: &Path, compression: Compression, make: impl FnOnce(&mut dyn FnMut(&[u8]))) {
     let options = WriterOptions {
@@ -136,7 +161,7 @@ pub fn t2report(arguments: &[String]) -> Outcome {
     run(env!("CARGO_BIN_EXE_t2report"), arguments)
 }
 
-fn run(program: &str, arguments: &[String]) -> Outcome {
+pub fn run(program: &str, arguments: &[String]) -> Outcome {
     let output = Command::new(program)
         .args(arguments)
         .env("TZ", "Europe/Zurich")

@@ -130,6 +130,57 @@ const TUNNELS: &[(Location, u64)] = &[
     (field::TUN_DST_IPV4, 3),
 ];
 
+/// What records of later versions of nfdump have besides.
+const LATER: &[(Location, u64)] = &[
+    (field::TTL, 256),
+    (field::FRAGMENT_FLAGS, 128),
+    (field::ETHER_TYPE, 3),
+    (field::VLAN_ID, 4),
+    (field::POST_VLAN_ID, 5),
+    (field::FLOW_ID, 1 << 31),
+    (field::NAT_EVENT, 14),
+    (field::NSEL_FW_EVENT, 6),
+    (field::NSEL_FW_XEVENT, 1005),
+    (field::BLOCK_START, 30_000),
+    (field::BLOCK_END, 65_536),
+    (field::TUN_PROTO_V4, 8),
+    (field::TUN_SRC_IPV4, 4),
+    (field::TUN_DST_IPV4, 3),
+];
+
+/// Gives `count` records with what later versions of nfdump know, a packet filter's decision among it, to `take`.
+pub fn make_later(count: u64, mut take: impl FnMut(&[u8])) {
+    let mut dice = Dice(1904);
+    make_from(Dice(75), LATER, count, |record| {
+        let mut record = record.to_vec();
+        if dice.below(2) == 0 {
+            let mut decision = vec![0; 28];
+            decision[0] = dice.below(16) as u8;
+            decision[1] = dice.below(17) as u8;
+            decision[2] = dice.below(2) as u8;
+            decision[4] = dice.below(5) as u8;
+            decision[20..23].copy_from_slice(dice.pick(&[b"em0", b"em1", b"re0"]));
+            append(&mut record, field::ext::PF_INFO, &decision);
+        }
+        if dice.below(2) == 0 {
+            let mut name = vec![0; 68];
+            name[..4].copy_from_slice(dice.pick(&[b"root", b"user"]));
+            append(&mut record, field::ext::NSEL_USER, &name);
+        }
+        take(&record);
+    });
+}
+
+/// Appends an extension to a record.
+fn append(record: &mut Vec<u8>, id: u16, data: &[u8]) {
+    record.extend(id.to_le_bytes());
+    record.extend((data.len() as u16 + 4).to_le_bytes());
+    record.extend(data);
+    let size = (record.len() as u16).to_le_bytes();
+    let count = (u16::from_le_bytes([record[4], record[5]]) + 1).to_le_bytes();
+    record[2..6].copy_from_slice(&[size[0], size[1], count[0], count[1]]);
+}
+
 /// Gives `count` records about tunnels to `take`.
 pub fn make_tunnels(count: u64, take: impl FnMut(&[u8])) {
     make_from(Dice(42), TUNNELS, count, take);

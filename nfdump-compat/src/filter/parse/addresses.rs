@@ -5,7 +5,7 @@ use crate::{
     field,
     filter::{
         FilterError,
-        address::{Address, Prefixes, is_host_name},
+        address::{Address, Prefix, Prefixes, is_host_name},
         lexer::Kind,
         program::{Comparison, Number, Part, Place},
     },
@@ -15,16 +15,16 @@ use std::sync::Arc;
 const ADDRESS: &str = "an IP address";
 const HOST: &str = "an IP address, a host name, or in [ … ]";
 
-const SOURCE: Place = Place(field::SRC_IPV4, field::SRC_IPV6);
-const DESTINATION: Place = Place(field::DST_IPV4, field::DST_IPV6);
+pub(super) const SOURCE: Place = Place(field::SRC_IPV4, field::SRC_IPV6);
+pub(super) const DESTINATION: Place = Place(field::DST_IPV4, field::DST_IPV6);
 const NEXT_HOP: Place = Place(field::IP_NEXT_HOP_V4, field::IP_NEXT_HOP_V6);
 const BGP_NEXT_HOP: Place = Place(field::BGP_NEXT_HOP_V4, field::BGP_NEXT_HOP_V6);
 const ROUTER: Place = Place(field::IP_RECEIVED_V4, field::IP_RECEIVED_V6);
-const TUNNEL: [Place; 2] = [
+pub(super) const TUNNEL: [Place; 2] = [
     Place(field::TUN_SRC_IPV4, field::TUN_SRC_IPV6),
     Place(field::TUN_DST_IPV4, field::TUN_DST_IPV6),
 ];
-const TRANSLATED: [Place; 2] = [
+pub(super) const TRANSLATED: [Place; 2] = [
     Place(field::XLATE_SRC_IPV4, field::XLATE_SRC_IPV6),
     Place(field::XLATE_DST_IPV4, field::XLATE_DST_IPV6),
 ];
@@ -54,19 +54,52 @@ impl Parser<'_> {
         self.one_address(NEXT_HOP)
     }
 
-    /// `bgpnext ip A`.
+    /// `next net …`.
+    pub(super) fn next_hop_net(&mut self) -> Result<Part, FilterError> {
+        self.expect(Kind::Key("net"), "net")?;
+        self.net(Direction::Source, [NEXT_HOP; 2])
+    }
+
+    /// `bgpnext ip A`; `bgp next ip A`, `bgp next net …`.
     pub(super) fn bgp_next_hop(&mut self) -> Result<Part, FilterError> {
-        self.expect(Kind::Key("ip"), "ip")?;
-        self.one_address(BGP_NEXT_HOP)
+        self.ip_or_net(BGP_NEXT_HOP)
     }
 
-    /// `router ip A`.
+    /// `router ip A`, `router net …`.
     pub(super) fn router(&mut self) -> Result<Part, FilterError> {
-        self.expect(Kind::Key("ip"), "ip")?;
-        self.one_address(ROUTER)
+        self.ip_or_net(ROUTER)
     }
 
-    fn hosts(
+    fn ip_or_net(&mut self, place: Place) -> Result<Part, FilterError> {
+        if self.take_if(Kind::Key("net"))? {
+            return self.by_later_rules(|parser| parser.net(Direction::Source, [place; 2]));
+        }
+        self.expect(Kind::Key("ip"), "ip or net")?;
+        self.one_address(place)
+    }
+
+    /// `geo CC`: the country of an address, by the geo database.
+    pub(super) fn country(
+        &mut self,
+        direction: Direction,
+        [source, destination]: [Place; 2],
+    ) -> Result<Part, FilterError> {
+        let letters = match self.take()? {
+            Kind::Name | Kind::Key(_) | Kind::Quoted => self.lexer.unquoted(),
+            _ => return Err(self.syntax_error("a country of two letters")),
+        };
+        let Ok(letters) = <[u8; 2]>::try_from(letters.as_bytes()) else {
+            return Err(self.error("Need a two letter geo country code"));
+        };
+        let letters = letters.map(|letter| letter.to_ascii_uppercase());
+        self.by_direction(
+            direction,
+            Test::Country(source, letters),
+            Test::Country(destination, letters),
+        )
+    }
+
+    pub(super) fn hosts(
         &mut self,
         direction: Direction,
         [source, destination]: [Place; 2],
@@ -81,8 +114,11 @@ impl Parser<'_> {
             );
         }
         self.name(HOST)?;
+        if self.lexer.word().eq_ignore_ascii_case("tor") {
+            return self.by_direction(direction, Test::Tor(source), Test::Tor(destination));
+        }
         let addresses = self.addresses("Error parsing IP address.")?;
-        let test = |place: Place, address: &Address| Test::Address(place, u128::MAX, address.value);
+        let test = |place: Place, address: &Address| Test::Address(place, Prefix::whole(*address));
         if let [address] = addresses.as_slice() {
             return self.by_direction(direction, test(source, address), test(destination, address));
         }
@@ -129,7 +165,7 @@ impl Parser<'_> {
         let message = "Error parsing IP address.";
         self.numeric(self.lexer.word(), message)?;
         let address = self.complete(message)?;
-        let test = Test::Address(place, u128::MAX, address.value);
+        let test = Test::Address(place, Prefix::whole(address));
         Ok(self.builder.test(test))
     }
 
@@ -169,11 +205,15 @@ impl Parser<'_> {
     }
 
     /// `net A/n`, `net A mask`.
-    pub(super) fn net(&mut self, direction: Direction) -> Result<Part, FilterError> {
+    pub(super) fn net(
+        &mut self,
+        direction: Direction,
+        places: [Place; 2],
+    ) -> Result<Part, FilterError> {
         self.name("an IP address and /prefix length, or an IPv4 address and mask")?;
         let word = self.lexer.word().to_owned();
         if self.take_if(Kind::Sign('/'))? {
-            return self.prefix(&word, direction, [SOURCE, DESTINATION]);
+            return self.prefix(&word, direction, places);
         }
         self.name("/ or an IPv4 mask")?;
         let address = self.numeric(&word, "Invalid IP address")?;
@@ -187,7 +227,7 @@ impl Parser<'_> {
         if mask.is_v6 || !mask.is_complete() {
             return Err(self.error("Invalid netmask for IPv4 address"));
         }
-        self.masked(direction, [SOURCE, DESTINATION], mask.value, address.value)
+        self.masked(direction, places, Prefix::new(address, mask.value))
     }
 
     /// `xnet A/n`.
@@ -207,20 +247,19 @@ impl Parser<'_> {
         let bits = self.number()?;
         let address = self.numeric(word, "Invalid IP address")?;
         let mask = self.mask(address, bits)?;
-        self.masked(direction, places, mask, address.value)
+        self.masked(direction, places, Prefix::new(address, mask))
     }
 
     fn masked(
         &mut self,
         direction: Direction,
         [source, destination]: [Place; 2],
-        mask: u128,
-        value: u128,
+        prefix: Prefix,
     ) -> Result<Part, FilterError> {
         self.by_direction(
             direction,
-            Test::Address(source, mask, value & mask),
-            Test::Address(destination, mask, value & mask),
+            Test::Address(source, prefix),
+            Test::Address(destination, prefix),
         )
     }
 

@@ -1,6 +1,9 @@
 //! Primitives about numbers: ports, counters, flags and everything else that is no address.
 
-use super::{Direction, Parser, Test};
+use super::{
+    Direction, Parser, Test,
+    addresses::{DESTINATION, SOURCE},
+};
 use crate::{
     field::{self, Location},
     filter::{
@@ -16,6 +19,10 @@ const PORT_RANGE: &str = "Port outside of range 0..65535";
 const AS_RANGE: &str = "AS number of range";
 const NOT_HERE: &str = "This token is not expected here!";
 const DIRECTED: &str = "ip, net, port, as, mask, vlan, tos, mac, if, packets, bytes, …";
+pub(super) const ICMP_TYPE_RANGE: &str = "ICMP type of range 0..255";
+pub(super) const ICMP_CODE_RANGE: &str = "ICMP code of range 0..255";
+pub(super) const ENGINE_TYPE_RANGE: &str = "Engine type of range 0..255";
+pub(super) const ENGINE_ID_RANGE: &str = "Engine ID of range 0..255";
 const PROTOCOL: &str = "the name or number of a protocol";
 
 /// nfdump compares 16 bits of a VLAN.
@@ -72,7 +79,8 @@ impl Parser<'_> {
                 "Protocol number > 255",
                 "Unknown protocol",
             )?,
-            "tun" => self.tunnel_protocol()?,
+            "tun" => self.tunnel()?,
+            "flows" if self.builder.later => self.compare(all(field::FLOWS), u64::MAX, "")?,
             "flows" => self.compare(Number::Flows, u64::MAX, "")?,
             "pps" => self.compare(Number::PacketRate, u64::MAX, "")?,
             "bps" => self.compare(Number::BitRate, u64::MAX, "")?,
@@ -91,18 +99,16 @@ impl Parser<'_> {
                 255,
                 "Router SysID expected between be 1..255",
             )?,
-            "icmp-type" => self.icmp(8, "ICMP type of range 0..255")?,
-            "icmp-code" => self.icmp(0, "ICMP code of range 0..255")?,
-            "engine-type" => {
-                self.compare(Number::EngineType, 255, "Engine type of range 0..255")?
-            }
-            "engine-id" => self.compare(Number::EngineId, 255, "Engine ID of range 0..255")?,
+            "icmp-type" => self.icmp(8, ICMP_TYPE_RANGE)?,
+            "icmp-code" => self.icmp(0, ICMP_CODE_RANGE)?,
+            "engine-type" => self.compare(Number::EngineType, 255, ENGINE_TYPE_RANGE)?,
+            "engine-id" => self.compare(Number::EngineId, 255, ENGINE_ID_RANGE)?,
             "mpls" => self.mpls()?,
             "fwdstat" => self.forwarding_status()?,
             "dir" => self.flow_direction()?,
             "observation" => self.observation()?,
             "asa" => self.firewall_event()?,
-            "nat" => self.nat_event()?,
+            "nat" => self.translation()?,
             "pblock" => self.port_block()?,
             "ingress" | "egress" => self.side_of_firewall(key)?,
             "payload" => self.payload()?,
@@ -116,20 +122,20 @@ impl Parser<'_> {
     pub(super) fn directed(&mut self, direction: Direction) -> Result<Part, FilterError> {
         let key = match self.take()? {
             Kind::Key(key) => key,
+            Kind::Name if self.lexer.word().eq_ignore_ascii_case("tz") => {
+                return self.by_later_rules(|parser| parser.time_zone(direction));
+            }
             _ => return Err(self.syntax_error(DIRECTED)),
         };
         match key {
             "ip" => self.ip(direction),
             "tunip" => self.tunnel_ip(direction),
             "nip" => self.translated_ip(direction),
-            "net" => self.net(direction),
+            "net" => self.net(direction, [SOURCE, DESTINATION]),
             "xnet" => self.translated_net(direction),
             "mac" => self.mac(direction),
             "port" => self.port(direction),
-            "nport" => {
-                let ports = [field::XLATE_SRC_PORT, field::XLATE_DST_PORT];
-                self.compare_both(direction, ports, u64::MAX, 65_535, PORT_RANGE)
-            }
+            "nport" => self.translated_port(direction),
             "as" => self.autonomous_system(direction),
             "tos" => {
                 let places = [field::SRC_TOS, field::DST_TOS];
@@ -137,32 +143,20 @@ impl Parser<'_> {
                     Direction::Unspecified => Direction::Source,
                     direction => direction,
                 };
-                self.compare_both(direction, places, u64::MAX, 255, "TOS must be 0..255")
+                self.compare_both(direction, places, 255, "TOS must be 0..255")
             }
             "mask" => {
-                let places = [field::SRC_MASK, field::DST_MASK];
-                self.equals_both(
-                    direction,
-                    places,
-                    u64::MAX,
-                    255,
-                    "Mask outside of range 0..255",
-                )
+                let masks = [field::SRC_MASK, field::DST_MASK].map(all);
+                let message = "Mask outside of range 0..255";
+                self.both_are(direction, Comparison::Equal, masks, 255, message)
             }
-            "vlan" => {
-                let places = [field::SRC_VLAN, field::DST_VLAN];
-                self.equals_both(
-                    direction,
-                    places,
-                    VLAN_BITS,
-                    65_535,
-                    "VLAN number of range 0..65535",
-                )
-            }
+            "vlan" => self.vlan(direction),
             "if" => self.interface(direction),
             "packets" => self.counter(direction, field::IN_PACKETS, field::OUT_PACKETS),
             "bytes" => self.counter(direction, field::IN_BYTES, field::OUT_BYTES),
-            "geo" => self.country(),
+            "geo" => self.country(direction, [SOURCE, DESTINATION]),
+            "payload" => self.directed_payload(direction),
+            "flags" => self.by_later_rules(Self::flags),
             _ => Err(self.syntax_error(DIRECTED)),
         }
     }
@@ -185,31 +179,29 @@ impl Parser<'_> {
         Ok(self.builder.test(equal(number, value)))
     }
 
+    /// A comparison of the source's field, of the destination's, or of both with a number up to `limit`.
     fn compare_both(
         &mut self,
         direction: Direction,
         places: [Location; 2],
-        bits: u64,
         limit: u64,
         message: &str,
     ) -> Result<Part, FilterError> {
         let comparison = self.comparison()?;
-        let value = self.number_to(limit, message)?;
-        let [source, destination] =
-            places.map(|place| Test::Compare(Number::Field(place, bits), comparison, value));
-        self.by_direction(direction, source, destination)
+        self.both_are(direction, comparison, places.map(all), limit, message)
     }
 
-    fn equals_both(
+    /// A number up to `limit` behind the comparison.
+    fn both_are(
         &mut self,
         direction: Direction,
-        places: [Location; 2],
-        bits: u64,
+        comparison: Comparison,
+        numbers: [Number; 2],
         limit: u64,
         message: &str,
     ) -> Result<Part, FilterError> {
         let value = self.number_to(limit, message)?;
-        let [source, destination] = places.map(|place| equal(Number::Field(place, bits), value));
+        let [source, destination] = numbers.map(|number| Test::Compare(number, comparison, value));
         self.by_direction(direction, source, destination)
     }
 
@@ -228,36 +220,84 @@ impl Parser<'_> {
         Ok(Arc::new(values))
     }
 
+    /// The port of a translated flow.
+    pub(super) fn translated_port(&mut self, direction: Direction) -> Result<Part, FilterError> {
+        let places = [field::XLATE_SRC_PORT, field::XLATE_DST_PORT];
+        if self.take_if(Kind::Key("in"))? {
+            return self.by_later_rules(|parser| parser.listed_ports(direction, places));
+        }
+        self.compare_both(direction, places, 65_535, PORT_RANGE)
+    }
+
     fn port(&mut self, direction: Direction) -> Result<Part, FilterError> {
         let places = [field::SRC_PORT, field::DST_PORT];
         if !self.take_if(Kind::Key("in"))? {
-            return self.compare_both(direction, places, u64::MAX, 65_535, PORT_RANGE);
+            return self.compare_both(direction, places, 65_535, PORT_RANGE);
         }
-        let [source, destination] = if self.take_if(Kind::Key("pblock"))? {
-            if direction == Direction::SourceAndDestination {
-                return Err(self.error(NOT_HERE));
-            }
-            places.map(Test::InPortBlock)
-        } else {
-            let ports = self.list(65_535, PORT_RANGE)?;
-            places.map(|place| Test::OneOf(all(place), ports.clone()))
-        };
+        if self.peek()? == Kind::Key("nat") {
+            return self.by_later_rules(|parser| parser.in_port_block(direction));
+        }
+        if !self.take_if(Kind::Key("pblock"))? {
+            return self.listed_ports(direction, places);
+        }
+        if direction == Direction::SourceAndDestination {
+            return Err(self.error(NOT_HERE));
+        }
+        let [source, destination] = places.map(Test::InPortBlock);
         self.by_direction(direction, source, destination)
     }
 
+    /// `[ ports ]` behind `in`.
+    fn listed_ports(
+        &mut self,
+        direction: Direction,
+        places: [Location; 2],
+    ) -> Result<Part, FilterError> {
+        let ports = self.list(65_535, PORT_RANGE)?;
+        let [source, destination] = places.map(|place| Test::OneOf(all(place), ports.clone()));
+        self.by_direction(direction, source, destination)
+    }
+
+    /// `as`: the record's; where that is 0 the one of the address, by the geo database.
     fn autonomous_system(&mut self, direction: Direction) -> Result<Part, FilterError> {
-        let places = [field::SRC_AS, field::DST_AS];
+        let adjacent = match direction {
+            Direction::Previous => Some(all(field::PREV_AS)),
+            Direction::Next => Some(all(field::NEXT_AS)),
+            _ => None,
+        };
+        let systems = [
+            Number::System(field::SRC_AS, SOURCE),
+            Number::System(field::DST_AS, DESTINATION),
+        ];
         if self.take_if(Kind::Key("in"))? {
-            let systems = self.list(LARGEST_U32, AS_RANGE)?;
-            let [source, destination] =
-                places.map(|place| Test::OneOf(all(place), systems.clone()));
+            let listed = self.list(LARGEST_U32, AS_RANGE)?;
+            if let Some(adjacent) = adjacent {
+                return self.by_later_rules(|parser| {
+                    Ok(parser.builder.test(Test::OneOf(adjacent, listed)))
+                });
+            }
+            let [source, destination] = systems.map(|system| Test::OneOf(system, listed.clone()));
             return self.by_direction(direction, source, destination);
         }
-        match direction {
-            Direction::Previous => self.compare(all(field::PREV_AS), LARGEST_U32, AS_RANGE),
-            Direction::Next => self.compare(all(field::NEXT_AS), LARGEST_U32, AS_RANGE),
-            _ => self.compare_both(direction, places, u64::MAX, LARGEST_U32, AS_RANGE),
+        if let Some(adjacent) = adjacent {
+            return self.compare(adjacent, LARGEST_U32, AS_RANGE);
         }
+        let comparison = self.comparison()?;
+        self.both_are(direction, comparison, systems, LARGEST_U32, AS_RANGE)
+    }
+
+    /// A VLAN; by later rules also one of the frame (layer 2).
+    fn vlan(&mut self, direction: Direction) -> Result<Part, FilterError> {
+        let vlan = self.number_to(65_535, "VLAN number of range 0..65535")?;
+        let test = |place| equal(Number::Field(place, VLAN_BITS), vlan);
+        let [source, destination] = [field::SRC_VLAN, field::DST_VLAN].map(test);
+        let vlans = self.by_direction(direction, source, destination)?;
+        if !self.builder.later {
+            return Ok(vlans);
+        }
+        let [source, destination] = [field::VLAN_ID, field::POST_VLAN_ID].map(test);
+        let frames = self.by_direction(direction, source, destination)?;
+        Ok(self.builder.or(vlans, frames))
     }
 
     fn interface(&mut self, direction: Direction) -> Result<Part, FilterError> {
@@ -297,8 +337,10 @@ impl Parser<'_> {
     }
 
     fn ident(&mut self) -> Result<Part, FilterError> {
-        self.name("the name of a source")?;
-        let ident = self.lexer.word();
+        if !matches!(self.take()?, Kind::Name | Kind::Quoted) {
+            return Err(self.syntax_error("the name of a source"));
+        }
+        let ident = self.lexer.unquoted();
         let plain = ident
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-');
@@ -318,49 +360,62 @@ impl Parser<'_> {
         let protocol = match self.take()? {
             Kind::Number(protocol) if protocol > 255 => return Err(self.error(too_large)),
             Kind::Number(protocol) => protocol,
-            Kind::Name => names::protocol(self.lexer.word()).ok_or_else(|| self.error(unknown))?,
+            Kind::Name | Kind::Quoted => {
+                names::protocol(self.lexer.unquoted()).ok_or_else(|| self.error(unknown))?
+            }
             _ => return Err(self.syntax_error(PROTOCOL)),
         };
         Ok(self.builder.test(equal(number, protocol)))
     }
 
-    fn tunnel_protocol(&mut self) -> Result<Part, FilterError> {
-        self.expect(Kind::Key("proto"), "proto")?;
+    pub(super) fn tunnel_protocol(&mut self) -> Result<Part, FilterError> {
         let too_large = "Tunnel protocol number > 255";
         self.protocol(Number::TunnelProtocol, too_large, "Unknown tunnel protocol")
     }
 
-    /// `flags LETTERS` or a number; both mean TCP only.
+    /// `flags LETTERS` (all of them), `flags =LETTERS` (no others) or a number; all mean TCP only.
     fn flags(&mut self) -> Result<Part, FilterError> {
         let test = if self.peek()? == Kind::Name {
             self.ahead = None;
-            let letters = self.lexer.word();
-            let mut flags = 0;
-            for (at, letter) in letters.char_indices() {
-                let repeated = letters
-                    .get(..at)
-                    .is_some_and(|before| before.contains(letter));
-                flags |= match letter {
-                    _ if repeated => return Err(self.error("Too many flags")),
-                    'F' => 1,
-                    'S' => 2,
-                    'R' => 4,
-                    'P' => 8,
-                    'A' => 16,
-                    'U' => 32,
-                    'X' => 63,
-                    _ => return Err(self.error("Too many flags")),
-                };
-            }
-            Test::Flags(flags)
+            Test::Flags(self.flag_letters()?)
         } else {
             let comparison = self.comparison()?;
-            let flags = self.number_to(63, "Flags must be 0..63")?;
+            let flags = if comparison == Comparison::Equal && self.peek()? == Kind::Name {
+                self.ahead = None;
+                self.flag_letters()?
+            } else {
+                self.number_to(255, "Flags must be 0..255")?
+            };
             Test::Compare(all(field::TCP_FLAGS), comparison, flags)
         };
         let tcp = self.builder.test(equal(all(field::PROTO), TCP));
         let flags = self.builder.test(test);
         Ok(self.builder.and(tcp, flags))
+    }
+
+    /// The flags of the letters read last.
+    fn flag_letters(&self) -> Result<u64, FilterError> {
+        let letters = self.lexer.word();
+        let mut flags = 0;
+        for (at, letter) in letters.char_indices() {
+            let repeated = letters
+                .get(..at)
+                .is_some_and(|before| before.contains(letter));
+            flags |= match letter {
+                _ if repeated => return Err(self.error("Too many flags")),
+                'F' => 1,
+                'S' => 2,
+                'R' => 4,
+                'P' => 8,
+                'A' => 16,
+                'U' => 32,
+                'E' => 64,
+                'C' => 128,
+                'X' => 63,
+                _ => return Err(self.error("Too many flags")),
+            };
+        }
+        Ok(flags)
     }
 
     fn latency(&mut self, place: Location) -> Result<Part, FilterError> {
@@ -369,19 +424,23 @@ impl Parser<'_> {
     }
 
     /// Type or code, `shift` bits up in the destination port of an ICMP flow.
-    fn icmp(&mut self, shift: u32, message: &str) -> Result<Part, FilterError> {
+    pub(super) fn icmp(&mut self, shift: u32, message: &str) -> Result<Part, FilterError> {
+        let comparison = self.comparison()?;
         let value = self.number_to(255, message)? << shift;
         let icmp = self.builder.test(equal(all(field::PROTO), ICMP));
         let icmp6 = self.builder.test(equal(all(field::PROTO), ICMP6));
         let either = self.builder.or(icmp, icmp6);
         let number = Number::Field(field::DST_PORT, 0xff << shift);
-        let test = self.builder.test(equal(number, value));
+        let test = self.builder.test(Test::Compare(number, comparison, value));
         Ok(self.builder.and(either, test))
     }
 
     fn mpls(&mut self) -> Result<Part, FilterError> {
         const OUT_OF_RANGE: &str = "MPLS value out of range";
         if self.take_if(Kind::Key("any"))? {
+            if self.builder.later || !matches!(self.peek()?, Kind::Number(_)) {
+                return self.by_later_rules(|parser| parser.any_label(OUT_OF_RANGE));
+            }
             let label = self.number_to(MPLS_LARGEST, OUT_OF_RANGE)?;
             return Ok(self.builder.test(equal(Number::BottomLabel, label << 4)));
         }
@@ -411,6 +470,26 @@ impl Parser<'_> {
         Ok(self.builder.test(test))
     }
 
+    /// A comparison that holds for a label of the stack.
+    fn any_label(&mut self, out_of_range: &str) -> Result<Part, FilterError> {
+        let comparison = self.comparison()?;
+        let label = self.number_to(MPLS_LARGEST, out_of_range)? << 4;
+        let mut tests = (0..10).map(|n| {
+            Test::Compare(
+                Number::Field(field::mpls_label(n), MPLS_LABEL),
+                comparison,
+                label,
+            )
+        });
+        let first = tests.next().unwrap_or(Test::Any);
+        let mut any = self.builder.test(first);
+        for test in tests {
+            let next = self.builder.test(test);
+            any = self.builder.or(any, next);
+        }
+        Ok(any)
+    }
+
     fn mpls_entry(&self, index: &str) -> Result<Location, FilterError> {
         if index.is_empty() {
             return Err(self.error("Missing label number"));
@@ -422,16 +501,18 @@ impl Parser<'_> {
     }
 
     fn forwarding_status(&mut self) -> Result<Part, FilterError> {
+        let comparison = self.comparison()?;
         let status = match self.take()? {
             Kind::Number(status) if status > 255 => {
                 return Err(self.error("Forwarding status of range 0..255"));
             }
             Kind::Number(status) => status,
-            Kind::Name => names::forwarding_status(self.lexer.word())
+            Kind::Name | Kind::Key("term") => names::forwarding_status(self.lexer.word())
                 .ok_or_else(|| self.error("Unknown forwarding status"))?,
             _ => return Err(self.syntax_error("a forwarding status")),
         };
-        Ok(self.builder.test(equal(all(field::FWD_STATUS), status)))
+        let test = Test::Compare(all(field::FWD_STATUS), comparison, status);
+        Ok(self.builder.test(test))
     }
 
     fn flow_direction(&mut self) -> Result<Part, FilterError> {
@@ -454,7 +535,9 @@ impl Parser<'_> {
             _ => return Err(self.syntax_error("domain id or point id")),
         };
         self.expect(Kind::Key("id"), "id")?;
+        let comparison = self.comparison()?;
         let value = self.number()? & bits;
-        Ok(self.builder.test(equal(all(place), value)))
+        let test = Test::Compare(all(place), comparison, value);
+        Ok(self.builder.test(test))
     }
 }

@@ -1,24 +1,98 @@
 //! Primitives about the payload of flows and about labels.
 
-use super::{Parser, Test};
-use crate::filter::{FilterError, lexer::Kind, program::Part};
+use super::{Direction, Parser, Test};
+use crate::{
+    field::ext,
+    filter::{
+        FilterError,
+        lexer::Kind,
+        program::{Dns, Number, Part},
+    },
+};
 use regex::bytes::RegexBuilder;
 
+const WHAT: &str = "content, regex, ja3, ja4, tls, ssl or dns";
+/// Longest server name that is looked for.
+const MAX_SERVER_NAME: usize = 64;
+
 impl Parser<'_> {
-    /// `payload content "text"`, `payload regex "expression" [ims]`, `payload ja3 defined` or a hash.
+    /// `payload content "text"`, `payload regex "expression" [ims]`, `payload ja3 defined` or a hash; of later versions
+    /// `payload tls …` and `payload dns …`.
     pub(super) fn payload(&mut self) -> Result<Part, FilterError> {
-        if !matches!(self.take()?, Kind::Name | Kind::Key(_)) {
-            return Err(self.syntax_error("content, regex or ja3"));
-        }
-        match self.lexer.word().to_ascii_lowercase().as_str() {
+        match self.word(WHAT)?.as_str() {
             "content" => {
                 let text = self.text("the text to look for")?;
                 Ok(self.builder.test(Test::PayloadHas(text.into_bytes())))
             }
             "regex" => self.expression(),
             "ja3" => self.fingerprint(),
-            _ => Err(self.syntax_error("content, regex or ja3")),
+            "ja4" => self.ja4(),
+            kind @ ("tls" | "ssl") => {
+                let is_tls = kind == "tls";
+                self.by_later_rules(|parser| parser.encryption(is_tls))
+            }
+            "dns" => self.by_later_rules(|parser| parser.dns(ext::IN_PAYLOAD)),
+            _ => Err(self.syntax_error(WHAT)),
         }
+    }
+
+    /// `in payload dns …`, `out payload dns …`.
+    pub(super) fn directed_payload(&mut self, direction: Direction) -> Result<Part, FilterError> {
+        let extension = match direction {
+            Direction::In => ext::IN_PAYLOAD,
+            Direction::Out => ext::OUT_PAYLOAD,
+            _ => return Err(self.syntax_error("in or out before payload")),
+        };
+        if self.word("dns")? != "dns" {
+            return Err(self.syntax_error("dns"));
+        }
+        self.by_later_rules(|parser| parser.dns(extension))
+    }
+
+    /// `defined`, `version N.N`, `sni NAME` behind `tls` or `ssl`.
+    fn encryption(&mut self, is_tls: bool) -> Result<Part, FilterError> {
+        const WHAT: &str = "defined, version or sni";
+        let test = match self.word(WHAT)?.as_str() {
+            "defined" => Test::Hello,
+            "version" => {
+                let text = self.text("a version as 1.2")?;
+                let version = match (is_tls, text.as_str()) {
+                    (true, "1.0") => 0x0301,
+                    (true, "1.1") => 0x0302,
+                    (true, "1.2") => 0x0303,
+                    (true, "1.3") => 0x0304,
+                    (false, "1.0") => 0x0100,
+                    (false, "2.0") => 0x0200,
+                    (false, "3.0") => 0x0300,
+                    _ => return Err(self.error("not a version of SSL or TLS")),
+                };
+                super::numbers::equal(Number::TlsVersion, version)
+            }
+            "sni" => {
+                let name = self.text("a server name")?;
+                if name.len() > MAX_SERVER_NAME {
+                    return Err(self.error("server name of more than 64 characters"));
+                }
+                Test::ServerName(name)
+            }
+            _ => return Err(self.syntax_error(WHAT)),
+        };
+        Ok(self.builder.test(test))
+    }
+
+    /// `defined`, `name NAME`, `address A` behind `dns`.
+    fn dns(&mut self, extension: u16) -> Result<Part, FilterError> {
+        const WHAT: &str = "defined, name or address";
+        let what = match self.word(WHAT)?.as_str() {
+            "defined" => Dns::Any,
+            "name" => Dns::Name(self.text("a name, or a part of one")?),
+            "address" | "addr" => {
+                let text = self.text("an IP address")?;
+                Dns::Address(text.parse().map_err(|_| self.error("not an IP address"))?)
+            }
+            _ => return Err(self.syntax_error(WHAT)),
+        };
+        Ok(self.builder.test(Test::Dns(extension, what)))
     }
 
     /// `flowlabel name`.
@@ -27,32 +101,9 @@ impl Parser<'_> {
         Ok(self.builder.test(Test::Label(label)))
     }
 
-    /// `geo CC`: needs a geo database, so that the filter is refused in [`Filter::needs_database`].
-    ///
-    /// [`Filter::needs_database`]: crate::filter::Filter::needs_database
-    pub(super) fn country(&mut self) -> Result<Part, FilterError> {
-        match self.take()? {
-            Kind::Name | Kind::Key(_) if self.lexer.word().len() == 2 => {}
-            Kind::Name => return Err(self.error("Need a two letter geo country code")),
-            _ => return Err(self.syntax_error("a country of two letters")),
-        }
-        Ok(self.builder.test(Test::Country))
-    }
-
-    /// A name, or a text between quotes.
-    fn text(&mut self, expected: &'static str) -> Result<String, FilterError> {
-        match self.take()? {
-            Kind::Name | Kind::Key(_) | Kind::Number(_) => Ok(self.lexer.word().to_owned()),
-            Kind::Quoted => Ok(unquoted(self.lexer.word())),
-            _ => Err(self.syntax_error(expected)),
-        }
-    }
-
     fn expression(&mut self) -> Result<Part, FilterError> {
-        if self.take()? != Kind::Quoted {
-            return Err(self.syntax_error("an expression between quotes"));
-        }
-        let mut builder = RegexBuilder::new(&unquoted(self.lexer.word()));
+        let expression = self.text("an expression between quotes")?;
+        let mut builder = RegexBuilder::new(&expression);
         builder.unicode(false);
         if self.peek()? == Kind::Name {
             self.ahead = None;
@@ -71,6 +122,24 @@ impl Parser<'_> {
         }
     }
 
+    /// `defined`, or a fingerprint as `t13d1516h2_8daaf6152771_02713d6af862`.
+    fn ja4(&mut self) -> Result<Part, FilterError> {
+        let text = self
+            .text("defined, or a JA4 fingerprint")?
+            .to_ascii_lowercase();
+        if text == "defined" {
+            return Ok(self.builder.test(Test::Ja4(None)));
+        }
+        let parts: Vec<&str> = text.split('_').collect();
+        let is_hash = |part: &str| part.len() == 12 && part.bytes().all(|b| b.is_ascii_hexdigit());
+        match parts.as_slice() {
+            [first, second, third] if first.len() == 10 && is_hash(second) && is_hash(third) => {
+                Ok(self.builder.test(Test::Ja4(Some(text))))
+            }
+            _ => Err(self.error("not a ja4 fingerprint")),
+        }
+    }
+
     fn fingerprint(&mut self) -> Result<Part, FilterError> {
         match self.take()? {
             Kind::Name | Kind::Number(_) | Kind::Key(_) => {}
@@ -86,10 +155,4 @@ impl Parser<'_> {
             _ => Err(self.error("not a ja3 hash")),
         }
     }
-}
-
-/// The text between the quotes.
-fn unquoted(word: &str) -> String {
-    let last = word.len().saturating_sub(1);
-    word.get(1..last).unwrap_or_default().to_owned()
 }
