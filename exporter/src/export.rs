@@ -4,6 +4,7 @@
 //! down instead of filling the memory; the batches are used again.
 
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, channel, sync_channel};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -24,6 +25,14 @@ const WAITING: usize = 16;
 
 type Batch = Vec<(i64, Flow)>;
 
+/// What the thread is asked to do.
+enum Work {
+    /// Encode these flows.
+    Flows(Batch),
+    /// Send what waits for more: it is that late on the packet clock.
+    Tick(i64),
+}
+
 /// What became of the flows.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct ExportCounters {
@@ -38,10 +47,11 @@ pub struct ExportCounters {
 /// Takes flows from the meter and gives them to the thread.
 #[derive(Debug)]
 pub struct Exporter {
-    full: SyncSender<Batch>,
+    full: SyncSender<Work>,
     empty: Receiver<Batch>,
     batch: Batch,
     link_flows: u64,
+    told: Arc<Mutex<ExportCounters>>,
     thread: JoinHandle<ExportCounters>,
 }
 
@@ -59,6 +69,8 @@ impl Exporter {
         let (full, work) = sync_channel(WAITING);
         let (done, empty) = channel();
         let clock = config.export_time;
+        let told = Arc::new(Mutex::new(ExportCounters::default()));
+        let tell = Arc::clone(&told);
         let thread = std::thread::spawn(move || {
             let mut export = Export {
                 sink,
@@ -67,10 +79,18 @@ impl Exporter {
                 not_encoded: None,
                 now_ms: floor_ms(first_ns),
             };
-            for batch in work {
-                export.flows(&batch);
-                // The meter may be gone already.
-                let _ = done.send(batch);
+            for work in work {
+                match work {
+                    Work::Flows(batch) => {
+                        export.flows(&batch);
+                        // The meter may be gone already.
+                        let _ = done.send(batch);
+                    }
+                    Work::Tick(now_ns) => export.tick(now_ns),
+                }
+                if let Ok(mut told) = tell.lock() {
+                    *told = export.counters();
+                }
             }
             export.finish()
         });
@@ -79,6 +99,7 @@ impl Exporter {
             empty,
             batch: Vec::with_capacity(BATCH),
             link_flows: 0,
+            told,
             thread,
         })
     }
@@ -100,7 +121,23 @@ impl Exporter {
         };
         next.clear();
         // Nobody takes it only if the thread has panicked, which `finish` finds.
-        let _ = self.full.send(std::mem::replace(&mut self.batch, next));
+        let batch = std::mem::replace(&mut self.batch, next);
+        let _ = self.full.send(Work::Flows(batch));
+    }
+
+    /// Has everything sent that waits for more. The packet clock is at `now_ns`.
+    pub fn tick(&mut self, now_ns: i64) {
+        self.flush();
+        let _ = self.full.send(Work::Tick(now_ns));
+    }
+
+    /// What had become of the flows a moment ago.
+    #[must_use]
+    pub fn counters(&self) -> ExportCounters {
+        self.told
+            .lock()
+            .map(|told| told.clone())
+            .unwrap_or_default()
     }
 
     /// Waits until everything is sent. `None` if the thread has panicked.
@@ -153,6 +190,23 @@ impl Export {
             if let Err(error) = encoded {
                 not_encoded.get_or_insert((0, error)).0 += 1;
             }
+        }
+    }
+
+    fn tick(&mut self, now_ns: i64) {
+        self.now_ms = floor_ms(now_ns);
+        let now_ms = self.now();
+        let Export { sink, sender, .. } = self;
+        sink.flush(now_ms, &mut |message| {
+            sender.send(message.octets, message.flows.into());
+        });
+    }
+
+    fn counters(&self) -> ExportCounters {
+        ExportCounters {
+            encoded: *self.sink.counters(),
+            not_encoded: self.not_encoded,
+            sent: self.sender.counters().clone(),
         }
     }
 

@@ -7,7 +7,7 @@ use exporter::capture::FilterError;
 use exporter::cli::{Cli, ReportForm, Task, one_line};
 use exporter::config::{Config, Resolution, UsageError};
 use exporter::run::{Outcome, run};
-use exporter::signals::stop_on_signals;
+use exporter::signals::Signals;
 
 /// Wrong usage.
 const USAGE: u8 = 2;
@@ -31,7 +31,7 @@ fn main() -> ExitCode {
         }
         (_, Err(error)) => return complain(&error, USAGE),
     };
-    let outcome = stop_on_signals().and_then(|stop| run(&config, &stop));
+    let outcome = Signals::take().and_then(|signals| run(&config, &signals));
     match outcome {
         Ok(outcome) => {
             let told = tell(&outcome, config.report);

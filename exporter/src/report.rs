@@ -11,12 +11,13 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use crate::capture::{CaptureInfo, Compression};
+use crate::capture::{CaptureInfo, Compression, LiveCounters};
 use crate::dissect::DissectCounters;
 use crate::export::ExportCounters;
 use crate::meter::{MeterStats, Metric};
 
 pub use counters::{FlowCounters, PacketCounters, Talker};
+pub(crate) use format::{Human, Time};
 
 /// How the NetFlow sink was set, in the words of the report.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -42,7 +43,7 @@ pub struct Usage {
     pub memory: u64,
 }
 
-/// A capture that was read.
+/// A capture that was read, or an interface that was listened on.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct InputReport {
     /// As the user named it.
@@ -59,6 +60,10 @@ pub struct InputReport {
     pub octets: u64,
     /// Packets of it that were wanted.
     pub packets: u64,
+    /// What the interface received and lost; zeros for a file.
+    pub live: LiveCounters,
+    /// How often the interface's clock was set back.
+    pub clock_steps: u64,
 }
 
 /// The end report.

@@ -2,29 +2,27 @@
 //!
 //! This thread reads, dissects and meters; [`export`](crate::export) encodes and sends on another.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeVal;
 
-use crate::capture::{Batch, CaptureFile, Filter, LinkType};
+use crate::capture::{Filter, LiveCapture, LiveError};
 use crate::cli::{ProfileKind, SocketType, Version};
-use crate::config::{Config, FilterText, Input, NetflowConfig};
-use crate::dissect::{Detail, Dissector, Packet};
+use crate::config::{Config, FilterText, Input, LiveConfig, NetflowConfig};
+use crate::dissect::Dissector;
 use crate::export::{ExportCounters, Exporter};
 use crate::inputs::Inputs;
-use crate::meter::Meter;
 use crate::meter::flow::{Flow, FlowSink};
+use crate::pass::Pass;
 use crate::progress::Progress;
-use crate::report::{FlowCounters, InputReport, NetflowTarget, PacketCounters, Report, Usage};
+use crate::report::{FlowCounters, NetflowTarget, Report, Usage};
 use crate::send::{Lost, Sender};
+use crate::signals::Signals;
 use crate::sink::text::Layout;
 use crate::text_files::{self, TextFiles};
-
-/// Packets that go to the meter together.
-const PACKETS: usize = 64;
+use crate::watch::Watch;
 
 /// What came of a run.
 #[derive(Debug)]
@@ -35,26 +33,52 @@ pub struct Outcome {
     pub failures: Vec<String>,
 }
 
-/// Reads the capture of `config` to its end, or until `stop` is set, and brings its flows to the sinks.
+/// What is read.
+enum Origin {
+    Captures(Inputs),
+    Live(LiveCapture),
+}
+
+/// Reads the capture of `config` to its end, or until a signal stops it, or listens on its interface until then, and
+/// brings the flows to the sinks.
 ///
 /// # Errors
-/// What keeps the run from starting: a capture or collector that cannot be opened, an output file that
+/// What keeps the run from starting: a capture, interface or collector that cannot be opened, an output file that
 /// cannot be created. Later trouble is told in the [`Outcome`], with everything before it delivered.
-pub fn run(config: &Config, stop: &AtomicBool) -> anyhow::Result<Outcome> {
+pub fn run(config: &Config, signals: &Signals) -> anyhow::Result<Outcome> {
     let start = Instant::now();
     let mut filter = filter(config.filter.as_ref())?;
-    let Input::Captures(captures) = &config.input else {
-        anyhow::bail!("interfaces cannot be listened on yet");
+    let origin = match &config.input {
+        Input::Captures(captures) => {
+            Origin::Captures(Inputs::open(captures, filter.as_mut(), &signals.stop)?)
+        }
+        Input::Live(live) => Origin::Live(listen(live, filter.take())?),
     };
-    let mut inputs = Inputs::open(captures, filter.as_mut(), stop)?;
     let mut sinks = Sinks::open(config)?;
-    let mut pass = Pass::new(config, filter, Progress::new(inputs.size()));
+    let mut watch = Watch::open(config, signals)?;
+    if let Some(user) = &config.user {
+        service::user::become_user(user, None)?;
+    }
     let mut failures = Vec::new();
     let mut read = Vec::new();
-    while let Some(capture) = inputs.next(pass.filter.as_mut(), stop, &mut failures) {
-        read.push(pass.capture(capture, &mut sinks, stop, &mut failures)?);
-        if stop.load(Ordering::Relaxed) || sinks.all_failed() {
-            break;
+    let size = match &origin {
+        Origin::Captures(inputs) => inputs.size(),
+        Origin::Live(_) => None,
+    };
+    let mut pass = Pass::new(config, filter, Progress::new(size));
+    match origin {
+        Origin::Captures(mut inputs) => {
+            while let Some(capture) =
+                inputs.next(pass.filter.as_mut(), &signals.stop, &mut failures)
+            {
+                read.push(pass.capture(capture, &mut sinks, &mut watch, &mut failures)?);
+                if signals.stopped() || sinks.all_failed() {
+                    break;
+                }
+            }
+        }
+        Origin::Live(capture) => {
+            read.push(pass.live(capture, &mut sinks, &mut watch, &mut failures)?);
         }
     }
     pass.progress.done();
@@ -72,7 +96,7 @@ pub fn run(config: &Config, stop: &AtomicBool) -> anyhow::Result<Outcome> {
     let Delivered { netflow, text } = sinks.finish(&mut failures)?;
     let report = Report {
         inputs: read,
-        stopped: stop.load(Ordering::Relaxed),
+        stopped: signals.stopped(),
         max_flows: config.meter.max_flows as u64,
         packets: pass.packets,
         dissect: *pass.dissector.counters(),
@@ -84,6 +108,21 @@ pub fn run(config: &Config, stop: &AtomicBool) -> anyhow::Result<Outcome> {
         usage: usage(start),
     };
     Ok(Outcome { report, failures })
+}
+
+/// Begins to listen. The kernel applies the filter.
+fn listen(config: &LiveConfig, mut filter: Option<Filter>) -> anyhow::Result<LiveCapture> {
+    let capture = LiveCapture::open(config, filter.as_mut());
+    let capture = capture.map_err(|error| match error {
+        // Wrong usage, as with captures.
+        LiveError::Filter(error) => anyhow::Error::from(error),
+        error => error.into(),
+    })?;
+    let link = capture.info().link;
+    if let Some(link) = link.filter(|link| !Dissector::knows(*link)) {
+        bail!("{}: link type {link} is not supported", config.interface);
+    }
+    Ok(capture)
 }
 
 /// The filter, not compiled yet.
@@ -100,126 +139,15 @@ fn filter(text: Option<&FilterText>) -> anyhow::Result<Option<Filter>> {
     })
 }
 
-/// Frames to packets to flows.
-struct Pass {
-    filter: Option<Filter>,
-    dissector: Dissector,
-    meter: Meter,
-    waiting: Vec<Packet>,
-    /// Their details, if a text sink runs.
-    details: Vec<Detail>,
-    packets: PacketCounters,
-    progress: Progress,
-    /// The first link type that nobody can dissect, and the capture with it.
-    unknown_link: Option<(String, LinkType)>,
-}
-
-impl Pass {
-    fn new(config: &Config, filter: Option<Filter>, progress: Progress) -> Self {
-        Pass {
-            filter,
-            progress,
-            dissector: Dissector::new(config.tunnel),
-            meter: Meter::new(config.meter),
-            waiting: vec![Packet::default(); PACKETS],
-            details: match config.meter.text {
-                true => vec![Detail::default(); PACKETS],
-                false => Vec::new(),
-            },
-            packets: PacketCounters::default(),
-            unknown_link: None,
-        }
-    }
-
-    /// Reads a capture to its end, to a fault, or until `stop` is set.
-    fn capture(
-        &mut self,
-        mut capture: CaptureFile,
-        sinks: &mut Sinks<'_>,
-        stop: &AtomicBool,
-        failures: &mut Vec<String>,
-    ) -> anyhow::Result<InputReport> {
-        let known_links = self.unknown_link.is_none();
-        let before = self.packets.packets;
-        while !stop.load(Ordering::Relaxed) && !sinks.all_failed() {
-            match capture.next_batch() {
-                Ok(Some(batch)) => self.batch(batch, sinks)?,
-                Ok(None) => break,
-                Err(error) => {
-                    failures.push(error.to_string());
-                    break;
-                }
-            }
-            self.progress.at(capture.position());
-        }
-        self.progress.next(capture.position());
-        if let Some((path, _)) = &mut self.unknown_link
-            && known_links
-        {
-            capture.path().clone_into(path);
-        }
-        Ok(InputReport {
-            path: capture.path().to_owned(),
-            compression: capture.compression(),
-            info: capture.info(),
-            size: capture.size(),
-            position: capture.position(),
-            octets: capture.offset(),
-            packets: self.packets.packets - before,
-        })
-    }
-
-    fn batch(&mut self, batch: Batch<'_>, sinks: &mut Sinks<'_>) -> anyhow::Result<()> {
-        let mut waiting = 0;
-        for frame in batch {
-            if let Some(filter) = &mut self.filter
-                && !filter.wants(&frame)
-            {
-                self.packets.filtered += 1;
-                continue;
-            }
-            if self.packets.first_ns.is_none() {
-                sinks.begin(frame.ts_ns)?;
-            }
-            self.packets
-                .count(frame.ts_ns, frame.captured.len(), frame.original_len);
-            let Some(packet) = self.waiting.get_mut(waiting) else {
-                continue;
-            };
-            let belongs = match self.details.get_mut(waiting) {
-                Some(detail) => self.dissector.dissect_in_detail(&frame, packet, detail),
-                None => self.dissector.dissect(&frame, packet),
-            };
-            if belongs {
-                waiting += 1;
-            } else if !Dissector::knows(frame.link) {
-                self.unknown_link
-                    .get_or_insert_with(|| (String::new(), frame.link));
-            }
-            if waiting == PACKETS {
-                self.meter
-                    .packets_in_detail(&self.waiting, &self.details, sinks);
-                waiting = 0;
-            }
-        }
-        let packets = self.waiting.get(..waiting).unwrap_or_default();
-        self.meter.packets_in_detail(packets, &self.details, sinks);
-        if let Some(exporter) = &mut sinks.exporter {
-            exporter.flush();
-        }
-        Ok(())
-    }
-}
-
 /// Everything that takes flows.
-struct Sinks<'a> {
+pub(crate) struct Sinks<'a> {
     flows: FlowCounters,
     netflow: Option<&'a NetflowConfig>,
     /// Connected at once, so that a wrong address is told before the capture is read.
     sender: Option<Sender>,
     target: Option<NetflowTarget>,
     /// Takes over the sender with the first packet, whose time it needs.
-    exporter: Option<Exporter>,
+    pub exporter: Option<Exporter>,
     /// Text and JSON.
     text: Vec<TextFiles>,
 }
@@ -252,7 +180,7 @@ impl<'a> Sinks<'a> {
     }
 
     /// The first packet was read.
-    fn begin(&mut self, first_ns: i64) -> anyhow::Result<()> {
+    pub(crate) fn begin(&mut self, first_ns: i64) -> anyhow::Result<()> {
         if let Some((config, sender)) = self.netflow.zip(self.sender.take()) {
             let exporter = Exporter::start(config, sender, first_ns);
             self.exporter = Some(exporter.context("cannot make NetFlow messages")?);
@@ -260,8 +188,26 @@ impl<'a> Sinks<'a> {
         Ok(())
     }
 
+    /// Time passes at an interface: what waits for more is sent and written.
+    pub(crate) fn tick(&mut self, now_ns: i64) {
+        if let Some(exporter) = &mut self.exporter {
+            exporter.tick(now_ns);
+        }
+        for text in &mut self.text {
+            text.flush();
+        }
+    }
+
+    /// What became of the flows so far, by collector.
+    pub(crate) fn sent(&self) -> Vec<(String, ExportCounters)> {
+        let target = self.target.as_ref();
+        let counters = self.exporter.as_ref().map(Exporter::counters);
+        let sent = target.map(|target| (target.path.clone(), counters.unwrap_or_default()));
+        sent.into_iter().collect()
+    }
+
     /// Nobody takes flows any more.
-    fn all_failed(&self) -> bool {
+    pub(crate) fn all_failed(&self) -> bool {
         self.netflow.is_none() && self.text.iter().all(TextFiles::failed)
     }
 

@@ -134,6 +134,12 @@ impl Sender {
         self.address
     }
 
+    /// What was sent so far.
+    #[must_use]
+    pub fn counters(&self) -> &SendCounters {
+        &self.counters
+    }
+
     /// Sends one message that holds `records` flow records, when its turn has come.
     pub fn send(&mut self, message: &[u8], records: u64) {
         if let Some(pacer) = &mut self.pacer {

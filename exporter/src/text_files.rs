@@ -108,6 +108,11 @@ impl TextFiles {
         self.sink.error().is_some()
     }
 
+    /// Writes what waits, so that it can be read.
+    pub fn flush(&mut self) {
+        self.sink.flush();
+    }
+
     /// Writes what is left; gives the names of the files. Whoever closes a pipe early has read enough: no failure.
     ///
     /// # Errors

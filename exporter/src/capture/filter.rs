@@ -36,6 +36,12 @@ impl Filter {
         }
     }
 
+    /// As the user wrote it.
+    #[must_use]
+    pub fn expression(&self) -> &str {
+        &self.expression
+    }
+
     /// Compiles it for a link type.
     ///
     /// # Errors

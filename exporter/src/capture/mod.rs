@@ -1,4 +1,4 @@
-//! Captures in, frames out: the only part of the exporter that knows pcap and pcapng.
+//! Captures and interfaces in, frames out: the only part of the exporter that knows pcap and pcapng.
 //!
 //! A frame is a slice of the reader's own buffer: nothing is copied between the
 //! read and the dissection. Compressed files are decompressed on the way. What is inside a frame is not looked at here.
@@ -7,6 +7,7 @@ mod compressed;
 mod file;
 mod filter;
 mod link_type;
+mod live;
 mod pcap;
 mod pcapng;
 mod source;
@@ -16,6 +17,7 @@ pub(crate) use file::display_name;
 pub use file::{Batch, CaptureFile, STDIN};
 pub use filter::{Filter, FilterError};
 pub use link_type::LinkType;
+pub use live::{LiveBatch, LiveCapture, LiveCounters, LiveError};
 pub use source::Ended;
 
 /// The longest frame that is accepted, in octets: libpcap's `MAXIMUM_SNAPLEN`. A length above it is
@@ -61,6 +63,8 @@ pub enum Format {
     PcapModified,
     /// pcapng.
     Pcapng,
+    /// No file: an interface.
+    Interface,
 }
 
 impl std::fmt::Display for Format {
@@ -70,6 +74,7 @@ impl std::fmt::Display for Format {
             Format::PcapNano => "pcap, nanoseconds",
             Format::PcapModified => "pcap with modified record headers",
             Format::Pcapng => "pcapng",
+            Format::Interface => "interface",
         })
     }
 }
@@ -165,7 +170,7 @@ pub enum Fault {
 }
 
 /// Seconds and nanoseconds to nanoseconds within the limits of [`Frame::ts_ns`].
-fn clamp_ns(ns: i128) -> i64 {
+pub(crate) fn clamp_ns(ns: i128) -> i64 {
     let limit = i128::from(MAX_TIME_NS);
     i64::try_from(ns.clamp(-limit, limit)).unwrap_or(0)
 }

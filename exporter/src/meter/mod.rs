@@ -183,6 +183,22 @@ impl Meter {
         }
     }
 
+    /// The time goes on without a packet: releases what it ends. A time before that of the last packet changes nothing.
+    pub fn tick(&mut self, now_ns: i64, sink: &mut impl FlowSink) {
+        if now_ns > self.now_ns {
+            let before_ns = std::mem::replace(&mut self.now_ns, now_ns);
+            self.expire(before_ns, now_ns, sink);
+        }
+    }
+
+    /// The clock of the packets was set back, so that no time-out can be told from their times: ends all flows and
+    /// begins anew.
+    pub fn restart(&mut self, sink: &mut impl FlowSink) {
+        self.finish(sink);
+        self.wheel = Wheel::new();
+        self.now_ns = i64::MIN;
+    }
+
     /// Ends all flows that are left, least recently used first.
     pub fn finish(&mut self, sink: &mut impl FlowSink) {
         let mut rest: Vec<(u64, u32)> = self

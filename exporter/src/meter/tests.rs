@@ -74,6 +74,46 @@ fn run(packets: &[Packet]) -> Vec<(i64, Flow, Option<Flow>)> {
 }
 
 #[test]
+fn time_goes_on_without_packets() {
+    let mut meter = Meter::new(MeterConfig::default());
+    let mut released = Released::default();
+    meter.tick(SECOND, &mut released);
+    meter.packets(&[udp(2 * SECOND, 1, false)], &mut released);
+    meter.tick(184 * SECOND - 1, &mut released);
+    assert_eq!(meter.flows_in_memory(), 1);
+    meter.tick(SECOND, &mut released);
+    meter.tick(184 * SECOND, &mut released);
+    assert_eq!(meter.flows_in_memory(), 0);
+    let (now_ns, flow, _) = &released.0[0];
+    assert_eq!(
+        (*now_ns, flow.end_reason),
+        (184 * SECOND, EndReason::IdleTimeout)
+    );
+    // The packet that follows begins a flow, and is none that came too late.
+    meter.packets(&[udp(184 * SECOND, 1, false)], &mut released);
+    assert_eq!(meter.stats().backward_packets, 0);
+    assert_eq!(meter.flows_in_memory(), 1);
+}
+
+#[test]
+fn a_clock_that_was_set_back_wedges_no_timeout() {
+    let day = 86_400 * SECOND;
+    let mut meter = Meter::new(MeterConfig::default());
+    let mut released = Released::default();
+    meter.packets(&[udp(day, 1, false), udp(day + 1, 2, false)], &mut released);
+    meter.restart(&mut released);
+    assert_eq!(released.0.len(), 2);
+    meter.packets(&[udp(SECOND, 1, false)], &mut released);
+    meter.packets(&[udp(200 * SECOND, 2, false)], &mut released);
+    let (now_ns, flow, _) = &released.0[2];
+    assert_eq!((*now_ns, flow.last_ns), (200 * SECOND, SECOND));
+    assert_eq!(flow.end_reason, EndReason::IdleTimeout);
+    meter.tick(382 * SECOND, &mut released);
+    assert_eq!((released.0.len(), meter.flows_in_memory()), (4, 0));
+    assert_eq!(meter.stats().backward_packets, 0);
+}
+
+#[test]
 fn the_active_timeout_cuts_both_directions() {
     // Case 4: the B direction is old enough first; what follows has a new index and the same directions.
     let packets = [

@@ -3,7 +3,7 @@
 use std::fmt::{self, Display, Formatter};
 
 /// A number, from 1000 on also with a unit.
-pub(super) struct Human(pub(super) u64);
+pub(crate) struct Human(pub(crate) u64);
 
 impl Display for Human {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
@@ -22,7 +22,7 @@ impl Display for Human {
 }
 
 /// Nanoseconds since 1970, as seconds and as a date.
-pub(super) struct Time(pub(super) i64);
+pub(crate) struct Time(pub(crate) i64);
 
 impl Display for Time {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {

@@ -28,7 +28,8 @@ pub(super) fn sections(report: &Report) -> Vec<Section> {
 
 /// Of one capture.
 pub(super) fn input(input: &InputReport) -> Section {
-    let info = input.info;
+    let (info, live) = (input.info, input.live);
+    let lost = |name, label, number| Item::new(name, label, Share(number, live.received));
     let items = vec![
         Item::new("path", "Capture", Text(Some(input.path.clone()))),
         Item::new(
@@ -54,6 +55,31 @@ pub(super) fn input(input: &InputReport) -> Section {
         ),
         Item::new("packets", "Packets of it", Count(input.packets)),
         Item::new("octets", "Octets of the capture file", Count(input.octets)),
+        Item::new(
+            "received",
+            "Packets that reached the interface",
+            Count(live.received),
+        ),
+        lost(
+            "kernelDropped",
+            "Dropped by the kernel, its buffer was full",
+            live.kernel_dropped,
+        ),
+        lost(
+            "interfaceDropped",
+            "Dropped by the interface",
+            live.interface_dropped,
+        ),
+        lost(
+            "ringDropped",
+            "Dropped before the meter, all blocks were full",
+            live.ring_dropped,
+        ),
+        Item::new(
+            "clockSteps",
+            "Times the clock was set back",
+            Count(input.clock_steps),
+        ),
     ];
     Section {
         name: "inputs",

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use std::io::Read;
 use std::net::TcpListener;
 use std::path::PathBuf;
-use std::sync::atomic::AtomicBool;
 
 use exporter::cli::Cli;
 use exporter::config::{Captures, Config, Input};
 use exporter::run::{Outcome, run};
+use exporter::signals::Signals;
 
 use crate::support::{decode, messages};
 
@@ -48,7 +48,7 @@ fn config(prefix: &str, port: &str) -> Config {
 fn run_all(config: &Config, prefix: &str, listener: &TcpListener) -> Ran {
     std::thread::scope(|scope| {
         // Connects only when the capture can be opened.
-        let ran = scope.spawn(|| run(config, &AtomicBool::new(false)));
+        let ran = scope.spawn(|| run(config, &Signals::default()));
         let mut stream = Vec::new();
         let connected = loop {
             match listener.accept() {

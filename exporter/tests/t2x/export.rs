@@ -3,13 +3,13 @@
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::process::Stdio;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use crate::support::{Capture, Collector, Record, START_US, decode, messages, wait_for_signals};
 use exporter::cli::Cli;
 use exporter::config::Config;
 use exporter::run::{Outcome, run};
+use exporter::signals::Signals;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -27,7 +27,7 @@ fn export(capture: &Capture, args: &[&str]) -> (Outcome, Vec<Vec<u8>>) {
     ];
     let cli = Cli::try_parse_from(start.iter().chain(args)).unwrap();
     let config = Config::new(&cli, &|_| None).unwrap();
-    let outcome = run(&config, &AtomicBool::new(false)).unwrap();
+    let outcome = run(&config, &Signals::default()).unwrap();
     assert_eq!(outcome.failures, Vec::<String>::new());
     (outcome, collector.datagrams())
 }

@@ -88,6 +88,13 @@ impl<W: Write> TextSink<W> {
         })
     }
 
+    /// Writes what waits, so that it can be read.
+    pub fn flush(&mut self) {
+        if self.failed.is_none() {
+            self.failed = self.out.flush().err();
+        }
+    }
+
     /// Flushes and gives the writer back.
     ///
     /// # Errors
