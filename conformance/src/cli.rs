@@ -1,13 +1,14 @@
 //! The command line of `t2check`.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand};
 
 use crate::catalogue;
-use crate::known::{Known, unknown};
+use crate::known::{Known as KnownFailures, unknown};
+use crate::metering::options::Known;
 use crate::verdict::Profile;
 use crate::wire::Transport;
 
@@ -54,14 +55,14 @@ pub struct Exporter {
     #[arg(
         long,
         value_name = "FILE",
-        required_unless_present = "listen",
+        required_unless_present_any = ["listen", "pcap"],
         conflicts_with = "listen"
     )]
     pub capture: Option<PathBuf>,
     /// Ports of collectors in the capture; may be repeated [default: guessed]
     #[arg(long, value_name = "N", value_delimiter = ',', conflicts_with = "listen", value_parser = clap::value_parser!(u16).range(1..))]
     pub port: Vec<u16>,
-    /// Where to wait for the exporter
+    /// Where to wait for the exporter [default with --pcap: a free UDP port of 127.0.0.1]
     #[arg(long, value_name = "[udp|tcp|tls://]ADDR:PORT")]
     pub listen: Option<Listen>,
     /// How messages travel, where --listen does not say it: udp, tcp or tls [default: udp]
@@ -83,6 +84,10 @@ pub struct Exporter {
     /// Exporters must show a certificate signed by one of these (PEM) [default: none is asked for]
     #[arg(long, value_name = "FILE", conflicts_with = "capture", help_heading = TLS)]
     pub tls_ca: Option<PathBuf>,
+
+    /// Known traffic
+    #[command(flatten)]
+    pub known: Known,
 
     /// How it is judged and told
     #[command(flatten)]
@@ -131,8 +136,19 @@ impl Exporter {
     /// # Errors
     /// When options contradict each other, in one line.
     pub fn endpoint(&self) -> Result<Option<Endpoint>, String> {
-        let Some(listen) = self.listen else {
-            return Ok(None);
+        let known = &self.known;
+        let listen = match self.listen {
+            Some(listen) => listen,
+            None if known.pcap.is_none() || self.capture.is_some() => return Ok(None),
+            None if known.replay.is_none() && known.inject.is_none() => {
+                return Err(
+                    "--pcap needs one of --replay, --inject, --listen and --capture".to_owned(),
+                );
+            }
+            None => Listen {
+                transport: None,
+                address: (Ipv4Addr::LOCALHOST, 0).into(),
+            },
         };
         let transport = match (listen.transport, self.transport) {
             (Some(said), Some(other)) if said != other => {
@@ -159,10 +175,10 @@ impl Judging {
     ///
     /// # Errors
     /// When the list cannot be read.
-    pub fn known(&self) -> anyhow::Result<Known> {
+    pub fn known(&self) -> anyhow::Result<KnownFailures> {
         self.known
             .as_deref()
-            .map_or_else(|| Ok(Known::default()), Known::read)
+            .map_or_else(|| Ok(KnownFailures::default()), KnownFailures::read)
     }
 
     /// The reports that go to files, and the folder of captures.

@@ -73,6 +73,8 @@ pub struct RuleResult {
     pub reason: String,
     /// The first message that broke it as badly.
     pub first: Option<Evidence>,
+    /// Evidence that no message shows, one line each: packets of a capture against what was reported of them.
+    pub notes: Vec<String>,
 }
 
 /// What was observed.
@@ -213,6 +215,7 @@ impl Inspection {
                 checked,
                 reason,
                 first: firsts.remove(id),
+                notes: Vec::new(),
             }
         };
         requirements().iter().map(result).collect()

@@ -11,11 +11,14 @@ pub mod explain;
 pub mod inspection;
 pub mod known;
 pub mod live;
+pub mod metering;
 mod numbering;
+pub mod process;
 pub mod report;
 pub mod run;
 pub mod vectors;
 pub mod verdict;
+pub mod watch;
 pub mod wire;
 
 #[cfg(test)]

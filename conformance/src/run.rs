@@ -4,6 +4,8 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
+use std::thread;
 
 use anyhow::{Context, bail};
 use exporter::capture::CaptureFile;
@@ -12,7 +14,12 @@ use nix::unistd::{AccessFlags, access};
 
 use crate::cli::{Endpoint, Exporter, Judging, STDOUT};
 use crate::inspection::Inspection;
+use crate::metering::Metering;
+use crate::metering::device::Device;
+use crate::metering::drive::Driven;
+use crate::metering::reported::Reported;
 use crate::report::{Report, html, json, junit, text, write_captures};
+use crate::watch::Watch;
 use crate::wire::{Options, Transport};
 use tap::{MessageFile, Tap, TapCounters};
 
@@ -39,23 +46,45 @@ pub fn run(
     let judging = &options.judging;
     let known = judging.known()?;
     prepare(judging)?;
-    let mut inspection = Inspection::new(Options {
-        profile: judging.profile,
-        live: endpoint.is_some() && !options.replayed,
-        strict: judging.strict,
-    });
-    let observed = match (&options.capture, endpoint) {
-        (Some(path), _) => match MessageFile::open(path) {
-            Some(file) => read_messages(file, stop, &mut inspection),
-            None => read_capture(path, options.port.clone(), stop, &mut inspection)?,
-        },
-        (None, Some(endpoint)) => hear(endpoint, options, stop, &mut inspection)?,
-        (None, None) => bail!("name a capture (--capture) or an address (--listen)"),
+    let mut metering = match &options.known.pcap {
+        Some(pcap) => {
+            let device = options.known.dut.as_deref().map(Device::read).transpose()?;
+            Some((pcap, Metering::read(pcap, options.declared(device))?))
+        }
+        None => None,
     };
+    let replayed = options.replayed || options.known.replay.is_some();
+    let watch = || Watch {
+        inspection: Inspection::new(Options {
+            profile: judging.profile,
+            live: endpoint.is_some() && !replayed,
+            strict: judging.strict,
+        }),
+        reported: metering
+            .as_ref()
+            .map(|(_, metering)| Reported::new(metering.device())),
+        heard: Arc::default(),
+    };
+    let mut first = watch();
+    let observed = observe(options, endpoint, stop, &mut first)?;
+    let mut again = None;
+    if let (true, Some(endpoint)) = (options.known.repeat, endpoint) {
+        let mut second = watch();
+        hear(endpoint, options, stop, &mut second)?;
+        again = second.reported;
+    }
     let mut remarks = observed.remarks;
-    let tally = inspection.tally();
+    let tally = first.inspection.tally();
     remarks.extend(tally.remarks());
-    let mut results = inspection.finish();
+    let mut results = first.inspection.finish();
+    let metered = metering.is_some();
+    if let Some(((pcap, metering), reported)) = metering.as_mut().zip(first.reported) {
+        let (judged, more) = metering.judge(pcap, reported, again, &observed.driven)?;
+        remarks.extend(more);
+        for judged in judged {
+            judged.enter(&mut results);
+        }
+    }
     if !judging.only.is_empty() {
         results.retain(|result| judging.only.contains(&result.requirement.rule.id));
     }
@@ -67,6 +96,7 @@ pub fn run(
         remarks,
         results,
         known,
+        metered,
     };
     write(&report, judging, &text)?;
     if let Some(fault) = observed.fault {
@@ -79,8 +109,25 @@ pub fn run(
     })
 }
 
+fn observe(
+    options: &Exporter,
+    endpoint: Option<Endpoint>,
+    stop: &AtomicBool,
+    watch: &mut Watch,
+) -> anyhow::Result<Observed> {
+    match (&options.capture, endpoint) {
+        (Some(path), _) => match MessageFile::open(path) {
+            Some(file) => Ok(read_messages(file, stop, watch)),
+            None => read_capture(path, options.port.clone(), stop, watch),
+        },
+        (None, Some(endpoint)) => hear(endpoint, options, stop, watch),
+        (None, None) => bail!("name a capture (--capture) or an address (--listen)"),
+    }
+}
+
 /// What was observed, apart from the messages.
 struct Observed {
+    driven: Driven,
     /// A file or an address.
     source: String,
     remarks: Vec<String>,
@@ -117,7 +164,7 @@ fn read_capture(
     path: &Path,
     ports: Vec<u16>,
     stop: &AtomicBool,
-    inspection: &mut Inspection,
+    watch: &mut Watch,
 ) -> anyhow::Result<Observed> {
     let mut capture = CaptureFile::open(path)?;
     let source = capture.path().to_owned();
@@ -129,7 +176,7 @@ fn read_capture(
         match capture.next_batch() {
             Ok(Some(batch)) => {
                 for frame in batch {
-                    tap.frame(&frame, inspection);
+                    tap.frame(&frame, watch);
                 }
             }
             Ok(None) => break,
@@ -141,13 +188,14 @@ fn read_capture(
         progress.at(capture.offset());
     }
     progress.done();
-    tap.finish(inspection);
-    if inspection.found_nothing() {
+    tap.finish(watch);
+    if watch.inspection.found_nothing() {
         return Err(fault.unwrap_or_else(|| nothing(&source, tap.counters(), guessed)));
     }
     let mut remarks = losses(tap.counters());
     remarks.extend(interrupted(stop));
     Ok(Observed {
+        driven: Driven::default(),
         remarks,
         source,
         fault,
@@ -155,15 +203,11 @@ fn read_capture(
 }
 
 /// Reads bare messages to the end, or to the fault.
-fn read_messages(
-    mut file: MessageFile,
-    stop: &AtomicBool,
-    inspection: &mut Inspection,
-) -> Observed {
+fn read_messages(mut file: MessageFile, stop: &AtomicBool, watch: &mut Watch) -> Observed {
     let mut progress = Progress::new(Some(file.size()));
     let mut fault = None;
     while !stop.load(Ordering::Relaxed) {
-        match file.next_message(inspection) {
+        match file.next_message(watch) {
             Ok(true) => progress.at(file.offset()),
             Ok(false) => break,
             Err(error) => {
@@ -175,6 +219,7 @@ fn read_messages(
     }
     progress.done();
     Observed {
+        driven: Driven::default(),
         remarks: interrupted(stop).into_iter().collect(),
         source: file.name().to_owned(),
         fault,
@@ -248,11 +293,11 @@ fn hear(
     endpoint: Endpoint,
     options: &Exporter,
     stop: &AtomicBool,
-    inspection: &mut Inspection,
+    watch: &mut Watch,
 ) -> anyhow::Result<Observed> {
     let seconds = options.seconds;
     let mut source = endpoint.to_string();
-    let bound = |bound: Endpoint| {
+    let mut announce = |bound: Endpoint| {
         source = bound.to_string();
         let certificate = match (bound.transport, &options.tls_cert) {
             (Transport::Tls, None) => ", with a certificate made for this run",
@@ -264,9 +309,41 @@ fn hear(
             "t2check: listening on {bound} for {seconds} s{certificate}"
         );
     };
-    let remarks = crate::live::listen(endpoint, options, stop, bound, inspection)?;
-    if inspection.found_nothing() {
-        let foreign = inspection.tally().foreign();
+    let (told, address) = mpsc::channel();
+    let bound = |endpoint| {
+        announce(endpoint);
+        // Nobody waits for it unless the exporter is driven.
+        let _ = told.send(endpoint);
+    };
+    let (mut remarks, driven) = match options.drive() {
+        None => {
+            let remarks = crate::live::listen(endpoint, options, stop, bound, watch)?;
+            (remarks, Driven::default())
+        }
+        Some(drive) => {
+            let heard = Arc::clone(&watch.heard);
+            let done = AtomicBool::new(false);
+            thread::scope(|scope| {
+                let done = &done;
+                let driver = scope.spawn(move || {
+                    let driven = match address.recv() {
+                        Ok(endpoint) => drive.run(endpoint, &heard, stop),
+                        Err(_) => Ok(Driven::default()),
+                    };
+                    done.store(true, Ordering::Relaxed);
+                    driven
+                });
+                let remarks = crate::live::listen(endpoint, options, done, bound, watch);
+                let driven = driver
+                    .join()
+                    .map_err(|_| anyhow::anyhow!("driving the exporter failed"))?;
+                anyhow::Ok((remarks?, driven?))
+            })?
+        }
+    };
+    remarks.extend(interrupted(stop));
+    if watch.inspection.found_nothing() && !options.known.counts() {
+        let foreign = watch.inspection.tally().foreign();
         let time = if stop.load(Ordering::Relaxed) {
             "before the interruption".to_owned()
         } else {
@@ -278,6 +355,7 @@ fn hear(
         );
     }
     Ok(Observed {
+        driven,
         source,
         remarks,
         fault: None,

@@ -31,6 +31,8 @@ pub enum State {
     Wire,
     /// By what a collector stored.
     Stored,
+    /// On what an exporter reports of known traffic.
+    Metered,
     /// Not: it needs a transport that is not implemented.
     Transport,
     /// Not: it needs the device's own control.
@@ -43,9 +45,10 @@ pub enum State {
 
 impl State {
     /// All, in the order of reports.
-    pub const ALL: [State; 6] = [
+    pub const ALL: [State; 7] = [
         State::Wire,
         State::Stored,
+        State::Metered,
         State::Device,
         State::Transport,
         State::Long,
@@ -57,6 +60,7 @@ impl State {
         match self {
             State::Wire => "wire",
             State::Stored => "stored",
+            State::Metered => "metered",
             State::Transport => "transport",
             State::Device => "device",
             State::Long => "long",
@@ -64,12 +68,13 @@ impl State {
         }
     }
 
-    /// The state in words. `wire` and `stored` are the two halves of the cases; the others are the reasons why
+    /// The state in words. `wire`, `stored` and `metered` are the three ways to judge; the others are the reasons why
     /// there is none. All but `wire` make a requirement NOT APPLICABLE to messages.
     pub fn reason(self) -> &'static str {
         match self {
             State::Wire => "judged on an exporter's messages",
             State::Stored => "judged by what a collector stored",
+            State::Metered => "judged on traffic that is known (--pcap)",
             State::Transport => {
                 "needs a transport that is not implemented (SCTP, DTLS, TLS before 1.2, TLS to a collector)"
             }

@@ -1,11 +1,10 @@
 //! `t2check collector`: any collector judged by what it stored.
 //!
 //! A case ([`script`]) is written in octets; [`assemble`] fills in what is known only at the run; [`sender`] sends it
-//! to a [`subject`], which is started and watched as a [`device`], or runs already; [`observe`] reads what it stored
+//! to a [`subject`], which is started and watched as a [`process`](crate::process), or runs already; [`observe`] reads what it stored
 //! into [`stored`] records; [`judge`] compares; [`run`] puts the verdicts together.
 
 pub mod assemble;
-pub mod device;
 pub mod judge;
 pub mod observe;
 pub mod options;

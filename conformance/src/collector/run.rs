@@ -488,6 +488,7 @@ pub fn report(findings: &Findings, plan: &Plan, source: String, to: Option<Socke
         remarks: findings.remarks.clone(),
         results,
         known: crate::known::Known::default(),
+        metered: false,
     }
 }
 
@@ -500,7 +501,7 @@ fn why_unjudged(row: &Requirement) -> &'static str {
         };
     }
     match row.state {
-        State::Wire | State::Stored => "of a collector not judged yet",
+        State::Wire | State::Stored | State::Metered => "of a collector not judged yet",
         state => state.reason(),
     }
 }
@@ -513,6 +514,7 @@ fn unjudged(row: &'static Requirement, reason: &str) -> RuleResult {
         checked: 0,
         reason: reason.to_owned(),
         first: None,
+        notes: Vec::new(),
     }
 }
 
@@ -532,6 +534,7 @@ fn readers(row: &'static Requirement, findings: &Findings) -> RuleResult {
         checked: findings.results.len() as u64,
         reason: note.unwrap_or_default(),
         first: None,
+        notes: Vec::new(),
     }
 }
 
@@ -599,6 +602,7 @@ fn requirement(
             finding,
             context: before(worst),
         }),
+        notes: Vec::new(),
     }
 }
 

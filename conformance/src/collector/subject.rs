@@ -1,7 +1,6 @@
 //! Devices to run cases on: one that we start for each, and one that runs already.
 
 use std::cell::Cell;
-use std::fs;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,11 +11,11 @@ use anyhow::{Context, bail};
 use nix::sys::signal::Signal;
 
 use super::assemble::Action;
-use super::device::{Device, drained, dropped};
 use super::judge::{Fate, Observation, Run, Sight};
 use super::observe::{FieldMap, Observer};
 use super::sender::Sockets;
 use crate::cli::Endpoint;
+use crate::process::{Device, Scratch, drained, dropped};
 use crate::wire::Transport;
 
 /// How long a device may take to read what is in its queue.
@@ -120,7 +119,7 @@ impl Live {
             Some(scratch) => scratch,
             none => none.insert(Scratch::new()?),
         };
-        let dir = scratch.next()?;
+        let dir = scratch.folder()?;
         let targets = with_ports(self.targets)?;
         let port = |target: Option<SocketAddr>| {
             target
@@ -348,39 +347,4 @@ fn free_port(ip: IpAddr) -> anyhow::Result<u16> {
         }
     }
     bail!("no free port")
-}
-
-/// A folder for the files of devices that we start.
-#[derive(Debug)]
-struct Scratch {
-    root: PathBuf,
-    number: u32,
-}
-
-impl Scratch {
-    fn new() -> anyhow::Result<Self> {
-        static COUNT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
-        let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        let root = std::env::temp_dir().join(format!("t2check-{}-{number}", std::process::id()));
-        fs::create_dir_all(&root).with_context(|| format!("cannot make {}", root.display()))?;
-        Ok(Self { root, number: 0 })
-    }
-
-    fn next(&mut self) -> anyhow::Result<PathBuf> {
-        self.number += 1;
-        let dir = self.root.join(self.number.to_string());
-        fs::create_dir(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
-        Ok(dir)
-    }
-
-    fn clear(&self, dir: &PathBuf) {
-        let _ = fs::remove_dir_all(dir);
-        let _ = fs::remove_file(dir.with_extension("log"));
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.root);
-    }
 }

@@ -104,6 +104,9 @@ fn fault(page: &mut String, report: &Report, result: &RuleResult) {
         decoded(page, first);
         page.push_str("</div>\n</div>\n");
     }
+    for note in &result.notes {
+        let _ = writeln!(page, "<p class=\"note\">{}</p>", escape(note));
+    }
     page.push_str("</details>\n");
 }
 

@@ -17,6 +17,8 @@ struct Entry<'a> {
     count: u64,
     reason: Option<&'a str>,
     first: Option<First<'a>>,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    notes: &'a [String],
 }
 
 #[derive(Serialize)]
@@ -49,6 +51,7 @@ fn entry(result: &RuleResult) -> Entry<'_> {
         count: result.count,
         reason: (!result.reason.is_empty()).then_some(result.reason.as_str()),
         first: result.first.as_ref().map(first),
+        notes: &result.notes,
     }
 }
 

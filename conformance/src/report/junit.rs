@@ -52,10 +52,20 @@ pub fn junit(report: &Report) -> String {
 }
 
 fn failure(cases: &mut String, result: &RuleResult) {
-    let (note, detail) = match &result.first {
+    let (note, mut detail) = match &result.first {
         Some(first) => (first.finding.note.as_str(), place(first)),
-        None => (result.requirement.rule.sentence, String::new()),
+        None => (
+            result
+                .notes
+                .first()
+                .map_or(result.requirement.rule.sentence, String::as_str),
+            String::new(),
+        ),
     };
+    for note in &result.notes {
+        detail.push('\n');
+        detail.push_str(note);
+    }
     let _ = writeln!(
         cases,
         ">\n      <failure type=\"{}\" message=\"{}\">{}, {} times, {}</failure>\n    </testcase>",

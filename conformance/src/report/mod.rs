@@ -39,6 +39,8 @@ pub struct Report {
     pub results: Vec<RuleResult>,
     /// Failures that are expected.
     pub known: Known,
+    /// The traffic was known.
+    pub metered: bool,
 }
 
 impl Report {
@@ -98,6 +100,7 @@ impl Report {
                 .count();
             let reason = match state {
                 State::Wire => "nothing of the kind was seen",
+                State::Metered if self.metered => "nothing of the kind in the known traffic",
                 state => state.reason(),
             };
             if count > 0 {

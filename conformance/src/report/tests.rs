@@ -29,6 +29,7 @@ fn report() -> Report {
         checked: 9,
         reason: reason.to_owned(),
         first: (count > 0).then(|| first.clone()),
+        notes: Vec::new(),
     };
     let path = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(path.path(), "# softflowd\n\nS-06 pads nothing\n").unwrap();
@@ -54,6 +55,7 @@ fn report() -> Report {
             result("T-18", Verdict::NotApplicable, 0, "for collectors"),
         ],
         known: Known::read(path.path()).unwrap(),
+        metered: false,
     }
 }
 

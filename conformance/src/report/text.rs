@@ -68,4 +68,7 @@ fn row(text: &mut String, report: &Report, result: &RuleResult) {
         let _ = writeln!(text, "{:32}{}", "", first.finding.note);
         let _ = writeln!(text, "{:32}{}", "", place(first));
     }
+    for note in &result.notes {
+        let _ = writeln!(text, "{:32}{note}", "");
+    }
 }

@@ -181,7 +181,13 @@ impl Device {
             .collect()
     }
 
-    fn last_words(&self) -> String {
+    /// Whether it ended by itself, and well.
+    pub fn has_succeeded(&self) -> bool {
+        self.ended.is_some_and(|status| status.success())
+    }
+
+    /// The last line that it has printed.
+    pub fn last_words(&self) -> String {
         let lines = self.log();
         lines
             .last()
@@ -228,6 +234,16 @@ pub fn listens(transport: Transport, port: u16) -> bool {
     }
 }
 
+/// Whether a stream to a port is open, or not read to its end.
+pub fn is_connected(port: u16) -> bool {
+    const LISTEN: u8 = 0x0a;
+    const TIME_WAIT: u8 = 0x06;
+    // All octets are read, and this side has said so.
+    const LAST_ACK: u8 = 0x09;
+    sockets("tcp")
+        .any(|socket| socket.port == port && ![LISTEN, TIME_WAIT, LAST_ACK].contains(&socket.state))
+}
+
 /// Waits until the queue of a UDP port has been read; `false` if it is not within `patience`.
 pub fn drained(port: u16, patience: Duration, mut gone: impl FnMut() -> bool) -> bool {
     let deadline = Instant::now() + patience;
@@ -252,6 +268,50 @@ pub fn dropped(port: u16) -> u64 {
         .filter(|socket| socket.port == port)
         .map(|socket| socket.drops)
         .sum()
+}
+
+/// A folder for the files of devices that we start.
+#[derive(Debug)]
+pub struct Scratch {
+    root: PathBuf,
+    number: u32,
+}
+
+impl Scratch {
+    /// An empty one, removed with its content in the end.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn new() -> anyhow::Result<Self> {
+        static COUNT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+        let number = COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let root = std::env::temp_dir().join(format!("t2check-{}-{number}", std::process::id()));
+        fs::create_dir_all(&root).with_context(|| format!("cannot make {}", root.display()))?;
+        Ok(Self { root, number: 0 })
+    }
+
+    /// The folder for one more start.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn folder(&mut self) -> anyhow::Result<PathBuf> {
+        self.number += 1;
+        let dir = self.root.join(self.number.to_string());
+        fs::create_dir(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
+        Ok(dir)
+    }
+
+    /// Removes the folder of a start, and its log.
+    pub fn clear(&self, dir: &PathBuf) {
+        let _ = fs::remove_dir_all(dir);
+        let _ = fs::remove_file(dir.with_extension("log"));
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.root);
+    }
 }
 
 struct Socket {
