@@ -1,6 +1,7 @@
 //! nfcapd files and nfdump's reports, compatible with nfdump 1.7.1.
 
 pub mod aggregate;
+pub mod diff;
 pub mod dns;
 pub mod field;
 pub mod file;

@@ -2,6 +2,7 @@
 
 mod cli;
 mod config;
+mod difference;
 mod exporters;
 mod inputs;
 mod outside;
@@ -33,6 +34,10 @@ const BAD_FILTER: u8 = 254;
 const NFDUMPS_VERSION: &str = "nfdump: Version: NSEL-NEL1.7.1";
 
 fn main() -> ExitCode {
+    let mut words = std::env::args_os().skip(1);
+    if !is_called_nfdump() && words.next().is_some_and(|word| word == "diff") {
+        return difference::main(words);
+    }
     let arguments = match cli::Arguments::try_parse() {
         Ok(arguments) => arguments,
         // Help, and where it goes, is clap's.

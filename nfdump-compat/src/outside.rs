@@ -39,6 +39,17 @@ pub fn filter(arguments: &Arguments) -> anyhow::Result<Option<Filter>> {
     Ok(Some(filter))
 }
 
+/// A filter in the words of an option.
+///
+/// # Errors
+/// It is not understood.
+pub fn parse(text: &str) -> anyhow::Result<Filter> {
+    let mut system = System {
+        other_server: false,
+    };
+    Ok(Filter::parse(text, None, &mut system)?)
+}
+
 struct System {
     /// Another name server than the system's is asked for.
     other_server: bool,
