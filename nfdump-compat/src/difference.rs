@@ -117,12 +117,12 @@ fn compare(arguments: &Arguments, ignored: Ignored) -> anyhow::Result<bool> {
     let sides = [(Side::A, &arguments.a), (Side::B, &arguments.b)];
     for (side, path) in sides {
         each_flow(path, filter.as_ref(), true, |record| {
-            comparison.count(side, record)
+            comparison.count(side, record);
         })?;
     }
     for (side, path) in sides {
         each_flow(path, filter.as_ref(), false, |record| {
-            comparison.compare(side, record)
+            comparison.compare(side, record);
         })?;
     }
     let difference = comparison.finish()?;

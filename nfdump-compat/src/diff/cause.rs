@@ -311,7 +311,7 @@ fn time(ms: i64) -> String {
 
 /// The causes of what differs.
 pub(super) fn find(
-    groups: Groups,
+    groups: &Groups,
     census: &[Census; 2],
     equal: &Spread,
     options: &Options,
@@ -327,7 +327,7 @@ pub(super) fn find(
             ));
         }
     }
-    if let Some(finding) = sampled(&groups, equal) {
+    if let Some(finding) = sampled(groups, equal) {
         findings.push(finding);
         return findings;
     }
@@ -335,7 +335,7 @@ pub(super) fn find(
         lost::find(&groups.only[side.index()], side, census, &mut findings);
     }
     findings.extend(split::find(&groups.splits));
-    directions(&groups, &mut findings);
+    directions(groups, &mut findings);
     let pairs: Vec<&Pair> = groups.pairs.iter().collect();
     times(&pairs, options, &mut findings);
     counters(&pairs, options, &mut findings);

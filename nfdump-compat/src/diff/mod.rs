@@ -192,7 +192,7 @@ impl Comparison {
         let equal = totals[0].flows - self.odd[0].len() as u64;
         let groups = group::Groups::new(std::mem::take(&mut self.odd), &self.options);
         let same = equal + groups.tolerated;
-        let findings = cause::find(groups, &self.census, &self.spread, &self.options);
+        let findings = cause::find(&groups, &self.census, &self.spread, &self.options);
         Ok(Difference {
             totals,
             same,
