@@ -315,7 +315,7 @@ fn factors_and_wrapped_counters() {
         300,
         300,
     );
-    let a = changed(|n, flow| flow.counters[1] += n % 2 * 3 << 32);
+    let a = changed(|n, flow| flow.counters[1] += (n % 2 * 3) << 32);
     only(
         &compare(&a, &set()),
         "B's counters wrap at 32 bits",
