@@ -176,6 +176,7 @@ fn each_flow(
                 let context = Context {
                     ident: &ident,
                     number,
+                    geo: None,
                 };
                 if filter.is_none_or(|filter| filter.matches(&record, &context).is_some()) {
                     take(&record);

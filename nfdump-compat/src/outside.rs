@@ -47,7 +47,7 @@ pub fn parse(text: &str) -> anyhow::Result<Filter> {
     let mut system = System {
         other_server: false,
     };
-    Ok(Filter::parse(text, None, &mut system)?)
+    Ok(Filter::parse(text, None, Dialect::default(), &mut system)?)
 }
 
 struct System {
