@@ -199,6 +199,8 @@ pub enum SinkKind {
     Text,
     /// PREFIX_flows.json, one object per flow and line, with the text columns' names
     Json,
+    /// PREFIX.ipfix, IPFIX messages in a file (RFC 5655)
+    IpfixFile,
 }
 
 /// `--nf-version`, `NF_VER`.
@@ -219,6 +221,30 @@ pub enum SocketType {
     Udp,
     /// Messages in a stream.
     Tcp,
+    /// Messages in a stream that nobody else reads.
+    Tls,
+}
+
+impl SocketType {
+    /// The transport's name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            SocketType::Udp => "UDP",
+            SocketType::Tcp => "TCP",
+            SocketType::Tls => "TLS",
+        }
+    }
+}
+
+/// `--sample-mode`.
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum SampleMode {
+    /// The first of every N packets
+    #[default]
+    Count,
+    /// One of every N packets, at random
+    Random,
 }
 
 /// `--rate`.
@@ -301,7 +327,7 @@ pub fn parse_version(text: &str) -> Result<Version, String> {
     }
 }
 
-/// `udp` or `tcp`, also as T2's numbers.
+/// `udp`, `tcp` or `tls`, the first two also as T2's numbers.
 ///
 /// # Errors
 /// What is expected instead.
@@ -309,8 +335,71 @@ pub fn parse_socket_type(text: &str) -> Result<SocketType, String> {
     match text {
         "udp" | "0" => Ok(SocketType::Udp),
         "tcp" | "1" => Ok(SocketType::Tcp),
-        _ => Err("udp (0) or tcp (1) expected".to_owned()),
+        "tls" => Ok(SocketType::Tls),
+        _ => Err("udp (0), tcp (1) or tls expected".to_owned()),
     }
+}
+
+/// Collectors with commas between them: a host each, and a port behind a colon. An IPv6 address with a port stands in
+/// brackets. Whether any other text is a host's name shows when it is looked up.
+///
+/// # Errors
+/// What is wrong with one of them.
+pub fn parse_collectors(text: &str) -> Result<Vec<(String, Option<u16>)>, String> {
+    text.split(',')
+        .map(|one| parse_collector(one.trim()))
+        .collect()
+}
+
+fn parse_collector(text: &str) -> Result<(String, Option<u16>), String> {
+    let (host, port) = match text.rsplit_once(':') {
+        Some((host, port)) if host.ends_with(']') || !host.contains(':') => {
+            (host, Some(parse_port(port)?))
+        }
+        _ => (text, None),
+    };
+    if host.is_empty() {
+        return Err("a name or an address expected".to_owned());
+    }
+    Ok((host.to_owned(), port))
+}
+
+/// `1:N`.
+///
+/// # Errors
+/// What is expected instead.
+pub fn parse_sample(text: &str) -> Result<u32, String> {
+    let one_in = text.strip_prefix("1:").and_then(|n| parse_count(n).ok());
+    one_in.ok_or_else(|| "1:N expected, such as 1:100".to_owned())
+}
+
+/// Any number.
+///
+/// # Errors
+/// What is expected instead.
+pub fn parse_seed(text: &str) -> Result<u64, String> {
+    let seed = text.parse().ok();
+    seed.ok_or_else(|| format!("a number from 0 to {} expected", u64::MAX))
+}
+
+/// Octets, also with a unit.
+///
+/// # Errors
+/// What is expected instead.
+pub fn parse_queue(text: &str) -> Result<usize, String> {
+    let octets = octets(text).and_then(|octets| usize::try_from(octets).ok());
+    octets.ok_or_else(|| "octets expected, also as 64K, 32M or 1G".to_owned())
+}
+
+/// A number with K, M or G behind it, or none of them.
+fn octets(text: &str) -> Option<u64> {
+    let (digits, unit) = match text.as_bytes().last() {
+        Some(b'K') => (text.strip_suffix('K'), 1 << 10),
+        Some(b'M') => (text.strip_suffix('M'), 1 << 20),
+        Some(b'G') => (text.strip_suffix('G'), 1 << 30),
+        _ => (Some(text), 1),
+    };
+    digits?.parse::<u64>().ok()?.checked_mul(unit)
 }
 
 /// A port that can be sent to.
@@ -429,13 +518,7 @@ pub fn parse_active(text: &str) -> Result<Option<Duration>, String> {
 /// # Errors
 /// What is expected instead.
 pub fn parse_buffer(text: &str) -> Result<u32, String> {
-    let (digits, unit) = match text.as_bytes().last() {
-        Some(b'K') => (text.strip_suffix('K'), 1 << 10),
-        Some(b'M') => (text.strip_suffix('M'), 1 << 20),
-        Some(b'G') => (text.strip_suffix('G'), 1 << 30),
-        _ => (Some(text), 1),
-    };
-    let octets = digits.and_then(|digits| digits.parse::<u32>().ok()?.checked_mul(unit));
+    let octets = octets(text).and_then(|octets| u32::try_from(octets).ok());
     let octets = octets.filter(|octets| (MIN_BUFFER..=MAX_BUFFER).contains(octets));
     octets.ok_or_else(|| {
         format!("octets from {MIN_BUFFER} to {MAX_BUFFER} expected, also as 64K, 32M or 1G")

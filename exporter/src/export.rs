@@ -1,21 +1,24 @@
-//! The second thread: it encodes the flows that the meter hands over, and sends them.
+//! The exports: each encodes the flows that the meter hands over, and sends them, on a thread of its own.
 //!
 //! Flows cross in batches over a channel of bounded length, so that a slow collector slows the reading
-//! down instead of filling the memory; the batches are used again.
+//! down instead of filling the memory; the batches are used again. Each destination has its own messages, templates and
+//! sequence numbers (RFC 7011 section 10.3.5).
 
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, channel, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use protocol::encoder::{EncodeError, EncoderCounters};
+use anyhow::Context;
+use protocol::encoder::{EncodeError, EncoderCounters, Message};
 
-use crate::cli::ExportTime;
-use crate::config::NetflowConfig;
-use crate::meter::flow::{Flow, FlowSink};
-use crate::send::{SendCounters, Sender};
+use crate::cli::{ExportTime, ProfileKind, Version};
+use crate::config::{Destination, NetflowConfig};
+use crate::meter::flow::{Endpoints, Flow, FlowSink, Metric};
+use crate::report::NetflowTarget;
+use crate::send::{Load, SendCounters, SendError, Sender};
 use crate::sink::netflow::{NetflowSink, floor_ms};
-use crate::sink::profile::Profile;
+use crate::sink::options::{Observed, Statistics};
 
 /// Flows in a batch.
 const BATCH: usize = 256;
@@ -23,14 +26,28 @@ const BATCH: usize = 256;
 /// Batches that may wait.
 const WAITING: usize = 16;
 
-type Batch = Vec<(i64, Flow)>;
+/// Flows on their way to an export.
+#[derive(Debug, Default)]
+struct Batch {
+    flows: Vec<Item>,
+    observed: Observed,
+}
 
-/// What the thread is asked to do.
+/// What a thread is asked to do.
 enum Work {
     /// Encode these flows.
     Flows(Batch),
     /// Send what waits for more: it is that late on the packet clock.
     Tick(i64),
+}
+
+/// A flow, and the packet clock when it ended.
+#[derive(Debug)]
+struct Item {
+    now_ns: i64,
+    flow: Flow,
+    /// The next one is its other direction, and both are one record.
+    with_next: bool,
 }
 
 /// What became of the flows.
@@ -40,45 +57,210 @@ pub struct ExportCounters {
     pub encoded: EncoderCounters,
     /// Flows of which no record could be made, and the reason for the first of them.
     pub not_encoded: Option<(u64, EncodeError)>,
+    /// Flows of frames without IP that were left out.
+    pub without_ip: u64,
+    /// Records that hold both directions of a conversation.
+    pub biflows: u64,
+    /// The most octets of a message.
+    pub max_message: usize,
     /// What was sent.
     pub sent: SendCounters,
 }
 
-/// Takes flows from the meter and gives them to the thread.
-#[derive(Debug)]
-pub struct Exporter {
+/// All exports of a run.
+#[derive(Default)]
+pub struct Exports {
+    lanes: Vec<Lane>,
+    /// What is to be told of packets, beside the flows.
+    pub observed: Observed,
+}
+
+/// The meter's end of an export.
+struct Lane {
+    config: NetflowConfig,
+    target: NetflowTarget,
+    /// Connected at once, so that a wrong address is told before the capture is read.
+    sender: Option<Sender>,
+    /// Runs from the first packet on, whose time it needs.
+    export: Option<Running>,
+    without_ip: u64,
+}
+
+struct Running {
     full: SyncSender<Work>,
     empty: Receiver<Batch>,
     batch: Batch,
-    link_flows: u64,
     told: Arc<Mutex<ExportCounters>>,
     thread: JoinHandle<ExportCounters>,
 }
 
-impl Exporter {
-    /// Starts the thread. `first_ns` is the time of the first packet of the capture.
+impl Exports {
+    /// Connects to the collectors, and creates the files. Of several collectors some may be away.
+    ///
+    /// # Errors
+    /// When none of the collectors can be reached, or a file cannot be created or read.
+    pub fn open(configs: &[NetflowConfig]) -> Result<Self, SendError> {
+        let mut lanes = Vec::new();
+        let mut away = Vec::new();
+        let mut reached = false;
+        for config in configs {
+            match Sender::connect(config) {
+                Ok(sender) => {
+                    reached |= matches!(config.destination, Destination::Collector(_));
+                    lanes.push(Lane::new(config, sender));
+                }
+                Err(error) if error.may_pass() => {
+                    lanes.push(Lane::new(config, Sender::away(config)?));
+                    away.push(error);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        match away.into_iter().next() {
+            Some(error) if !reached => Err(error),
+            _ => Ok(Exports {
+                lanes,
+                observed: Observed::default(),
+            }),
+        }
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.lanes.is_empty()
+    }
+
+    /// Starts the threads. `first_ns` is the time of the first packet.
     ///
     /// # Errors
     /// When a message of the configured size has no room for a record and its template.
-    pub fn start(
-        config: &NetflowConfig,
-        sender: Sender,
-        first_ns: i64,
-    ) -> Result<Self, EncodeError> {
-        let sink = NetflowSink::new(config, first_ns)?;
+    pub fn begin(&mut self, first_ns: i64) -> anyhow::Result<()> {
+        for lane in &mut self.lanes {
+            if let Some(sender) = lane.sender.take() {
+                let running = Running::start(&lane.config, sender, first_ns);
+                lane.export = Some(running.context("cannot make NetFlow messages")?);
+            }
+        }
+        Ok(())
+    }
+
+    /// Has everything sent that waits for more. The packet clock is at `now_ns`.
+    pub fn tick(&mut self, now_ns: i64) {
+        self.flush();
+        for lane in &mut self.lanes {
+            if let Some(export) = &mut lane.export {
+                let _ = export.full.send(Work::Tick(now_ns));
+            }
+        }
+    }
+
+    /// What had become of the flows a moment ago, by destination.
+    #[must_use]
+    pub fn counters(&self) -> Vec<(String, ExportCounters)> {
+        let counters = |lane: &Lane| {
+            let told = lane
+                .export
+                .as_ref()
+                .and_then(|export| export.told.lock().ok());
+            let mut counters = told.map(|told| told.clone()).unwrap_or_default();
+            counters.without_ip = lane.without_ip;
+            (lane.target.path.clone(), counters)
+        };
+        self.lanes.iter().map(counters).collect()
+    }
+
+    /// Hands over what waits for a full batch.
+    pub fn flush(&mut self) {
+        for lane in &mut self.lanes {
+            if let Some(export) = &mut lane.export {
+                export.flush(self.observed);
+            }
+        }
+    }
+
+    /// Waits until everything is sent.
+    ///
+    /// # Errors
+    /// When a thread has panicked.
+    pub fn finish(mut self) -> anyhow::Result<Vec<(NetflowTarget, ExportCounters)>> {
+        self.flush();
+        let Exports { lanes, observed } = self;
+        // All of them end at the same time: one that waits for its collector does not hold up the others.
+        let lanes: Vec<_> = lanes.into_iter().map(|lane| lane.end(observed)).collect();
+        let mut all = Vec::new();
+        for (target, thread, mut counters) in lanes {
+            if let Some(thread) = thread {
+                let without_ip = counters.without_ip;
+                let joined = thread.join().ok();
+                counters = joined.context("the export thread has failed")?;
+                counters.without_ip = without_ip;
+            }
+            all.push((target, counters));
+        }
+        Ok(all)
+    }
+}
+
+impl Lane {
+    fn new(config: &NetflowConfig, sender: Sender) -> Self {
+        Lane {
+            target: target(config, &sender),
+            config: config.clone(),
+            sender: Some(sender),
+            export: None,
+            without_ip: 0,
+        }
+    }
+
+    /// No more flows come.
+    fn end(
+        mut self,
+        observed: Observed,
+    ) -> (
+        NetflowTarget,
+        Option<JoinHandle<ExportCounters>>,
+        ExportCounters,
+    ) {
+        let mut counters = ExportCounters {
+            without_ip: self.without_ip,
+            ..ExportCounters::default()
+        };
+        let thread = self.export.map(|mut export| {
+            // An empty batch brings the last numbers.
+            export.batch.observed = observed;
+            let _ = export.full.send(Work::Flows(export.batch));
+            export.thread
+        });
+        if let Some(sender) = self.sender.take() {
+            counters.sent = sender.finish();
+        }
+        (self.target, thread, counters)
+    }
+}
+
+impl Running {
+    fn start(config: &NetflowConfig, sender: Sender, first_ns: i64) -> Result<Self, EncodeError> {
+        let mut sender = sender;
+        let sink = NetflowSink::new(config, first_ns, sender.max_message())?;
+        sender.begin(sink.template_messages());
         let (full, work) = sync_channel(WAITING);
         let (done, empty) = channel();
-        let clock = config.export_time;
+        let export = Export {
+            sink,
+            sender,
+            clock: config.export_time,
+            metric: config.metric,
+            pending: Load::default(),
+            not_encoded: None,
+            biflows: 0,
+            statistics: Statistics::default(),
+            now_ms: floor_ms(first_ns),
+        };
         let told = Arc::new(Mutex::new(ExportCounters::default()));
         let tell = Arc::clone(&told);
         let thread = std::thread::spawn(move || {
-            let mut export = Export {
-                sink,
-                sender,
-                clock,
-                not_encoded: None,
-                now_ms: floor_ms(first_ns),
-            };
+            let mut export = export;
             for work in work {
                 match work {
                     Work::Flows(batch) => {
@@ -94,138 +276,226 @@ impl Exporter {
             }
             export.finish()
         });
-        Ok(Exporter {
+        Ok(Running {
             full,
             empty,
-            batch: Vec::with_capacity(BATCH),
-            link_flows: 0,
+            batch: Batch::default(),
             told,
             thread,
         })
     }
 
-    /// Flows of frames without IP, which are not sent.
-    #[must_use]
-    pub fn link_flows(&self) -> u64 {
-        self.link_flows
-    }
-
-    /// Hands over what waits for a full batch.
-    pub fn flush(&mut self) {
-        if self.batch.is_empty() {
+    fn flush(&mut self, observed: Observed) {
+        if self.batch.flows.is_empty() {
             return;
         }
         let mut next = match self.empty.try_recv() {
             Ok(batch) => batch,
-            Err(TryRecvError::Empty | TryRecvError::Disconnected) => Vec::with_capacity(BATCH),
+            Err(TryRecvError::Empty | TryRecvError::Disconnected) => Batch {
+                flows: Vec::with_capacity(BATCH),
+                observed,
+            },
         };
-        next.clear();
+        next.flows.clear();
+        self.batch.observed = observed;
         // Nobody takes it only if the thread has panicked, which `finish` finds.
         let batch = std::mem::replace(&mut self.batch, next);
         let _ = self.full.send(Work::Flows(batch));
     }
-
-    /// Has everything sent that waits for more. The packet clock is at `now_ns`.
-    pub fn tick(&mut self, now_ns: i64) {
-        self.flush();
-        let _ = self.full.send(Work::Tick(now_ns));
-    }
-
-    /// What had become of the flows a moment ago.
-    #[must_use]
-    pub fn counters(&self) -> ExportCounters {
-        self.told
-            .lock()
-            .map(|told| told.clone())
-            .unwrap_or_default()
-    }
-
-    /// Waits until everything is sent. `None` if the thread has panicked.
-    #[must_use]
-    pub fn finish(mut self) -> Option<ExportCounters> {
-        self.flush();
-        drop(self.full);
-        self.thread.join().ok()
-    }
 }
 
-impl FlowSink for Exporter {
+impl FlowSink for Exports {
     fn pair(&mut self, now_ns: i64, first: &Flow, second: Option<&Flow>) {
-        for flow in [Some(first), second].into_iter().flatten() {
-            match Profile::family(flow) {
-                Some(_) => self.batch.push((now_ns, flow.clone())),
-                None => self.link_flows += 1,
+        for lane in &mut self.lanes {
+            let Some(export) = &mut lane.export else {
+                continue;
+            };
+            if first.endpoints == Endpoints::Link && !lane.config.link_flows {
+                lane.without_ip += 1 + u64::from(second.is_some());
+                continue;
+            }
+            let mut with_next = lane.config.biflow && second.is_some();
+            for flow in [Some(first), second].into_iter().flatten() {
+                export.batch.flows.push(Item {
+                    now_ns,
+                    flow: flow.clone(),
+                    with_next,
+                });
+                with_next = false;
+            }
+            if export.batch.flows.len() >= BATCH - 1 {
+                export.flush(self.observed);
             }
         }
-        if self.batch.len() >= BATCH - 1 {
-            self.flush();
-        }
     }
 }
 
-/// What the thread works with.
+/// What a thread works with.
 struct Export {
     sink: NetflowSink,
     sender: Sender,
     clock: ExportTime,
+    metric: Metric,
+    /// Records that are in no complete message yet.
+    pending: Load,
     not_encoded: Option<(u64, EncodeError)>,
+    biflows: u64,
+    statistics: Statistics,
     /// The packet clock, milliseconds since 1970.
     now_ms: i64,
 }
 
 impl Export {
     fn flows(&mut self, batch: &Batch) {
-        for (now_ns, flow) in batch {
-            self.now_ms = floor_ms(*now_ns);
+        self.statistics.observed = batch.observed;
+        let mut items = batch.flows.iter();
+        while let Some(item) = items.next() {
+            let reverse = match item.with_next {
+                true => items.next().map(|item| &item.flow),
+                false => None,
+            };
+            self.now_ms = floor_ms(item.now_ns);
+            self.flow(&item.flow, reverse);
+        }
+        self.hand_over();
+    }
+
+    fn flow(&mut self, flow: &Flow, reverse: Option<&Flow>) {
+        let now_ms = self.now();
+        let Export {
+            sink,
+            sender,
+            pending,
+            ..
+        } = self;
+        let due = sink.options_due(now_ms, flow, reverse.is_some(), &mut |message| {
+            sender.send(message, std::mem::take(pending));
+        });
+        if due {
+            self.options(now_ms);
+        }
+        let mut this = Load {
+            records: 1,
+            ..Load::default()
+        };
+        for flow in [Some(flow), reverse].into_iter().flatten() {
+            this.packets += flow.packets;
+            this.octets += flow.octets(self.metric).total;
+        }
+        let mut open = true;
+        let Export {
+            sink,
+            sender,
+            pending,
+            ..
+        } = self;
+        let encoded = sink.flow(now_ms, flow, reverse, &mut |message: Message<'_>| {
+            let mut load = std::mem::take(pending);
+            if u64::from(message.flows) > load.records {
+                load += this;
+                open = false;
+            }
+            sender.send(message, load);
+        });
+        match encoded {
+            Ok(()) => {
+                self.biflows += u64::from(reverse.is_some());
+                if open {
+                    self.pending += this;
+                }
+            }
+            Err(error) => self.not_encoded.get_or_insert((0, error)).0 += 1,
+        }
+    }
+
+    /// Sends options data with the numbers of this moment.
+    fn options(&mut self, now_ms: i64) {
+        self.hand_over();
+        let sent = self.sender.counters();
+        self.statistics.messages = sent.messages;
+        self.statistics.records = sent.records;
+        self.statistics.octets = sent.octets;
+        let Export {
+            sink,
+            sender,
+            pending,
+            ..
+        } = self;
+        let encoded = sink.options(now_ms, &self.statistics, &mut |message| {
+            sender.send(message, std::mem::take(pending));
+        });
+        if let Err(error) = encoded {
+            self.not_encoded.get_or_insert((0, error));
+        }
+    }
+
+    /// Lets everything go that is complete.
+    fn hand_over(&mut self) {
+        if self.sender.flush() {
+            let octets = self.sender.max_message();
             let now_ms = self.now();
             let Export {
                 sink,
                 sender,
-                not_encoded,
+                pending,
                 ..
             } = self;
-            let encoded = sink.flow(now_ms, flow, &mut |message| {
-                sender.send(message.octets, message.flows.into());
+            sink.limit_message(octets, now_ms, &mut |message| {
+                sender.send(message, std::mem::take(pending));
             });
-            if let Err(error) = encoded {
-                not_encoded.get_or_insert((0, error)).0 += 1;
-            }
+        }
+        let not_sent = self.sender.counters().not_sent;
+        if not_sent != self.statistics.not_sent {
+            let now_ms = self.now();
+            self.statistics.not_sent = not_sent;
+            let (first, _) = self.statistics.not_sent_ms.unwrap_or((now_ms, now_ms));
+            self.statistics.not_sent_ms = Some((first, now_ms));
         }
     }
 
+    /// Time passes: what is there goes.
     fn tick(&mut self, now_ns: i64) {
         self.now_ms = floor_ms(now_ns);
-        let now_ms = self.now();
-        let Export { sink, sender, .. } = self;
-        sink.flush(now_ms, &mut |message| {
-            sender.send(message.octets, message.flows.into());
-        });
+        self.complete();
+        self.sender.tick();
     }
 
     fn counters(&self) -> ExportCounters {
         ExportCounters {
             encoded: *self.sink.counters(),
             not_encoded: self.not_encoded,
+            without_ip: 0,
+            biflows: self.biflows,
+            max_message: self.sender.max_message(),
             sent: self.sender.counters().clone(),
         }
     }
 
-    fn finish(self) -> ExportCounters {
+    /// Ends the message in the making, and sends it.
+    fn complete(&mut self) {
         let now_ms = self.now();
         let Export {
-            mut sink,
-            mut sender,
-            not_encoded,
+            sink,
+            sender,
+            pending,
             ..
         } = self;
         sink.flush(now_ms, &mut |message| {
-            sender.send(message.octets, message.flows.into());
+            sender.send(message, std::mem::take(pending));
         });
-        ExportCounters {
-            encoded: *sink.counters(),
-            not_encoded,
-            sent: sender.finish(),
+        self.hand_over();
+    }
+
+    fn finish(mut self) -> ExportCounters {
+        self.complete();
+        if self.sink.has_options() {
+            let now_ms = self.now();
+            self.options(now_ms);
+            self.complete();
         }
+        let mut counters = self.counters();
+        counters.sent = self.sender.finish();
+        counters
     }
 
     /// The export clock, milliseconds since 1970.
@@ -239,5 +509,36 @@ impl Export {
                 i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
             }
         }
+    }
+}
+
+/// How an export is set, in the words of the report.
+fn target(config: &NetflowConfig, sender: &Sender) -> NetflowTarget {
+    let version = match config.version {
+        Version::V9 => "NetFlow v9",
+        Version::Ipfix => "IPFIX",
+    };
+    let path = match &config.destination {
+        Destination::Collector(collector) => {
+            let transport = collector.socket_type.name();
+            match sender.address() {
+                Some(address) => format!("{version} over {transport} to {address}"),
+                None => format!(
+                    "{version} over {transport} to {}, port {}",
+                    collector.host, collector.port
+                ),
+            }
+        }
+        Destination::File(path) => format!("{version} into {}", path.display()),
+        Destination::Stdout => format!("{version} to standard output"),
+    };
+    NetflowTarget {
+        path,
+        source_id: config.source_id,
+        profile: match config.profile {
+            ProfileKind::T2 => "t2",
+            ProfileKind::Standard => "standard",
+        },
+        metric: config.metric,
     }
 }

@@ -12,6 +12,7 @@ mod pass;
 pub mod progress;
 pub mod report;
 pub mod run;
+pub mod sampling;
 pub mod send;
 pub mod signals;
 pub mod sink;

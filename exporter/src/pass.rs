@@ -9,6 +9,7 @@ use crate::meter::Meter;
 use crate::progress::Progress;
 use crate::report::{InputReport, PacketCounters};
 use crate::run::Sinks;
+use crate::sampling::Sampler;
 use crate::watch::Watch;
 
 /// Packets that go to the meter together.
@@ -26,6 +27,7 @@ const STEP_NS: i64 = 1_000_000_000;
 /// Frames to packets to flows.
 pub(crate) struct Pass {
     pub filter: Option<Filter>,
+    sampler: Option<Sampler>,
     pub dissector: Dissector,
     pub meter: Meter,
     waiting: Vec<Packet>,
@@ -44,6 +46,7 @@ impl Pass {
     pub(crate) fn new(config: &Config, filter: Option<Filter>, progress: Progress) -> Self {
         Pass {
             filter,
+            sampler: config.sampling.map(Sampler::new),
             progress,
             dissector: Dissector::new(config.tunnel),
             meter: Meter::new(config.meter),
@@ -62,7 +65,7 @@ impl Pass {
     pub(crate) fn capture(
         &mut self,
         mut capture: CaptureFile,
-        sinks: &mut Sinks<'_>,
+        sinks: &mut Sinks,
         watch: &mut Watch,
         failures: &mut Vec<String>,
     ) -> anyhow::Result<InputReport> {
@@ -106,7 +109,7 @@ impl Pass {
 
     /// Gives the meter the packets that wait.
     #[inline]
-    fn count(&mut self, waiting: usize, sinks: &mut Sinks<'_>) {
+    fn count(&mut self, waiting: usize, sinks: &mut Sinks) {
         let packets = self.waiting.get(..waiting).unwrap_or_default();
         self.meter.packets_in_detail(packets, &self.details, sinks);
     }
@@ -115,7 +118,7 @@ impl Pass {
     pub(crate) fn live(
         &mut self,
         mut capture: LiveCapture,
-        sinks: &mut Sinks<'_>,
+        sinks: &mut Sinks,
         watch: &mut Watch,
         failures: &mut Vec<String>,
     ) -> anyhow::Result<InputReport> {
@@ -154,7 +157,7 @@ impl Pass {
     }
 
     /// The interface is silent: this machine's clock goes on instead of the packets'.
-    fn silence(&mut self, sinks: &mut Sinks<'_>) {
+    fn silence(&mut self, sinks: &mut Sinks) {
         let now_ns = wall_ns();
         if self
             .clock
@@ -164,15 +167,13 @@ impl Pass {
             self.meter.restart(sinks);
         }
         self.meter.tick(now_ns.saturating_sub(DELIVERY_NS), sinks);
-        if let Some(exporter) = &mut sinks.exporter {
-            exporter.flush();
-        }
+        sinks.exports.flush();
     }
 
     fn batch<'b>(
         &mut self,
         batch: impl Iterator<Item = Frame<'b>>,
-        sinks: &mut Sinks<'_>,
+        sinks: &mut Sinks,
     ) -> anyhow::Result<()> {
         let mut waiting = 0;
         for frame in batch {
@@ -189,8 +190,16 @@ impl Pass {
                 self.packets.filtered += 1;
                 continue;
             }
+            if let Some(sampler) = &mut self.sampler {
+                let selected = sampler.selects();
+                sinks.exports.observed.sample(selected);
+                if !selected {
+                    self.packets.sampled_out += 1;
+                    continue;
+                }
+            }
             if self.packets.first_ns.is_none() {
-                sinks.begin(frame.ts_ns)?;
+                sinks.exports.begin(frame.ts_ns)?;
             }
             self.packets
                 .count(frame.ts_ns, frame.captured.len(), frame.original_len);
@@ -203,9 +212,13 @@ impl Pass {
             };
             if belongs {
                 waiting += 1;
-            } else if !Dissector::knows(frame.link) {
-                self.unknown_link
-                    .get_or_insert_with(|| (String::new(), frame.link));
+            } else {
+                let (octets, ts_ns) = (frame.original_len, frame.ts_ns);
+                sinks.exports.observed.ignore(octets, ts_ns);
+                if !Dissector::knows(frame.link) {
+                    self.unknown_link
+                        .get_or_insert_with(|| (String::new(), frame.link));
+                }
             }
             if waiting == PACKETS {
                 self.count(waiting, sinks);
@@ -213,9 +226,7 @@ impl Pass {
             }
         }
         self.count(waiting, sinks);
-        if let Some(exporter) = &mut sinks.exporter {
-            exporter.flush();
-        }
+        sinks.exports.flush();
         Ok(())
     }
 }

@@ -85,8 +85,8 @@ pub struct Report {
     pub wide: Metric,
     /// Sums over the flows.
     pub flows: FlowCounters,
-    /// The NetFlow sink, if it ran.
-    pub netflow: Option<(NetflowTarget, ExportCounters)>,
+    /// The exports that ran.
+    pub netflow: Vec<(NetflowTarget, ExportCounters)>,
     /// Files the text and JSON sinks wrote.
     pub text: Vec<String>,
     /// What the process used.
@@ -111,6 +111,9 @@ impl Display for Report {
             }
             write!(f, "{section}")?;
         }
+        for section in sections::more_netflow(self) {
+            write!(f, "{RULE}\n{section}")?;
+        }
         Ok(())
     }
 }
@@ -133,6 +136,10 @@ impl Report {
             let members = known.then(|| section.json());
             all.insert(section.name.to_owned(), json!(members));
         }
+        let more: Vec<Value> = sections::more_netflow(self)
+            .map(|section| section.json())
+            .collect();
+        all.insert("moreNetflow".to_owned(), json!(more));
         all.insert("failures".to_owned(), json!(failures));
         Value::Object(all)
     }

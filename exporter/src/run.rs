@@ -9,16 +9,15 @@ use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeVal;
 
 use crate::capture::{Filter, LiveCapture, LiveError};
-use crate::cli::{ProfileKind, SocketType, Version};
-use crate::config::{Config, FilterText, Input, LiveConfig, NetflowConfig};
+use crate::config::{Config, FilterText, Input, LiveConfig};
 use crate::dissect::Dissector;
-use crate::export::{ExportCounters, Exporter};
+use crate::export::{ExportCounters, Exports};
 use crate::inputs::Inputs;
 use crate::meter::flow::{Flow, FlowSink};
 use crate::pass::Pass;
 use crate::progress::Progress;
 use crate::report::{FlowCounters, NetflowTarget, Report, Usage};
-use crate::send::{Lost, Sender};
+use crate::send::Lost;
 use crate::signals::Signals;
 use crate::sink::text::Layout;
 use crate::text_files::{self, TextFiles};
@@ -140,25 +139,16 @@ fn filter(text: Option<&FilterText>) -> anyhow::Result<Option<Filter>> {
 }
 
 /// Everything that takes flows.
-pub(crate) struct Sinks<'a> {
+pub(crate) struct Sinks {
     flows: FlowCounters,
-    netflow: Option<&'a NetflowConfig>,
-    /// Connected at once, so that a wrong address is told before the capture is read.
-    sender: Option<Sender>,
-    target: Option<NetflowTarget>,
-    /// Takes over the sender with the first packet, whose time it needs.
-    pub exporter: Option<Exporter>,
+    pub exports: Exports,
     /// Text and JSON.
     text: Vec<TextFiles>,
 }
 
-impl<'a> Sinks<'a> {
-    fn open(config: &'a Config) -> anyhow::Result<Self> {
-        let netflow = config.netflow.as_ref();
-        let sender = netflow.map(Sender::connect).transpose()?;
-        let target = netflow
-            .zip(sender.as_ref())
-            .map(|(config, sender)| target(config, sender));
+impl Sinks {
+    fn open(config: &Config) -> anyhow::Result<Self> {
+        let exports = Exports::open(&config.netflow)?;
         let text = [
             (&config.text, Layout::Columns),
             (&config.json, Layout::Json),
@@ -171,28 +161,14 @@ impl<'a> Sinks<'a> {
         .collect::<Result<_, _>>()?;
         Ok(Sinks {
             flows: FlowCounters::default(),
-            netflow,
-            sender,
-            target,
-            exporter: None,
+            exports,
             text,
         })
     }
 
-    /// The first packet was read.
-    pub(crate) fn begin(&mut self, first_ns: i64) -> anyhow::Result<()> {
-        if let Some((config, sender)) = self.netflow.zip(self.sender.take()) {
-            let exporter = Exporter::start(config, sender, first_ns);
-            self.exporter = Some(exporter.context("cannot make NetFlow messages")?);
-        }
-        Ok(())
-    }
-
     /// Time passes at an interface: what waits for more is sent and written.
     pub(crate) fn tick(&mut self, now_ns: i64) {
-        if let Some(exporter) = &mut self.exporter {
-            exporter.tick(now_ns);
-        }
+        self.exports.tick(now_ns);
         for text in &mut self.text {
             text.flush();
         }
@@ -200,37 +176,31 @@ impl<'a> Sinks<'a> {
 
     /// What became of the flows so far, by collector.
     pub(crate) fn sent(&self) -> Vec<(String, ExportCounters)> {
-        let target = self.target.as_ref();
-        let counters = self.exporter.as_ref().map(Exporter::counters);
-        let sent = target.map(|target| (target.path.clone(), counters.unwrap_or_default()));
-        sent.into_iter().collect()
+        self.exports.counters()
     }
 
     /// Nobody takes flows any more.
     pub(crate) fn all_failed(&self) -> bool {
-        self.netflow.is_none() && self.text.iter().all(TextFiles::failed)
+        self.exports.is_empty() && self.text.iter().all(TextFiles::failed)
     }
 
     /// Ends all sinks and gathers what became of the flows.
     fn finish(self, failures: &mut Vec<String>) -> anyhow::Result<Delivered> {
-        let mut counters = ExportCounters::default();
-        if let Some(exporter) = self.exporter {
-            counters = exporter.finish().context("the export thread has failed")?;
-        } else if let Some(sender) = self.sender {
-            counters.sent = sender.finish();
-        }
-        for Lost {
-            cause,
-            messages,
-            records,
-        } in &counters.sent.lost
-        {
-            failures.push(format!(
-                "{messages} messages with {records} flow records were not sent: {cause}"
-            ));
-        }
-        if let Some((flows, reason)) = &counters.not_encoded {
-            failures.push(format!("{flows} flows were not sent: {reason}"));
+        let netflow = self.exports.finish()?;
+        for (_, counters) in &netflow {
+            for Lost {
+                cause,
+                messages,
+                records,
+            } in &counters.sent.lost
+            {
+                failures.push(format!(
+                    "{messages} messages with {records} flow records were not sent: {cause}"
+                ));
+            }
+            if let Some((flows, reason)) = &counters.not_encoded {
+                failures.push(format!("{flows} flows were not sent: {reason}"));
+            }
         }
         let mut names = Vec::new();
         for text in self.text {
@@ -240,7 +210,7 @@ impl<'a> Sinks<'a> {
             }
         }
         Ok(Delivered {
-            netflow: self.target.map(|target| (target, counters)),
+            netflow,
             text: names,
         })
     }
@@ -248,39 +218,17 @@ impl<'a> Sinks<'a> {
 
 /// What the sinks made.
 struct Delivered {
-    netflow: Option<(NetflowTarget, ExportCounters)>,
+    netflow: Vec<(NetflowTarget, ExportCounters)>,
     text: Vec<String>,
 }
 
-impl FlowSink for Sinks<'_> {
+impl FlowSink for Sinks {
     fn pair(&mut self, now_ns: i64, first: &Flow, second: Option<&Flow>) {
         self.flows.pair(now_ns, first, second);
-        if let Some(exporter) = &mut self.exporter {
-            exporter.pair(now_ns, first, second);
-        }
+        self.exports.pair(now_ns, first, second);
         for text in &mut self.text {
             text.pair(now_ns, first, second);
         }
-    }
-}
-
-fn target(config: &NetflowConfig, sender: &Sender) -> NetflowTarget {
-    let version = match config.version {
-        Version::V9 => "NetFlow v9",
-        Version::Ipfix => "IPFIX",
-    };
-    let transport = match config.socket_type {
-        SocketType::Udp => "UDP",
-        SocketType::Tcp => "TCP",
-    };
-    NetflowTarget {
-        path: format!("{version} over {transport} to {}", sender.address()),
-        source_id: config.source_id,
-        profile: match config.profile {
-            ProfileKind::T2 => "t2",
-            ProfileKind::Standard => "standard",
-        },
-        metric: config.metric,
     }
 }
 

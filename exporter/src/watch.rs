@@ -39,7 +39,7 @@ impl Watch {
     }
 
     /// Reports and shows what is due.
-    pub(crate) fn look(&mut self, pass: &Pass, sinks: &Sinks<'_>, live: LiveCounters) {
+    pub(crate) fn look(&mut self, pass: &Pass, sinks: &Sinks, live: LiveCounters) {
         let now = Instant::now();
         let told = self.monitor.is_due(now);
         let shown = self.metrics.as_mut().filter(|metrics| metrics.is_due(now));

@@ -2,6 +2,7 @@
 //! once and complete.
 
 mod file;
+mod netflow;
 mod print;
 pub mod resolve;
 pub mod setting;
@@ -15,13 +16,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::capture::STDIN;
-use crate::cli::{
-    Cli, ExportTime, ProfileKind, Rate, ReportForm, SinkKind, SocketType, TimeRule, Version,
-};
+use crate::cli::{Cli, ReportForm, SinkKind};
 use crate::dissect::Tunnel;
 use crate::inputs::Rotation;
 use crate::meter::{MeterConfig, Metric};
 
+pub use netflow::{Collector, Destination, NetflowConfig, Reconnect, Sampling};
 pub use resolve::Resolution;
 use setting::Settings;
 
@@ -34,8 +34,10 @@ pub struct Config {
     pub filter: Option<FilterText>,
     /// Form of the end report.
     pub report: ReportForm,
-    /// The NetFlow sink, if it runs.
-    pub netflow: Option<NetflowConfig>,
+    /// Exports as NetFlow or IPFIX, one for each destination.
+    pub netflow: Vec<NetflowConfig>,
+    /// Which packets are chosen, if not all are.
+    pub sampling: Option<Sampling>,
     /// The text sink, if it runs.
     pub text: Option<TextOutput>,
     /// The JSON sink, if it runs.
@@ -120,39 +122,6 @@ pub enum FilterText {
     File(PathBuf),
 }
 
-/// The NetFlow sink and its way to the collector.
-#[derive(Clone, PartialEq, Debug)]
-pub struct NetflowConfig {
-    /// NetFlow v9 or IPFIX.
-    pub version: Version,
-    /// The collector's name or address.
-    pub host: String,
-    /// The collector's port.
-    pub port: u16,
-    /// UDP or TCP.
-    pub socket_type: SocketType,
-    /// Most records of one message, IPv4 and IPv6.
-    pub max_records: [u32; 2],
-    /// Most octets of one message.
-    pub max_message: usize,
-    /// Flows per second.
-    pub rate: Rate,
-    /// Source id or observation domain.
-    pub source_id: u32,
-    /// Templates come again after so long on the export clock.
-    pub refresh_interval: Duration,
-    /// Templates come again after so many messages.
-    pub refresh_messages: u32,
-    /// Clock of the message headers.
-    pub export_time: ExportTime,
-    /// Fields of a record.
-    pub profile: ProfileKind,
-    /// What octets are counted.
-    pub metric: Metric,
-    /// How flow times are computed.
-    pub time_rule: TimeRule,
-}
-
 /// Where the text sink writes.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum TextOutput {
@@ -171,8 +140,11 @@ pub enum UsageError {
     )]
     NoInput,
     /// Both text sinks to standard output.
-    #[error("-w -: only one of the sinks text and json can write to standard output")]
+    #[error("-w -: only one of the sinks text, json and ipfix-file can write to standard output")]
     TwoOnStdout,
+    /// What only IPFIX can do.
+    #[error("{0} is for IPFIX only: give --nf-version 10")]
+    NotInV9(&'static str),
     /// A variable with a value that its option would refuse.
     #[error("environment variable {name}={value}: {expected}")]
     Environment {
@@ -224,9 +196,19 @@ impl Config {
         let output = || text_output(settings.write.as_deref(), &input);
         let text = runs(SinkKind::Text).then(output);
         let json = runs(SinkKind::Json).then(output);
-        if text == Some(TextOutput::Stdout) && json.is_some() {
+        let file = runs(SinkKind::IpfixFile).then(output);
+        let outputs = [&text, &json, &file];
+        let on_stdout = outputs
+            .iter()
+            .filter(|output| ***output == Some(TextOutput::Stdout));
+        if on_stdout.count() > 1 {
             return Err(UsageError::TwoOnStdout);
         }
+        let mut netflow = Vec::new();
+        if runs(SinkKind::Netflow) {
+            netflow = NetflowConfig::to_collectors(settings)?;
+        }
+        netflow.extend(file.map(|file| NetflowConfig::to_file(settings, file)));
         let meter = MeterConfig {
             idle_timeout: settings.idle_timeout,
             active_timeout: settings.active_timeout,
@@ -245,7 +227,8 @@ impl Config {
             input,
             filter,
             report: settings.report,
-            netflow: runs(SinkKind::Netflow).then(|| NetflowConfig::new(settings)),
+            netflow,
+            sampling: Sampling::new(settings),
             text,
             json,
             text_metric: settings.bytes.unwrap_or(Metric::L7),
@@ -274,30 +257,6 @@ fn input(settings: &Settings) -> Option<Input> {
             buffered: !settings.no_io_buffering,
         })
     })
-}
-
-impl NetflowConfig {
-    fn new(settings: &Settings) -> Self {
-        NetflowConfig {
-            version: settings.nf_version,
-            host: settings.nf_addr.clone(),
-            port: settings.nf_port,
-            socket_type: settings.nf_socktype,
-            max_records: [settings.nf_num4flws, settings.nf_num6flws],
-            max_message: usize::from(settings.mtu),
-            rate: settings.rate,
-            source_id: settings.source_id,
-            refresh_interval: Duration::from_secs(settings.template_refresh.into()),
-            refresh_messages: settings.template_refresh_messages,
-            export_time: settings.export_time,
-            profile: settings.profile,
-            metric: settings.bytes.unwrap_or(match settings.profile {
-                ProfileKind::T2 => Metric::L7,
-                ProfileKind::Standard => Metric::Ip,
-            }),
-            time_rule: settings.time_rule,
-        }
-    }
 }
 
 fn text_output(write: Option<&Path>, input: &Input) -> TextOutput {

@@ -10,7 +10,7 @@ use clap::ValueEnum;
 use clap::builder::PossibleValue;
 
 use crate::cli::{
-    ExportTime, ProfileKind, Rate, ReportForm, SinkKind, SocketType, TimeRule, Version,
+    ExportTime, ProfileKind, Rate, ReportForm, SampleMode, SinkKind, SocketType, TimeRule, Version,
 };
 use crate::dissect::Tunnel;
 use crate::inputs::Rotation;
@@ -143,7 +143,7 @@ impl Setting {
 }
 
 /// `yes` or `no`, also as TOML and Tranalyzer write them.
-fn parse_flag(text: &str) -> Result<bool, String> {
+pub(super) fn parse_flag(text: &str) -> Result<bool, String> {
     match text {
         "yes" | "true" | "1" => Ok(true),
         "no" | "false" | "0" => Ok(false),
@@ -204,18 +204,26 @@ pub struct Settings {
     pub metrics: Option<SocketAddr>,
 
     pub nf_version: Version,
-    pub nf_addr: String,
+    pub nf_addr: Vec<(String, Option<u16>)>,
     pub nf_port: u16,
     pub nf_socktype: SocketType,
     pub nf_num4flws: u32,
     pub nf_num6flws: u32,
-    pub mtu: u16,
+    pub tls_ca: Option<PathBuf>,
+    pub tls_cert: Option<PathBuf>,
+    pub tls_key: Option<PathBuf>,
+    pub reconnect: Duration,
+    pub reconnect_queue: usize,
+    pub mtu: Option<u16>,
     pub rate: Rate,
     pub profile: ProfileKind,
     pub source_id: u32,
     pub template_refresh: u32,
     pub template_refresh_messages: u32,
     pub export_time: ExportTime,
+    pub biflow: bool,
+    pub link_flows: bool,
+    pub options_data: bool,
     pub time_rule: TimeRule,
 
     pub bytes: Option<Metric>,
@@ -224,4 +232,7 @@ pub struct Settings {
     pub tcp_timeouts: TcpTimeouts,
     pub hash_factor: u16,
     pub tunnel: Tunnel,
+    pub sample: Option<u32>,
+    pub sample_mode: SampleMode,
+    pub sample_seed: u64,
 }

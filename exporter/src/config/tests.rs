@@ -4,6 +4,8 @@
 
 use super::resolve::Origin;
 use super::*;
+use crate::cli::{ExportTime, ProfileKind, Rate, SampleMode, SocketType, TimeRule, Version};
+use service::tls::TlsFiles;
 
 fn config(args: &[&str], variables: &[(&str, &str)]) -> Result<Config, UsageError> {
     let cli = Cli::try_parse_from(["t2x", "-r", "dir/some.pcap"].iter().chain(args)).unwrap();
@@ -14,16 +16,123 @@ fn config(args: &[&str], variables: &[(&str, &str)]) -> Result<Config, UsageErro
 }
 
 fn netflow(args: &[&str], variables: &[(&str, &str)]) -> NetflowConfig {
-    config(args, variables).unwrap().netflow.unwrap()
+    config(args, variables).unwrap().netflow.remove(0)
+}
+
+fn collector(config: &NetflowConfig) -> &Collector {
+    match &config.destination {
+        Destination::Collector(collector) => collector,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Each has its own port, and an IPv6 address with one stands in brackets.
+#[test]
+fn several_collectors_are_several_exports() {
+    let args = [
+        "--nf-addr",
+        "one",
+        "--nf-addr",
+        "[::1]:4739,::2",
+        "--nf-addr=[::3]",
+        "--nf-port=7",
+    ];
+    let exports = config(&args, &[]).unwrap().netflow;
+    let found: Vec<_> = exports
+        .iter()
+        .map(collector)
+        .map(|to| (to.host.as_str(), to.port))
+        .collect();
+    assert_eq!(
+        found,
+        [("one", 7), ("[::1]", 4739), ("::2", 7), ("[::3]", 7)]
+    );
+    assert!(Cli::try_parse_from(["t2x", "-r", "x", "--nf-addr", "a:0"]).is_err());
+    assert!(Cli::try_parse_from(["t2x", "-r", "x", "--nf-addr", ":7"]).is_err());
+}
+
+#[test]
+fn what_version_9_cannot_do_is_refused() {
+    for (args, what) in [
+        (&["--biflow"][..], "--biflow"),
+        (&["--nf-socktype", "tls"], "--nf-socktype tls"),
+    ] {
+        assert_eq!(config(args, &[]), Err(UsageError::NotInV9(what)));
+        let ipfix = [args, &["--nf-version", "10"]].concat();
+        assert!(config(&ipfix, &[]).is_ok());
+    }
+}
+
+#[test]
+fn an_ipfix_file_is_an_export_of_its_own() {
+    let file = config(&["--sink", "ipfix-file", "-w", "out"], &[]).unwrap();
+    let [file] = &file.netflow[..] else { panic!() };
+    assert_eq!(file.destination, Destination::File("out.ipfix".into()));
+    assert_eq!(
+        (file.version, file.profile),
+        (Version::Ipfix, ProfileKind::Standard)
+    );
+    assert_eq!((file.max_message, file.rate), (65_535, Rate::Unlimited));
+    assert!(file.options_data && file.link_flows);
+    let both = config(&["--sink", "netflow,ipfix-file"], &[])
+        .unwrap()
+        .netflow;
+    assert_eq!(
+        (both.len(), both[0].version, both[1].version),
+        (2, Version::V9, Version::Ipfix)
+    );
+    assert_eq!(
+        both[1].destination,
+        Destination::File("dir/some.ipfix".into())
+    );
+    let two = config(&["--sink", "ipfix-file,text", "-w", "-"], &[]);
+    assert_eq!(two, Err(UsageError::TwoOnStdout));
+}
+
+#[test]
+fn sampling_is_one_of_some() {
+    assert_eq!(config(&["--sample", "1:1"], &[]).unwrap().sampling, None);
+    let args = [
+        "--sample",
+        "1:100",
+        "--sample-mode",
+        "random",
+        "--sample-seed",
+        "7",
+    ];
+    let sampling = Sampling {
+        one_in: 100,
+        mode: SampleMode::Random,
+        seed: 7,
+    };
+    let config = config(&args, &[]).unwrap();
+    assert_eq!(
+        (config.sampling, config.netflow[0].sampling),
+        (Some(sampling), Some(sampling))
+    );
+    for bad in ["100", "2:100", "1:0", "1:"] {
+        assert!(
+            Cli::try_parse_from(["t2x", "-r", "x", "--sample", bad]).is_err(),
+            "{bad}"
+        );
+    }
 }
 
 #[test]
 fn defaults_of_version_9() {
     let expect = NetflowConfig {
         version: Version::V9,
-        host: "127.0.0.1".to_owned(),
-        port: 9995,
-        socket_type: SocketType::Udp,
+        destination: Destination::Collector(Collector {
+            host: "127.0.0.1".to_owned(),
+            port: 9995,
+            socket_type: SocketType::Udp,
+            tls: TlsFiles::default(),
+        }),
+        reconnect: Reconnect {
+            interval: Duration::from_secs(60),
+            queue: 64 << 20,
+            patience: Duration::from_secs(30),
+        },
         max_records: [200, 100],
         max_message: 1400,
         rate: Rate::PerSecond(100_000),
@@ -34,6 +143,10 @@ fn defaults_of_version_9() {
         profile: ProfileKind::T2,
         metric: Metric::L7,
         time_rule: TimeRule::Exact,
+        biflow: false,
+        link_flows: false,
+        options_data: false,
+        sampling: None,
     };
     assert_eq!(netflow(&[], &[]), expect);
     let config = config(&[], &[]).unwrap();
@@ -66,9 +179,9 @@ fn option_over_environment_over_default() {
     ];
     let by_environment = netflow(&[], &variables);
     assert_eq!(by_environment.version, Version::Ipfix);
-    assert_eq!(by_environment.host, "collector.example");
-    assert_eq!(by_environment.port, 4739);
-    assert_eq!(by_environment.socket_type, SocketType::Tcp);
+    let to = collector(&by_environment);
+    assert_eq!((to.host.as_str(), to.port), ("collector.example", 4739));
+    assert_eq!(to.socket_type, SocketType::Tcp);
     assert_eq!(by_environment.max_records, [20, 10]);
     let options = [
         "--nf-version=9",
@@ -80,12 +193,11 @@ fn option_over_environment_over_default() {
     ];
     let by_option = netflow(&options, &variables);
     assert_eq!(by_option, netflow(&options, &[]));
-    assert_eq!((by_option.port, by_option.max_records), (2055, [3, 4]));
+    assert_eq!(collector(&by_option).port, 2055);
+    assert_eq!(by_option.max_records, [3, 4]);
     // A variable that an option overrides is not even looked at.
-    assert_eq!(
-        netflow(&["--nf-port=1"], &[("NF_DPORT", "x"), ("NF_VER", "")]).port,
-        1
-    );
+    let by_option = netflow(&["--nf-port=1"], &[("NF_DPORT", "x"), ("NF_VER", "")]);
+    assert_eq!(collector(&by_option).port, 1);
 }
 
 #[test]
@@ -93,7 +205,7 @@ fn bad_variables_are_named() {
     let bad = [
         ("NF_VER", "5", "9 or 10 expected"),
         ("NF_DPORT", "0", "a port from 1 to 65535 expected"),
-        ("NF_SOCKTYPE", "2", "udp (0) or tcp (1) expected"),
+        ("NF_SOCKTYPE", "2", "udp (0), tcp (1) or tls expected"),
         (
             "NF_NUM4FLWS",
             "-1",
@@ -130,11 +242,11 @@ fn an_interface_has_other_defaults() {
     };
     assert_eq!(config.input, Input::Live(expect));
     assert_eq!(config.meter.active_timeout, Some(Duration::from_secs(300)));
-    assert_eq!(config.netflow.unwrap().export_time, ExportTime::Now);
+    assert_eq!(config.netflow[0].export_time, ExportTime::Now);
     assert_eq!(config.text, Some(TextOutput::Prefix("eth0.100".into())));
     let config = live(&["--active-timeout", "never", "--export-time", "packet"]);
     assert_eq!(config.meter.active_timeout, None);
-    assert_eq!(config.netflow.unwrap().export_time, ExportTime::Packet);
+    assert_eq!(config.netflow[0].export_time, ExportTime::Packet);
 }
 
 #[test]
@@ -154,10 +266,13 @@ fn sizes_of_buffers() {
 #[test]
 fn only_named_sinks_run() {
     let both = config(&["--sink", "text", "--sink", "netflow"], &[]).unwrap();
-    assert!(both.netflow.is_some());
+    assert!(!both.netflow.is_empty());
     assert_eq!(both.text, Some(TextOutput::Prefix("dir/some".into())));
     let text = config(&["--sink", "text", "-w", "-"], &[]).unwrap();
-    assert_eq!((text.netflow, text.text), (None, Some(TextOutput::Stdout)));
+    assert_eq!(
+        (text.netflow, text.text),
+        (vec![], Some(TextOutput::Stdout))
+    );
     let json = config(&["--sink", "json"], &[]).unwrap();
     assert_eq!(json.json, Some(TextOutput::Prefix("dir/some".into())));
     assert!(json.meter.text && json.text.is_none());
@@ -274,7 +389,7 @@ fn tranalyzers_file() {
     let resolution = with_file(file, &[], &[("NF_DPORT", "2056")]).unwrap();
     let settings = &resolution.settings;
     assert_eq!(
-        (settings.nf_addr.as_str(), settings.nf_port),
+        (settings.nf_addr[0].0.as_str(), settings.nf_port),
         ("192.0.2.1", 2056)
     );
     assert_eq!(settings.nf_socktype, SocketType::Tcp);

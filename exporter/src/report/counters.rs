@@ -11,6 +11,8 @@ pub struct PacketCounters {
     pub packets: u64,
     /// Packets that the filter left out.
     pub filtered: u64,
+    /// Packets that sampling left out.
+    pub sampled_out: u64,
     /// Octets of the packets that were captured.
     pub captured: u64,
     /// Octets of the packets on the wire.

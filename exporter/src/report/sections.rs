@@ -1,7 +1,7 @@
 //! The lines of the report, in order: the one table of their names.
 
 use super::item::{Item, Section, Value, percent};
-use super::{InputReport, Report};
+use super::{ExportCounters, InputReport, NetflowTarget, Report};
 use crate::dissect::DissectCounters;
 use crate::meter::Metric;
 use crate::meter::status::{BITS, COUNTED, INVERTED};
@@ -22,7 +22,10 @@ pub(super) fn sections(report: &Report) -> Vec<Section> {
         section("flows", flows(report)),
         section("rates", rates(report)),
         section("memory", memory(report)),
-        section("netflow", netflow(report)),
+        section(
+            "netflow",
+            report.netflow.first().map(netflow).unwrap_or_default(),
+        ),
     ]
 }
 
@@ -130,6 +133,11 @@ fn packets(report: &Report) -> Vec<Item> {
             "filtered",
             "Packets left out by the filter",
             Share(packets.filtered, all + packets.filtered),
+        ),
+        Item::new(
+            "sampledOut",
+            "Packets left out by sampling",
+            Share(packets.sampled_out, all + packets.sampled_out),
         ),
         Item::new("capturedOctets", "Captured octets", Count(packets.captured)),
         Item::new("wireOctets", "Octets on the wire", Count(packets.original)),
@@ -470,10 +478,15 @@ fn memory(report: &Report) -> Vec<Item> {
     ]
 }
 
-fn netflow(report: &Report) -> Vec<Item> {
-    let Some((target, counters)) = &report.netflow else {
-        return Vec::new();
-    };
+/// Of each export but the first.
+pub(super) fn more_netflow(report: &Report) -> impl Iterator<Item = Section> {
+    report.netflow.iter().skip(1).map(|export| Section {
+        name: "netflow",
+        items: netflow(export),
+    })
+}
+
+fn netflow((target, counters): &(NetflowTarget, ExportCounters)) -> Vec<Item> {
     let octets = metric_name(target.metric);
     let (sent, encoded) = (&counters.sent, &counters.encoded);
     let lost = sent.lost.iter().map(|lost| {
@@ -496,11 +509,26 @@ fn netflow(report: &Report) -> Vec<Item> {
             "Templates in the messages",
             Count(encoded.templates),
         ),
+        Item::new(
+            "options",
+            "Options records in the messages",
+            Count(encoded.options),
+        ),
+        Item::new(
+            "biflows",
+            "Flow records of both directions",
+            Count(counters.biflows),
+        ),
         Item::new("octets", "Sent octets", Count(sent.octets)),
+        Item::new(
+            "maxMessage",
+            "Octets of a message at most",
+            Count(counters.max_message as u64),
+        ),
         Item::new(
             "withoutIp",
             "Flows without IP, not sent",
-            Count(report.meter.link_flows),
+            Count(counters.without_ip),
         ),
         Item::new(
             "clampedTimes",
@@ -513,6 +541,21 @@ fn netflow(report: &Report) -> Vec<Item> {
             "refused",
             "Datagrams refused: no collector listens",
             Count(sent.refused),
+        ),
+        Item::new(
+            "reconnects",
+            "Collector away and back",
+            Count(sent.reconnects),
+        ),
+        Item::new(
+            "failedReconnects",
+            "Collector looked for in vain",
+            Count(sent.failed_reconnects),
+        ),
+        Item::new(
+            "lostRecords",
+            "Lost flow records",
+            Count(sent.not_sent.records),
         ),
         Item::new("lost", "Lost messages", List(lost.collect())),
     ]

@@ -2,5 +2,6 @@
 
 mod json;
 pub mod netflow;
+pub mod options;
 pub mod profile;
 pub mod text;

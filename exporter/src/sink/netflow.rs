@@ -1,65 +1,79 @@
 //! Flows in, NetFlow v9 or IPFIX messages out.
 
 use protocol::encoder::{
-    EncodeError, Encoder, EncoderConfig, EncoderCounters, ExportVersion, Message, TemplateSpec,
+    EncodeError, Encoder, EncoderConfig, EncoderCounters, ExportVersion, Message,
 };
-use protocol::template::TemplateKind;
 
-use super::profile::{Family, Profile};
+use super::options::{Options, Statistics};
+use super::profile::Profile;
 use crate::cli::{TimeRule, Version};
 use crate::config::NetflowConfig;
 use crate::meter::flow::Flow;
-
-/// Template ids: Tranalyzer's, and the first that data templates may have.
-const TEMPLATE_IDS: [(Family, u16); 2] = [(Family::V4, 256), (Family::V6, 257)];
 
 /// Makes messages of flows.
 #[derive(Debug)]
 pub struct NetflowSink {
     encoder: Encoder,
     profile: Profile,
+    options: Options,
+    /// The index of the first options template.
+    first_options: usize,
+    /// Options are as old as the flow that they precede: they must not move v9's uptime base.
+    options_ms: i64,
     clock: FlowClock,
 }
 
 impl NetflowSink {
-    /// `first_ns` is the time of the first packet of the capture, nanoseconds since 1970.
+    /// `first_ns` is the time of the first packet of the capture, nanoseconds since 1970; no message is longer than
+    /// `max_message`.
     ///
     /// # Errors
-    /// When a message of the configured size has no room for a record and its template.
-    pub fn new(config: &NetflowConfig, first_ns: i64) -> Result<Self, EncodeError> {
-        let profile = Profile::new(config.profile, config.version, config.metric);
-        let templates = TEMPLATE_IDS.iter().zip(config.max_records);
-        let templates = templates.map(|(&(family, id), max_records)| TemplateSpec {
-            id,
-            kind: TemplateKind::Data,
-            fields: profile.template(family),
-            max_records: max_records as usize,
-        });
+    /// When a message of that size has no room for a record and its template.
+    pub fn new(
+        config: &NetflowConfig,
+        first_ns: i64,
+        max_message: usize,
+    ) -> Result<Self, EncodeError> {
+        let profile = Profile::new(config);
+        // A second earlier, so that packets that are slightly out of order have a place.
+        let base_ms = floor_ms(first_ns) - 1000;
+        let options = Options::new(
+            config.version,
+            config.source_id,
+            config.options_data,
+            config.sampling,
+            base_ms,
+            profile.keys(),
+        );
+        let mut templates = profile.templates();
+        let first_options = templates.len();
+        templates.extend(options.templates());
         let encoder = Encoder::new(
             EncoderConfig {
-                version: match config.version {
-                    Version::V9 => ExportVersion::V9,
-                    Version::Ipfix => ExportVersion::Ipfix,
-                },
+                version: config.version.into(),
                 domain: config.source_id,
-                max_message: config.max_message,
+                max_message,
                 refresh_messages: config.refresh_messages,
                 refresh_interval_ms: u64::try_from(config.refresh_interval.as_millis())
                     .unwrap_or(u64::MAX),
-                repeat_templates: true,
-                // A second earlier, so that packets that are slightly out of order have a place.
-                uptime_base_ms: floor_ms(first_ns) - 1000,
+                // RFC 7011 section 8.1: in a stream a template is sent once. v9 has no such rule.
+                repeat_templates: config.version == Version::V9 || config.destination.is_udp(),
+                uptime_base_ms: base_ms,
             },
-            templates.collect(),
+            templates,
         )?;
         Ok(NetflowSink {
             encoder,
             profile,
+            options,
+            first_options,
+            options_ms: floor_ms(first_ns),
             clock: FlowClock::new(config.time_rule, first_ns),
         })
     }
 
-    /// One flow; those of frames without IP have no place in NetFlow and are left out. `now_ms` is the export clock; `out` takes each message that becomes complete.
+    /// One flow, or a conversation if `reverse` is its other direction and the profile has biflows. `now_ms` is the export
+    /// clock; `out` takes each message that becomes complete.
     ///
     /// # Errors
     /// When the flow makes no record of its template. It is not sent then.
@@ -67,24 +81,72 @@ impl NetflowSink {
         &mut self,
         now_ms: i64,
         flow: &Flow,
+        reverse: Option<&Flow>,
         out: &mut impl FnMut(Message<'_>),
     ) -> Result<(), EncodeError> {
-        let template = match Profile::family(flow) {
-            Some(Family::V4) => 0,
-            Some(Family::V6) => 1,
-            None => return Ok(()),
+        let Some(template) = self.profile.template_of(flow, reverse.is_some()) else {
+            return Ok(());
         };
-        let first_ms = self.clock.ms(flow.first_ns);
-        let last_ms = self.clock.ms(flow.last_ns);
+        let times = |flow: &Flow| [flow.first_ns, flow.last_ns].map(|ns| self.clock.ms(ns));
+        let forward = (flow, times(flow));
+        let reverse = reverse.map(|flow| (flow, times(flow)));
+        let [mut first_ms, mut last_ms] = forward.1;
+        if let Some((_, [first, last])) = reverse {
+            (first_ms, last_ms) = (first_ms.min(first), last_ms.max(last));
+        }
         let profile = &self.profile;
         self.encoder.record(
             template,
             first_ms,
             last_ms,
             now_ms,
-            |to| profile.write(flow, first_ms, last_ms, to),
+            |to| profile.write(template, forward, reverse, to),
             out,
         )
+    }
+
+    /// Whether options should go in front of this flow: with [`options`](Self::options).
+    pub fn options_due(
+        &mut self,
+        now_ms: i64,
+        flow: &Flow,
+        biflow: bool,
+        out: &mut impl FnMut(Message<'_>),
+    ) -> bool {
+        if self.options.is_empty() {
+            return false;
+        }
+        let template = self.profile.template_of(flow, biflow);
+        if !template.is_some_and(|template| self.encoder.has_room(template)) {
+            self.encoder.flush(now_ms, out);
+        }
+        self.options_ms = self.clock.ms(flow.last_ns);
+        self.encoder.refresh(now_ms, out)
+    }
+
+    /// Sends the options data as they are now.
+    ///
+    /// # Errors
+    /// When they make no record: they are not sent then.
+    pub fn options(
+        &mut self,
+        now_ms: i64,
+        statistics: &Statistics,
+        out: &mut impl FnMut(Message<'_>),
+    ) -> Result<(), EncodeError> {
+        let at_ms = self.options_ms;
+        for (template, record) in self.options.records(statistics) {
+            let template = self.first_options + template;
+            self.encoder
+                .record(template, at_ms, at_ms, now_ms, |to| record.write(to), out)?;
+        }
+        Ok(())
+    }
+
+    /// Whether there are options to send.
+    #[must_use]
+    pub fn has_options(&self) -> bool {
+        !self.options.is_empty()
     }
 
     /// Sends what waits for more.
@@ -92,10 +154,30 @@ impl NetflowSink {
         self.encoder.flush(now_ms, out);
     }
 
+    /// From now on messages are no longer than this.
+    pub fn limit_message(&mut self, octets: usize, now_ms: i64, out: &mut impl FnMut(Message<'_>)) {
+        self.encoder.limit_message(octets, now_ms, out);
+    }
+
+    /// What another session begins with.
+    #[must_use]
+    pub fn template_messages(&self) -> Vec<Vec<u8>> {
+        self.encoder.template_messages()
+    }
+
     /// What was encoded.
     #[must_use]
     pub fn counters(&self) -> &EncoderCounters {
         self.encoder.counters()
+    }
+}
+
+impl From<Version> for ExportVersion {
+    fn from(version: Version) -> Self {
+        match version {
+            Version::V9 => ExportVersion::V9,
+            Version::Ipfix => ExportVersion::Ipfix,
+        }
     }
 }
 

@@ -2,11 +2,12 @@
 
 use std::net::IpAddr;
 
-use protocol::encoder::RecordWriter;
+use protocol::encoder::{RecordWriter, TemplateSpec};
 use protocol::registry::ie;
-use protocol::template::FieldSpecifier;
+use protocol::template::{FieldSpecifier, REVERSE_PEN, TemplateKind};
 
 use crate::cli::{ProfileKind, Version};
+use crate::config::NetflowConfig;
 use crate::meter::flow::{Endpoints, Flow, Metric};
 
 /// One value of a flow that a record can carry.
@@ -30,6 +31,9 @@ enum Value {
     /// wants field 32, which only the standard profile has.)
     DestinationPort,
     IcmpTypeCode,
+    EtherType,
+    /// Always that the source began (RFC 5103 section 6.3), as far as the direction rule can tell.
+    BiflowDirection,
     Vlan,
     TcpFlags,
     IpVersion,
@@ -105,132 +109,232 @@ const STANDARD: [(Value, u16); 21] = [
     (Value::DestinationMac, 6),
 ];
 
+/// The fields of flows of frames without IP, after the two times.
+const LINK: [(Value, u16); 8] = [
+    (Value::Packets, 8),
+    (Value::Octets, 8),
+    (Value::EtherType, 2),
+    (Value::Vlan, 2),
+    (Value::Direction, 1),
+    (Value::EndReason, 1),
+    (Value::SourceMac, 6),
+    (Value::DestinationMac, 6),
+];
+
+/// What the other direction of a biflow has of its own, in the order of the forward fields.
+const REVERSED: [Value; 12] = [
+    Value::First,
+    Value::Last,
+    Value::Packets,
+    Value::Octets,
+    Value::L7Octets,
+    Value::IcmpTypeCode,
+    Value::TcpFlags,
+    Value::Tos,
+    Value::MinTtl,
+    Value::MaxTtl,
+    Value::MinOctets,
+    Value::MaxOctets,
+];
+
 /// Stands for 4 or 16 octets.
 const ADDRESS: u16 = 0;
 
-/// Address families, which have templates of their own.
+/// What has templates of its own.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Family {
-    /// IPv4.
+enum Family {
     V4,
-    /// IPv6.
     V6,
+    /// Frames without IP.
+    Link,
 }
 
-/// A profile for one version of the protocol.
+/// Families and whether both directions are in one record, with their template IDs: Tranalyzer's two come first.
+const LAYOUTS: [(Family, bool, u16); 6] = [
+    (Family::V4, false, 256),
+    (Family::V6, false, 257),
+    (Family::Link, false, 258),
+    (Family::V4, true, 259),
+    (Family::V6, true, 260),
+    (Family::Link, true, 261),
+];
+
+/// A field of a record.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Field {
+    value: Value,
+    length: u16,
+    /// Of the other direction (RFC 5103).
+    reverse: bool,
+}
+
+/// The fields of one template.
+#[derive(Clone, Debug)]
+struct Layout {
+    id: u16,
+    family: Family,
+    fields: Vec<Field>,
+    max_records: usize,
+}
+
+/// Which templates an export has, and how flows fill them.
 #[derive(Clone, Debug)]
 pub struct Profile {
-    fields: Vec<(Value, u16)>,
+    layouts: Vec<Layout>,
+    /// The layout of each entry of [`LAYOUTS`].
+    places: [Option<usize>; LAYOUTS.len()],
     version: Version,
     metric: Metric,
 }
 
+/// A flow, and its first and last time in milliseconds since 1970.
+pub type Timed<'a> = (&'a Flow, [i64; 2]);
+
 impl Profile {
-    /// The fields of `kind` for `version`, octets counted by `metric`.
+    /// The templates of an export.
     #[must_use]
-    pub fn new(kind: ProfileKind, version: Version, metric: Metric) -> Self {
-        let time = match version {
-            Version::V9 => 4,
-            Version::Ipfix => 8,
+    pub fn new(config: &NetflowConfig) -> Self {
+        let mut profile = Profile {
+            layouts: Vec::new(),
+            places: [None; LAYOUTS.len()],
+            version: config.version,
+            metric: config.metric,
         };
-        let mut fields = vec![(Value::First, time), (Value::Last, time)];
-        match kind {
-            ProfileKind::T2 => fields.extend(T2),
-            ProfileKind::Standard => fields.extend(STANDARD),
-        }
-        if kind == ProfileKind::T2 && version == Version::Ipfix {
-            fields.extend(T2_IPFIX);
-        }
-        for (value, length) in &mut fields {
-            // In v9 the field has one octet (RFC 3954 section 8).
-            if *value == Value::TcpFlags && version == Version::V9 {
-                *length = 1;
+        for ((family, biflow, id), place) in LAYOUTS.iter().zip(&mut profile.places) {
+            let wanted =
+                (*family != Family::Link || config.link_flows) && (!biflow || config.biflow);
+            if wanted {
+                *place = Some(profile.layouts.len());
+                profile.layouts.push(Layout {
+                    id: *id,
+                    family: *family,
+                    fields: fields(config, *family, *biflow),
+                    max_records: match family {
+                        Family::V4 | Family::Link => config.max_records[0] as usize,
+                        Family::V6 => config.max_records[1] as usize,
+                    },
+                });
             }
         }
-        Profile {
-            fields,
-            version,
-            metric,
-        }
+        profile
     }
 
-    /// The fields of the template for `family`.
+    /// The data templates, in the order of their IDs.
     #[must_use]
-    pub fn template(&self, family: Family) -> Vec<FieldSpecifier> {
-        let field = |&(value, length): &(Value, u16)| FieldSpecifier {
-            id: element(value, self.version, family),
-            pen: 0,
-            length: match (length, family) {
+    pub fn templates(&self) -> Vec<TemplateSpec> {
+        let template = |layout: &Layout| TemplateSpec {
+            id: layout.id,
+            kind: TemplateKind::Data,
+            fields: self.specifiers(layout),
+            max_records: layout.max_records,
+        };
+        self.layouts.iter().map(template).collect()
+    }
+
+    fn specifiers(&self, layout: &Layout) -> Vec<FieldSpecifier> {
+        let specifier = |field: &Field| FieldSpecifier {
+            id: element(field.value, self.version, layout.family),
+            pen: if field.reverse { REVERSE_PEN } else { 0 },
+            length: match (field.length, layout.family) {
                 (ADDRESS, Family::V4) => 4,
-                (ADDRESS, Family::V6) => 16,
-                _ => length,
+                (ADDRESS, _) => 16,
+                (length, _) => length,
             },
         };
-        self.fields.iter().map(field).collect()
+        layout.fields.iter().map(specifier).collect()
     }
 
-    /// The family whose template `flow` uses; `None` for flows of frames without IP, which NetFlow has no place for.
+    /// Each template with the bits of its fields that are the key of a flow: the first field has the lowest bit (RFC 7011
+    /// section 4.4).
     #[must_use]
-    pub fn family(flow: &Flow) -> Option<Family> {
-        match flow.endpoints {
+    pub fn keys(&self) -> Vec<(u16, u64)> {
+        let key = |layout: &Layout| {
+            let fields = layout.fields.iter().take(64).enumerate();
+            let bits = fields
+                .filter(|(_, field)| !field.reverse && is_key(field.value, layout.family))
+                .fold(0, |bits, (at, _)| bits | 1 << at);
+            (layout.id, bits)
+        };
+        self.layouts.iter().map(key).collect()
+    }
+
+    /// The index of the template for `flow`, alone or with its other direction; `None` for flows of frames without IP
+    /// where they are not exported.
+    #[inline]
+    #[must_use]
+    pub fn template_of(&self, flow: &Flow, biflow: bool) -> Option<usize> {
+        let family = match flow.endpoints {
             Endpoints::Ip {
-                src: IpAddr::V4(_),
-                dst: IpAddr::V4(_),
-                ..
-            } => Some(Family::V4),
+                src: IpAddr::V4(_), ..
+            } => 0,
             Endpoints::Ip {
-                src: IpAddr::V6(_),
-                dst: IpAddr::V6(_),
-                ..
-            } => Some(Family::V6),
-            Endpoints::Ip { .. } | Endpoints::Link => None,
+                src: IpAddr::V6(_), ..
+            } => 1,
+            Endpoints::Link => 2,
+        };
+        let place = family + if biflow { 3 } else { 0 };
+        self.places.get(place).copied().flatten()
+    }
+
+    /// Writes the record of a flow by a template, with its other direction if it is one of biflows.
+    #[inline]
+    pub fn write(
+        &self,
+        template: usize,
+        forward: Timed<'_>,
+        reverse: Option<Timed<'_>>,
+        to: &mut RecordWriter<'_>,
+    ) {
+        let Some(layout) = self.layouts.get(template) else {
+            return;
+        };
+        for field in &layout.fields {
+            let (flow, times) = match reverse {
+                Some(reverse) if field.reverse => reverse,
+                _ => forward,
+            };
+            self.value(*field, flow, times, to);
         }
     }
 
-    /// Writes the record of `flow`, whose times in milliseconds since 1970 are `first_ms` and `last_ms`.
     #[inline]
-    pub fn write(&self, flow: &Flow, first_ms: i64, last_ms: i64, to: &mut RecordWriter<'_>) {
-        let Endpoints::Ip {
-            src,
-            dst,
-            src_port,
-            dst_port,
-            protocol,
-        } = flow.endpoints
-        else {
-            return;
-        };
-        let octets = flow.octets(self.metric);
-        for &(value, length) in &self.fields {
-            match value {
-                Value::First => self.time(first_ms, to),
-                Value::Last => self.time(last_ms, to),
-                Value::Packets => to.u64(flow.packets),
-                Value::Octets => to.u64(octets.total),
-                Value::MinOctets => to.uint(octets.min.into(), length.into()),
-                Value::MaxOctets => to.uint(octets.max.into(), length.into()),
-                Value::L7Octets => to.u64(flow.l7.total),
-                Value::Source => address(src, to),
-                Value::Destination => address(dst, to),
-                Value::SourcePort => to.u16(src_port),
-                Value::DestinationPort if is_icmp(protocol) => to.u16(flow.icmp_type_code),
-                Value::DestinationPort => to.u16(dst_port),
-                Value::IcmpTypeCode => to.u16(flow.icmp_type_code),
-                Value::Vlan => to.u16(flow.vlan_tci.unwrap_or(0) & 0x0fff),
-                Value::TcpFlags => to.uint((flow.tcp_flags & 0xff).into(), length.into()),
-                Value::IpVersion => to.u8(if src.is_ipv4() { 4 } else { 6 }),
-                Value::Direction => to.u8(u8::from(flow.inverted)),
-                Value::Protocol => to.u8(protocol),
-                Value::Tos => to.u8(flow.tos),
-                Value::MinTtl => to.u8(flow.min_ttl),
-                Value::MaxTtl => to.u8(flow.max_ttl),
-                Value::EngineId => to.u8(1),
-                Value::EndReason => to.u8(flow.end_reason as u8),
-                Value::SourceMac => to.bytes(&flow.mac_pairs[0].src),
-                Value::DestinationMac => to.bytes(&flow.mac_pairs[0].dst),
-                Value::SecondSourceMac => to.bytes(&flow.mac_pairs[1].src),
-                Value::SecondDestinationMac => to.bytes(&flow.mac_pairs[1].dst),
-            }
+    fn value(
+        &self,
+        field: Field,
+        flow: &Flow,
+        [first_ms, last_ms]: [i64; 2],
+        to: &mut RecordWriter<'_>,
+    ) {
+        let Field { value, length, .. } = field;
+        match value {
+            Value::First => self.time(first_ms, to),
+            Value::Last => self.time(last_ms, to),
+            Value::Packets => to.u64(flow.packets),
+            Value::Octets => to.u64(flow.octets(self.metric).total),
+            Value::MinOctets => to.uint(flow.octets(self.metric).min.into(), length.into()),
+            Value::MaxOctets => to.uint(flow.octets(self.metric).max.into(), length.into()),
+            Value::L7Octets => to.u64(flow.l7.total),
+            Value::IcmpTypeCode => to.u16(flow.icmp_type_code),
+            Value::EtherType => to.u16(flow.ether_type),
+            Value::BiflowDirection => to.u8(BY_INITIATOR),
+            Value::Vlan => to.u16(flow.vlan_tci.unwrap_or(0) & 0x0fff),
+            Value::TcpFlags => to.uint((flow.tcp_flags & 0xff).into(), length.into()),
+            Value::Direction => to.u8(u8::from(flow.inverted)),
+            Value::Tos => to.u8(flow.tos),
+            Value::MinTtl => to.u8(flow.min_ttl),
+            Value::MaxTtl => to.u8(flow.max_ttl),
+            Value::EngineId => to.u8(1),
+            Value::EndReason => to.u8(flow.end_reason as u8),
+            Value::SourceMac => to.bytes(&flow.mac_pairs[0].src),
+            Value::DestinationMac => to.bytes(&flow.mac_pairs[0].dst),
+            Value::SecondSourceMac => to.bytes(&flow.mac_pairs[1].src),
+            Value::SecondDestinationMac => to.bytes(&flow.mac_pairs[1].dst),
+            Value::Source
+            | Value::Destination
+            | Value::SourcePort
+            | Value::DestinationPort
+            | Value::IpVersion
+            | Value::Protocol => endpoint(value, flow, to),
         }
     }
 
@@ -239,6 +343,86 @@ impl Profile {
             Version::V9 => to.uptime(ms),
             Version::Ipfix => to.u64(u64::try_from(ms).unwrap_or(0)),
         }
+    }
+}
+
+/// IANA's biflowDirection: the source of the record is who began.
+const BY_INITIATOR: u8 = 1;
+
+/// The fields of a template: those of the profile, then what a biflow adds.
+fn fields(config: &NetflowConfig, family: Family, biflow: bool) -> Vec<Field> {
+    let time = match config.version {
+        Version::V9 => 4,
+        Version::Ipfix => 8,
+    };
+    let mut fields = vec![(Value::First, time), (Value::Last, time)];
+    match (family, config.profile) {
+        (Family::Link, _) => fields.extend(LINK),
+        (_, ProfileKind::T2) => fields.extend(T2),
+        (_, ProfileKind::Standard) => fields.extend(STANDARD),
+    }
+    if config.profile == ProfileKind::T2
+        && config.version == Version::Ipfix
+        && family != Family::Link
+    {
+        fields.extend(T2_IPFIX);
+    }
+    let field = |reverse| {
+        move |(value, length): &(Value, u16)| Field {
+            value: *value,
+            length: match (value, config.version) {
+                // In v9 the field has one octet (RFC 3954 section 8).
+                (Value::TcpFlags, Version::V9) => 1,
+                _ => *length,
+            },
+            reverse,
+        }
+    };
+    let mut all: Vec<Field> = fields.iter().map(field(false)).collect();
+    if biflow {
+        let reversed = fields.iter().filter(|(value, _)| REVERSED.contains(value));
+        all.extend(reversed.map(field(true)));
+        all.push(field(false)(&(Value::BiflowDirection, 1)));
+    }
+    all
+}
+
+/// Whether flows are told apart by it.
+fn is_key(value: Value, family: Family) -> bool {
+    match value {
+        Value::Source
+        | Value::Destination
+        | Value::SourcePort
+        | Value::DestinationPort
+        | Value::Protocol
+        | Value::Vlan
+        | Value::EtherType => true,
+        Value::SourceMac | Value::DestinationMac => family == Family::Link,
+        _ => false,
+    }
+}
+
+/// What only flows of IP have.
+#[inline]
+fn endpoint(value: Value, flow: &Flow, to: &mut RecordWriter<'_>) {
+    let Endpoints::Ip {
+        src,
+        dst,
+        src_port,
+        dst_port,
+        protocol,
+    } = flow.endpoints
+    else {
+        return;
+    };
+    match value {
+        Value::Source => address(src, to),
+        Value::Destination => address(dst, to),
+        Value::SourcePort => to.u16(src_port),
+        Value::DestinationPort if is_icmp(protocol) => to.u16(flow.icmp_type_code),
+        Value::DestinationPort => to.u16(dst_port),
+        Value::Protocol => to.u8(protocol),
+        _ => to.u8(if src.is_ipv4() { 4 } else { 6 }),
     }
 }
 
@@ -260,7 +444,7 @@ fn element(value: Value, version: Version, family: Family) -> u16 {
         Version::Ipfix => ipfix,
     };
     let by_family = |v4, v6| match family {
-        Family::V4 => v4,
+        Family::V4 | Family::Link => v4,
         Family::V6 => v6,
     };
     match value {
@@ -280,6 +464,8 @@ fn element(value: Value, version: Version, family: Family) -> u16 {
             ie::ICMP_TYPE_CODE_IPV4,
             by_family(ie::ICMP_TYPE_CODE_IPV4, ie::ICMP_TYPE_CODE_IPV6),
         ),
+        Value::EtherType => ie::ETHERNET_TYPE,
+        Value::BiflowDirection => ie::BIFLOW_DIRECTION,
         Value::Vlan => ie::VLAN_ID,
         Value::TcpFlags => ie::TCP_CONTROL_BITS,
         Value::IpVersion => ie::IP_VERSION,

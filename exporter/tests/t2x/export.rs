@@ -296,7 +296,7 @@ fn ipv6_has_its_own_template_and_link_flows_none() {
     assert_eq!(records.len(), 1);
     assert_eq!((records[0].template, records[0].number(60)), (257, 6));
     assert_eq!(records[0].value(28)[15], 2);
-    let (_, counters) = outcome.report.netflow.unwrap();
+    let (_, counters) = &outcome.report.netflow[0];
     assert_eq!((counters.sent.records, counters.encoded.records), (1, 1));
     assert_eq!(outcome.report.meter.link_flows, 1);
 }
@@ -368,7 +368,7 @@ fn tcp_carries_the_same_messages() {
     let stream = collector.join().unwrap();
     let messages = messages(&stream);
     assert_eq!(decode(&messages).len(), 100);
-    let (_, counters) = outcome.report.netflow.unwrap();
+    let (_, counters) = &outcome.report.netflow[0];
     assert_eq!(
         (counters.sent.messages, counters.sent.records),
         (messages.len() as u64, 100)

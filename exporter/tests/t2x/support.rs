@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use protocol::limits::Limits;
 use protocol::session::{DataRecord, Events, MessageInfo, Session};
-use protocol::template::FieldSpecifier;
+use protocol::template::{FieldSpecifier, TemplateKind};
 use tempfile::NamedTempFile;
 
 /// 2009-11-18 11:36:55.037210 UTC.
@@ -153,6 +153,9 @@ pub struct Seen(pub Vec<Record>);
 
 impl Events for Seen {
     fn record(&mut self, record: &DataRecord<'_>) {
+        if record.template.kind() != TemplateKind::Data {
+            return;
+        }
         let fields = record
             .template
             .values(record.bytes)

@@ -1,13 +1,16 @@
 //! How flows are told apart, when they end and what they count.
 
 use super::super::setting::{Fallback, SETTING, Set, Setting, T2Name, choice, put, words};
-use crate::cli::{parse_active, parse_factor, parse_seconds, parse_tcp_timeouts};
+use crate::cli::{
+    SampleMode, parse_active, parse_factor, parse_sample, parse_seconds, parse_seed,
+    parse_tcp_timeouts,
+};
 use crate::dissect::Tunnel;
 use crate::meter::Metric;
 
 const METER: Option<&str> = Some("Flows");
 
-pub(super) static SETTINGS: [Setting; 6] = [
+pub(super) static SETTINGS: [Setting; 9] = [
     Setting {
         name: "bytes",
         t2: Some(T2Name {
@@ -86,6 +89,34 @@ pub(super) static SETTINGS: [Setting; 6] = [
         set: Set::Choice(words::<Tunnel>, |to, text| {
             put(&mut to.tunnel, choice(text))
         }),
+        ..SETTING
+    },
+    Setting {
+        name: "sample",
+        value: "1:N",
+        heading: METER,
+        help: "Only one packet of N becomes part of a flow; collectors are told",
+        set: Set::Text(|to, text| put(&mut to.sample, parse_sample(text).map(Some))),
+        ..SETTING
+    },
+    Setting {
+        name: "sample-mode",
+        value: "MODE",
+        default: Fallback::Is("count"),
+        heading: METER,
+        help: "Which packet of N: the first one, or one at random",
+        set: Set::Choice(words::<SampleMode>, |to, text| {
+            put(&mut to.sample_mode, choice(text))
+        }),
+        ..SETTING
+    },
+    Setting {
+        name: "sample-seed",
+        value: "N",
+        default: Fallback::Is("1"),
+        heading: METER,
+        help: "What random choices begin with: the same seed chooses the same packets",
+        set: Set::Text(|to, text| put(&mut to.sample_seed, parse_seed(text))),
         ..SETTING
     },
 ];

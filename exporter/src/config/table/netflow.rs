@@ -1,14 +1,22 @@
 //! The NetFlow sink and its way to the collector.
 
-use super::super::setting::{Fallback, SETTING, Set, Setting, T2Name, choice, put, t2, words};
+use super::super::setting::{
+    Fallback, SETTING, Set, Setting, Settings, T2Name, choice, parse_flag, put, t2, words,
+};
 use crate::cli::{
-    ExportTime, ProfileKind, SocketType, TimeRule, Version, parse_count, parse_mtu, parse_name,
-    parse_number, parse_port, parse_rate, parse_socket_type, parse_version,
+    ExportTime, ProfileKind, SinkKind, SocketType, TimeRule, Version, parse_collectors,
+    parse_count, parse_mtu, parse_number, parse_port, parse_queue, parse_rate, parse_seconds,
+    parse_socket_type, parse_version,
 };
 
 const EXPORT: Option<&str> = Some("NetFlow export");
 
-pub(super) static SETTINGS: [Setting; 14] = [
+/// Whether the messages are IPFIX: those to collectors, or if there are none those of the file.
+fn is_ipfix(settings: &Settings) -> bool {
+    settings.nf_version == Version::Ipfix || !settings.sink.contains(&SinkKind::Netflow)
+}
+
+pub(super) static SETTINGS: [Setting; 22] = [
     Setting {
         name: "nf-version",
         t2: t2("NF_VER"),
@@ -22,11 +30,12 @@ pub(super) static SETTINGS: [Setting; 14] = [
     Setting {
         name: "nf-addr",
         t2: t2("NF_SERVADD"),
-        value: "HOST",
+        value: "HOST[:PORT]",
         default: Fallback::Is("127.0.0.1"),
         heading: EXPORT,
-        help: "The collector's name or address",
-        set: Set::Text(|to, text| put(&mut to.nf_addr, parse_name(text))),
+        help: "The collector's name or address, and its port; may be repeated: each collector gets all flows",
+        repeated: true,
+        set: Set::Text(|to, text| put(&mut to.nf_addr, parse_collectors(text))),
         ..SETTING
     },
     Setting {
@@ -42,10 +51,10 @@ pub(super) static SETTINGS: [Setting; 14] = [
     Setting {
         name: "nf-socktype",
         t2: t2("NF_SOCKTYPE"),
-        value: "udp|tcp",
+        value: "udp|tcp|tls",
         default: Fallback::Is("udp"),
         heading: EXPORT,
-        help: "How messages travel",
+        help: "How messages travel; TLS is for IPFIX only",
         set: Set::Text(|to, text| put(&mut to.nf_socktype, parse_socket_type(text))),
         ..SETTING
     },
@@ -70,13 +79,56 @@ pub(super) static SETTINGS: [Setting; 14] = [
         ..SETTING
     },
     Setting {
+        name: "tls-ca",
+        value: "FILE",
+        heading: EXPORT,
+        help: "Certificates of the authorities that may vouch for the collector",
+        set: Set::Path(|to, path| to.tls_ca = Some(path)),
+        ..SETTING
+    },
+    Setting {
+        name: "tls-cert",
+        value: "FILE",
+        heading: EXPORT,
+        help: "Our certificate for the collector, and those that vouch for it",
+        set: Set::Path(|to, path| to.tls_cert = Some(path)),
+        ..SETTING
+    },
+    Setting {
+        name: "tls-key",
+        value: "FILE",
+        heading: EXPORT,
+        help: "The key of our certificate",
+        set: Set::Path(|to, path| to.tls_key = Some(path)),
+        ..SETTING
+    },
+    Setting {
+        name: "reconnect",
+        value: "SECONDS",
+        // RFC 7011 section 10.4.4: no more often unless told to.
+        default: Fallback::Is("60"),
+        heading: EXPORT,
+        help: "Look for a collector that is away every so many seconds",
+        set: Set::Text(|to, text| put(&mut to.reconnect, parse_seconds(text))),
+        ..SETTING
+    },
+    Setting {
+        name: "reconnect-queue",
+        value: "BYTES",
+        // Some 800,000 flows.
+        default: Fallback::Is("64M"),
+        heading: EXPORT,
+        help: "Messages that are kept for a collector that is away, with K, M or G octets",
+        set: Set::Text(|to, text| put(&mut to.reconnect_queue, parse_queue(text))),
+        ..SETTING
+    },
+    Setting {
         name: "mtu",
         value: "BYTES",
-        // Fits an Ethernet frame with room for a tunnel header.
-        default: Fallback::Is("1400"),
+        default: Fallback::Nothing("1400, in an IPFIX file 65535"),
         heading: EXPORT,
-        help: "Octets of a message at most, without IP and UDP headers",
-        set: Set::Text(|to, text| put(&mut to.mtu, parse_mtu(text))),
+        help: "Octets of a message at most, without IP and UDP headers, if the path takes so many",
+        set: Set::Text(|to, text| put(&mut to.mtu, parse_mtu(text).map(Some))),
         ..SETTING
     },
     Setting {
@@ -86,9 +138,9 @@ pub(super) static SETTINGS: [Setting; 14] = [
         default: Fallback::Follows(
             |settings| match settings.nf_socktype {
                 SocketType::Udp => "100000",
-                SocketType::Tcp => "unlimited",
+                SocketType::Tcp | SocketType::Tls => "unlimited",
             },
-            "100000 over UDP, unlimited over TCP",
+            "100000 over UDP, else unlimited",
         ),
         heading: EXPORT,
         help: "Flows sent per second",
@@ -99,11 +151,11 @@ pub(super) static SETTINGS: [Setting; 14] = [
         name: "profile",
         value: "PROFILE",
         default: Fallback::Follows(
-            |settings| match settings.nf_version {
-                Version::V9 => "t2",
-                Version::Ipfix => "standard",
+            |settings| match is_ipfix(settings) {
+                false => "t2",
+                true => "standard",
             },
-            "t2 for version 9, standard for 10",
+            "t2 for version 9, standard for 10 and files",
         ),
         heading: EXPORT,
         help: "Fields of a record: Tranalyzer's, or those of the IPFIX standard",
@@ -166,6 +218,43 @@ pub(super) static SETTINGS: [Setting; 14] = [
         set: Set::Choice(words::<ExportTime>, |to, text| {
             put(&mut to.export_time, choice(text))
         }),
+        ..SETTING
+    },
+    Setting {
+        name: "biflow",
+        heading: EXPORT,
+        help: "Both directions of a conversation in one record (RFC 5103); IPFIX only",
+        set: Set::Flag(|to, flag| to.biflow = flag),
+        ..SETTING
+    },
+    Setting {
+        name: "link-flows",
+        value: "yes|no",
+        default: Fallback::Follows(
+            |settings| match settings.profile == ProfileKind::Standard && is_ipfix(settings) {
+                true => "yes",
+                false => "no",
+            },
+            "yes with profile standard over IPFIX",
+        ),
+        heading: EXPORT,
+        help: "Whether flows of frames without IP are exported, with EtherType and MAC addresses",
+        set: Set::Text(|to, text| put(&mut to.link_flows, parse_flag(text))),
+        ..SETTING
+    },
+    Setting {
+        name: "options-data",
+        value: "yes|no",
+        default: Fallback::Follows(
+            |settings| match settings.profile {
+                ProfileKind::Standard => "yes",
+                ProfileKind::T2 => "no",
+            },
+            "yes with profile standard",
+        ),
+        heading: EXPORT,
+        help: "Whether the exporter tells of itself: what was sent and lost, keys of flows, when its clock was zero",
+        set: Set::Text(|to, text| put(&mut to.options_data, parse_flag(text))),
         ..SETTING
     },
     Setting {

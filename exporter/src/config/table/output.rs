@@ -9,7 +9,7 @@ pub(super) static SETTINGS: [Setting; 3] = [
         short: Some('w'),
         value: "PREFIX",
         default: Fallback::Nothing("the name of capture or list without suffix"),
-        help: "Prefix, or directory, of the files that --sink text and --sink json write; - writes the flows to standard output",
+        help: "Prefix, or directory, of the files that --sink text, json and ipfix-file write; - writes the flows to standard output",
         set: Set::Path(|to, path| to.write = Some(path)),
         ..SETTING
     },
