@@ -19,7 +19,7 @@ use nfdump_compat::{
         request::Request,
     },
 };
-use std::path::PathBuf;
+use std::{ffi::OsString, path::PathBuf};
 
 /// Rows of a statistic without `-n`.
 const DEFAULT_TOP: usize = 10;
@@ -163,11 +163,13 @@ pub struct Arguments {
     #[arg(short = 'D', value_name = "DNS")]
     pub name_server: Option<String>,
 
-    /// Geo database (not supported yet; none is accepted)
-    #[arg(short = 'G', value_name = "FILE|none")]
-    pub geo: Option<String>,
+    /// Geo database in MaxMind's format, for countries, places and AS numbers; several with colons between them; none for
+    /// none [default: $NFGEODB, else geodb.path of the configuration file]
+    #[arg(short = 'G', value_name = "FILE[:FILE]|none")]
+    pub geo: Option<OsString>,
 
-    /// Configuration file with named formats, [nfdump] fmt.NAME = "%ts …"; none for no file [default: $NFCONF]
+    /// Configuration file: [nfdump] fmt.NAME = "%ts …", csv.NAME = "%ts,…", geodb.path = "FILE"; none for no file [default:
+    /// $NFCONF]
     #[arg(short = 'C', value_name = "FILE|none")]
     pub config: Option<String>,
 
@@ -261,6 +263,7 @@ impl Arguments {
             limit,
             quiet: self.quiet || self.write.is_some(),
             style,
+            geo: None,
         })
     }
 
@@ -284,9 +287,6 @@ impl Arguments {
             self.directories.is_some() || self.read.is_none() || self.sequence.is_none(),
             "-r and -R are mutually exclusive"
         );
-        if let Some(geo) = self.geo.as_deref().filter(|geo| *geo != "none") {
-            anyhow::bail!("-G {geo}: geo databases are not supported yet");
-        }
         Ok(())
     }
 
@@ -320,7 +320,7 @@ impl Arguments {
             .iter()
             .find(|(name, _)| name.eq_ignore_ascii_case(text));
         Ok(match named {
-            Some((_, format)) => Mode::parse(&format!("fmt:{format}"))?,
+            Some((_, format)) => Mode::parse(format)?,
             None if self.compat == Compat::V1_7_5 => Mode::parse(later_preset(text))?,
             None => Mode::parse(text)?,
         })

@@ -36,8 +36,9 @@ const fn at(extension: u16, offset: u16, width: u8) -> Location {
     }
 }
 
-/// Highest extension id (of nfdump 1.7.5; that of 1.7.1 is [`ext::PF_INFO`]).
-pub const MAX_EXTENSION: u16 = 42;
+/// Highest extension id. Layout 2 ends with [`ext::IP_INFO`], nfdump 1.7.1 with [`ext::PF_INFO`]; those above stand in
+/// records in memory only.
+pub const MAX_EXTENSION: u16 = 45;
 
 /// Size of the header (id, length) before each extension's data.
 pub const EXTENSION_HEADER: usize = 4;
@@ -87,6 +88,12 @@ pub mod ext {
     pub const NOKIA_NAT: u16 = 40;
     pub const NOKIA_NAT_STRING: u16 = 41;
     pub const IP_INFO: u16 = 42;
+    /// Countries by a geo database. In memory only.
+    pub const GEO: u16 = 43;
+    /// Two texts about places, each with a zero byte behind it. In memory only.
+    pub const PLACES: u16 = 44;
+    /// Names from the file's tables, each with a zero byte behind it. In memory only.
+    pub const NAMES: u16 = 45;
 }
 
 /// How long the data part of an extension is (without its 4-byte header).
@@ -144,6 +151,9 @@ const LENGTHS: [DataLength; MAX_EXTENSION as usize] = {
         Fixed(4),  // Nokia NAT services
         Variable,  // Nokia NAT string
         Fixed(4),  // IP fragments and TTL
+        Fixed(4),  // countries
+        Variable,  // places
+        Variable,  // names
     ]
 };
 
@@ -354,6 +364,12 @@ pub const MIN_TTL: Location = at(ext::IP_INFO, 2, 1);
 /// Largest TTL of the flow, as later versions store it.
 pub const MAX_TTL: Location = at(ext::IP_INFO, 3, 1);
 
+// in memory only
+/// Country of the source: two letters, the first in the upper byte; 0 if unknown.
+pub const SRC_COUNTRY: Location = at(ext::GEO, 0, 2);
+/// Country of the destination.
+pub const DST_COUNTRY: Location = at(ext::GEO, 2, 2);
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -375,7 +391,7 @@ mod tests {
         }
         assert_eq!(data_length(0), None);
         assert_eq!(on_disk(ext::LAYER_2), 36);
-        assert_eq!(data_length(43), None);
+        assert_eq!(data_length(46), None);
     }
 
     #[test]

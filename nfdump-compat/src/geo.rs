@@ -1,6 +1,10 @@
 //! Where addresses are and to which AS they belong: databases in MaxMind's format
 //! (<https://maxmind.github.io/MaxMind-DB/>), in memory.
 
+use crate::{
+    field::{self, ext},
+    record::{Annotated, RecordView},
+};
 use maxminddb::{MaxMindDbError, PathElement, Reader};
 use serde::Deserialize;
 use std::net::IpAddr;
@@ -113,5 +117,52 @@ impl GeoDatabase {
             longitude: degrees("longitude"),
             latitude: degrees("latitude"),
         })
+    }
+}
+
+impl std::fmt::Display for Place {
+    /// As nfdump prints places.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "{}/{}/{} long/lat: {:.4}/{:.4}",
+            self.continent, self.country, self.city, self.longitude, self.latitude
+        )
+    }
+}
+
+impl GeoDatabase {
+    /// Adds to a copy of a record the AS numbers that it does not have and the countries; with `places` also these.
+    pub fn annotate(&self, record: &RecordView<'_>, places: bool, to: &mut Annotated) {
+        let (source, destination) = (record.src_ip(), record.dst_ip());
+        let system = |location, address: Option<IpAddr>| match record.get_or_zero(location) {
+            0 => address.map_or(0, |address| self.system(address)),
+            system => system,
+        };
+        let systems = [
+            system(field::SRC_AS, source),
+            system(field::DST_AS, destination),
+        ];
+        to.begin(record, Some(ext::AS_ROUTING));
+        if record.has(ext::AS_ROUTING) || systems != [0, 0] {
+            let [source, destination] = systems.map(|system| (system as u32).to_le_bytes());
+            to.push(ext::AS_ROUTING, &[&source, &destination]);
+        }
+        let country = |address: Option<IpAddr>| {
+            let letters = address.and_then(|address| self.country(address));
+            letters.map_or([0; 2], |letters| u16::from_be_bytes(letters).to_le_bytes())
+        };
+        to.push(ext::GEO, &[&country(source), &country(destination)]);
+        if places {
+            let place = |address: Option<IpAddr>| {
+                let place = address.and_then(|address| self.place(address));
+                place.map_or_else(String::new, |place| place.to_string().replace('\0', ""))
+            };
+            let (source, destination) = (place(source), place(destination));
+            to.push(
+                ext::PLACES,
+                &[source.as_bytes(), b"\0", destination.as_bytes(), b"\0"],
+            );
+        }
     }
 }

@@ -86,11 +86,15 @@ fn answer(arguments: &cli::Arguments) -> anyhow::Result<()> {
     if arguments.recompress.is_some() || arguments.ident.is_some() {
         return rewrite::rewrite(arguments);
     }
-    let formats = config::formats(arguments)?;
-    let mut query = arguments.query(as_nfdump, &formats)?;
+    let config = config::read(arguments)?;
+    let mut query = arguments.query(as_nfdump, &config.formats)?;
     query.filter = outside::filter(arguments)?;
+    if !arguments.check_filter {
+        query.geo = outside::geo_database(arguments, &config)?;
+    }
+    let is_lost = !arguments.check_filter && query.geo.is_none();
     anyhow::ensure!(
-        arguments.check_filter || !query.filter.as_ref().is_some_and(Filter::needs_places),
+        !is_lost || !query.filter.as_ref().is_some_and(Filter::needs_places),
         "the filter asks for countries: they need a geo database (-G FILE)"
     );
     anyhow::ensure!(

@@ -1,14 +1,15 @@
 //! The filter of the command line, and what it takes from outside: files and the addresses of host names.
 
-use crate::cli::Arguments;
+use crate::{cli::Arguments, config::Config};
 use anyhow::Context;
 use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
 use nfdump_compat::{
     filter::{Dialect, Filter, Outside},
+    geo::GeoDatabase,
     output::style::Compat,
 };
 use std::{
-    fs,
+    env, fs,
     net::{IpAddr, ToSocketAddrs},
 };
 
@@ -48,6 +49,28 @@ pub fn parse(text: &str) -> anyhow::Result<Filter> {
         other_server: false,
     };
     Ok(Filter::parse(text, None, Dialect::default(), &mut system)?)
+}
+
+/// The geo databases asked for: by option, environment or configuration file; none if none is.
+///
+/// # Errors
+/// A file cannot be read, or is no such database.
+pub fn geo_database(arguments: &Arguments, config: &Config) -> anyhow::Result<Option<GeoDatabase>> {
+    let named = arguments.geo.clone().or_else(|| env::var_os("NFGEODB"));
+    let paths = named.or_else(|| config.geo.clone()).unwrap_or_default();
+    if paths.is_empty() || paths == "none" {
+        return Ok(None);
+    }
+    let mut database = GeoDatabase::default();
+    for path in env::split_paths(&paths) {
+        let cannot = || format!("geo database {}", path.display());
+        let content = fs::read(&path).with_context(cannot)?;
+        database
+            .add(content)
+            .map_err(anyhow::Error::msg)
+            .with_context(cannot)?;
+    }
+    Ok(Some(database))
 }
 
 struct System {

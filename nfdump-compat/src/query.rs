@@ -5,6 +5,7 @@ use crate::{
     field,
     file::StatRecord,
     filter::{Context, Filter},
+    geo::GeoDatabase,
     output::{
         csv,
         format::Mode,
@@ -16,7 +17,7 @@ use crate::{
         summary::{Timing, Totals, push_summary},
         time::LocalTime,
     },
-    record::{RecordBuilder, RecordHeader, RecordView},
+    record::{Annotated, RecordBuilder, RecordHeader, RecordView},
     stat::{
         Cut, ElementStatistic, Limit, Limits,
         order::{ORDERS, Order},
@@ -77,6 +78,8 @@ pub struct Query {
     pub quiet: bool,
     /// Look of the output.
     pub style: Style,
+    /// Where addresses are, if that is known.
+    pub geo: Option<GeoDatabase>,
 }
 
 /// A query being answered.
@@ -93,6 +96,8 @@ pub struct Answer<'q> {
     other_records: u64,
     /// Makes the lines of tunnels.
     builder: RecordBuilder,
+    /// What is known of a record besides is added here.
+    annotated: Annotated,
 }
 
 impl<'q> Answer<'q> {
@@ -131,6 +136,7 @@ impl<'q> Answer<'q> {
             objects: 0,
             other_records: 0,
             builder: RecordBuilder::new(),
+            annotated: Annotated::default(),
         }
     }
 
@@ -309,20 +315,44 @@ impl<'q> Answer<'q> {
             let context = Context {
                 ident: &self.ident,
                 number: self.totals.processed,
-                geo: None,
+                geo: self.query.geo.as_ref(),
             };
             let Some(passed) = filter.matches(&record, &context) else {
                 return false;
             };
             label = passed.label;
         }
-        let counters = Counters::of(&record);
         self.totals.passed += 1;
-        self.totals.add(&counters);
+        self.totals.add(&Counters::of(&record));
+        if self.is_listing() && self.query.to_file {
+            return true;
+        }
+        let mut annotated = std::mem::take(&mut self.annotated);
+        match self.annotate(&record, &mut annotated) {
+            Some(record) => self.take(record, label, out),
+            None => self.take(record, label, out),
+        }
+        self.annotated = annotated;
+        false
+    }
+
+    /// The record with what is known besides; none if nothing is to be added.
+    fn annotate<'a>(
+        &self,
+        record: &RecordView<'_>,
+        annotated: &'a mut Annotated,
+    ) -> Option<RecordView<'a>> {
+        // Nothing of it may get into a file, and raw shows the record as it is.
+        let as_stored = self.query.to_file || matches!(self.query.mode, Mode::Raw);
+        let geo = self.query.geo.as_ref().filter(|_| !as_stored)?;
+        geo.annotate(record, self.query.mode.shows(&["sloc", "dloc"]), annotated);
+        annotated.finish()
+    }
+
+    /// Prints the flow, or counts it.
+    fn take(&mut self, record: RecordView<'_>, label: Option<&str>, out: &mut Vec<u8>) {
+        let counters = Counters::of(&record);
         if self.is_listing() {
-            if self.query.to_file {
-                return true;
-            }
             let row = Row {
                 record,
                 counters,
@@ -332,7 +362,7 @@ impl<'q> Answer<'q> {
                 label,
             };
             self.push_row(out, &row);
-            return false;
+            return;
         }
         let protocol = record.get_or_zero(field::PROTO) as u8;
         for (_, statistic) in &mut self.elements {
@@ -341,7 +371,6 @@ impl<'q> Answer<'q> {
         if let Some(flows) = &mut self.flows {
             flows.add(&record, &counters);
         }
-        false
     }
 
     /// Takes notice of a record that is no flow.

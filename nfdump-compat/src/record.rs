@@ -3,11 +3,13 @@
 //! Integers and addresses are little-endian, as on every machine for which nfdump is packaged but s390x.
 //! Nothing here knows files or blocks.
 
+mod annotate;
 mod builder;
 mod edit;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+pub use annotate::Annotated;
 pub use builder::RecordBuilder;
 pub use edit::EditedRecord;
 
@@ -603,7 +605,7 @@ mod tests {
                 bytes[12..].iter_mut().step_by(2).skip(1).for_each(|b| *b = 0);
             }
             if let Ok(view) = RecordView::parse(&bytes) {
-                for extension in 0..45 {
+                for extension in 0..50 {
                     let _ = view.extension(extension);
                     for offset in 0..100 {
                         let _ = view.get(Location { extension, offset, width: 8 });
@@ -616,7 +618,7 @@ mod tests {
         }
 
         #[test]
-        fn what_is_set_is_read(values in proptest::collection::vec((0u16..45, 0u16..70, 0u8..4, any::<u64>()), 0..60)) {
+        fn what_is_set_is_read(values in proptest::collection::vec((0u16..50, 0u16..70, 0u8..4, any::<u64>()), 0..60)) {
             let mut builder = RecordBuilder::new();
             for &(extension, offset, width, value) in &values {
                 let location = Location { extension, offset, width: 1 << width };

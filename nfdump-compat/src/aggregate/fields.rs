@@ -92,19 +92,12 @@ static FIELDS: &[Known] = &[
     number("odid", "%odid", field::OBSERVATION_DOMAIN),
     number("opid", "%opid", field::OBSERVATION_POINT),
     // Without a geo database all countries are the same.
-    known("srcgeo", "%sc", Place::Number(NOWHERE)),
-    known("dstgeo", "%dc", Place::Number(NOWHERE)),
+    number("srcgeo", "%sc", field::SRC_COUNTRY),
+    number("dstgeo", "%dc", field::DST_COUNTRY),
 ];
 
 /// The label in an MPLS stack entry.
 const LABEL: u64 = 0xff_fff0;
-
-/// A place that no record has.
-const NOWHERE: Location = Location {
-    extension: 0,
-    offset: 0,
-    width: 1,
-};
 
 /// A field asked for.
 #[derive(Clone, Copy)]

@@ -162,6 +162,11 @@ impl Columns {
         Ok(Self { form, fields })
     }
 
+    /// Its fields.
+    pub(super) fn fields(&self) -> impl Iterator<Item = &'static Field> {
+        self.fields.iter().copied()
+    }
+
     /// Whether it is csv.
     #[must_use]
     pub fn is_csv(&self) -> bool {

@@ -11,14 +11,15 @@ use super::{
     style::{Compat, Style},
     time::{LocalTime, push_duration_seconds},
     values::{
-        icmp, push_address, push_adjacent_as, push_bytes_per_packet, push_destination,
-        push_destination_port, push_duration, push_engine, push_event, push_flags, push_label,
-        push_microseconds, push_mpls_column, push_network, push_prefixed_hex, push_printable,
-        push_protocol, push_raw_time, push_source, push_version, push_xlate_destination,
-        push_xlate_source,
+        icmp, push_address, push_adjacent_as, push_bytes_per_packet, push_country,
+        push_destination, push_destination_port, push_duration, push_engine, push_event,
+        push_flags, push_label, push_microseconds, push_mpls_column, push_network,
+        push_prefixed_hex, push_printable, push_protocol, push_raw_time, push_source, push_version,
+        push_xlate_destination, push_xlate_source,
     },
 };
 use crate::field::{self, Location, ext};
+use std::borrow::Cow;
 
 /// A token of the output format.
 pub struct Field {
@@ -159,7 +160,7 @@ pub static FIELDS: &[Field] = &[
         Address("Src IP Addr", "(..)"),
         With(|out, row, style, _| {
             push_address(out, row.record.src_ip(), style);
-            out.extend_from_slice(NO_COUNTRY);
+            out.extend_from_slice(behind(row, field::SRC_COUNTRY).as_bytes());
         }),
     ),
     field(
@@ -167,18 +168,20 @@ pub static FIELDS: &[Field] = &[
         Address("Dst IP Addr", "(..)"),
         With(|out, row, style, _| {
             push_address(out, row.record.dst_ip(), style);
-            out.extend_from_slice(NO_COUNTRY);
+            out.extend_from_slice(behind(row, field::DST_COUNTRY).as_bytes());
         }),
     ),
     field(
         "gsap",
         Address("Src IP Addr", "(..):Port "),
-        With(|out, row, style, _| push_source(out, row, style, "(..)")),
+        With(|out, row, style, _| push_source(out, row, style, &behind(row, field::SRC_COUNTRY))),
     ),
     field(
         "gdap",
         Address("Dst IP Addr", "(..):Port "),
-        With(|out, row, style, _| push_destination(out, row, style, "(..)")),
+        With(|out, row, style, _| {
+            push_destination(out, row, style, &behind(row, field::DST_COUNTRY));
+        }),
     ),
     field(
         "sn",
@@ -384,12 +387,12 @@ pub static FIELDS: &[Field] = &[
     field(
         "sc",
         Text("SC"),
-        With(|out, _, _, _| out.extend_from_slice(b"..")),
+        With(|out, row, _, _| push_country(out, row.get(field::SRC_COUNTRY))),
     ),
     field(
         "dc",
         Text("DC"),
-        With(|out, _, _, _| out.extend_from_slice(b"..")),
+        With(|out, row, _, _| push_country(out, row.get(field::DST_COUNTRY))),
     ),
     field("n", Text(""), With(|out, _, _, _| out.push(b'\n'))),
     field(
@@ -457,8 +460,16 @@ pub static FIELDS: &[Field] = &[
     field("onam", Text("Output interface name"), NOTHING),
     field("ivrfnam", Text("  I-VRF-Name"), NOTHING),
     field("evrfnam", Text("  E-VRF-Name"), NOTHING),
-    field("sloc", Text("Src IP location info"), NOTHING),
-    field("dloc", Text("Src IP location info"), NOTHING),
+    field(
+        "sloc",
+        Text("Src IP location info"),
+        With(|out, row, _, _| push_printable(out, &annotation(row, ext::PLACES, 0))),
+    ),
+    field(
+        "dloc",
+        Text("Src IP location info"),
+        With(|out, row, _, _| push_printable(out, &annotation(row, ext::PLACES, 1))),
+    ),
     field(
         "ipl",
         Text(""),
@@ -560,7 +571,6 @@ pub static FIELDS: &[Field] = &[
 /// Columns of a prefix length with its slash.
 const PREFIX: usize = 3;
 const NOTHING: Print = With(|_, _, _, _| {});
-const NO_COUNTRY: &[u8] = b"(..)";
 const ALL_LABELS: &str = concat!(
     "                                               MPLS labels 1-10",
     "                                                                   "
@@ -625,6 +635,19 @@ impl Field {
             With(print) => print(out, row, style, time),
         }
     }
+}
+
+/// The country of an address, as it stands behind it.
+fn behind(row: &Row<'_>, place: Location) -> String {
+    let mut country = b"(".to_vec();
+    push_country(&mut country, row.get(place));
+    country.push(b')');
+    String::from_utf8_lossy(&country).into_owned()
+}
+
+/// A text that is known of the record besides.
+fn annotation<'a>(row: &Row<'a>, extension: u16, number: usize) -> Cow<'a, str> {
+    String::from_utf8_lossy(row.record.annotation(extension, number))
 }
 
 /// Headings that nfdump 1.7.5 has otherwise.

@@ -155,6 +155,16 @@ impl Mode {
             (_, mode) => mode,
         }
     }
+
+    /// Whether one of these tokens is shown.
+    #[must_use]
+    pub fn shows(&self, tokens: &[&str]) -> bool {
+        match self {
+            Self::Lines(format, _) => format.fields().any(|field| tokens.contains(&field.token)),
+            Self::Columns(columns) => columns.fields().any(|field| tokens.contains(&field.token)),
+            _ => false,
+        }
+    }
 }
 
 enum Item {
@@ -204,6 +214,13 @@ impl Format {
         }
         push_literal(&mut items, rest);
         Ok(Self { items })
+    }
+
+    fn fields(&self) -> impl Iterator<Item = &'static Field> {
+        self.items.iter().filter_map(|item| match item {
+            Item::Field(field) => Some(*field),
+            Item::Literal(_) => None,
+        })
     }
 
     /// Appends the heading line: the columns' headings, blanks for literals.

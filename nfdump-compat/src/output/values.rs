@@ -88,6 +88,13 @@ pub(super) fn push_raw_time(out: &mut Vec<u8>, ms: u64) {
     push_zero_padded(out, ms % 1000, 3);
 }
 
+/// Appends the two letters of a country, dots if it is not known.
+pub fn push_country(out: &mut Vec<u8>, country: u64) {
+    let letters = (country as u16).to_be_bytes();
+    let known = letters.iter().all(u8::is_ascii_alphanumeric);
+    out.extend_from_slice(if known { &letters } else { b".." });
+}
+
 /// Marks the address that follows, if that is asked for.
 pub fn push_tag(out: &mut Vec<u8>, style: &Style) {
     if style.tag {

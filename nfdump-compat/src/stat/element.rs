@@ -10,7 +10,7 @@ use crate::{
         put,
         row::{application, xlate_dst_ip, xlate_src_ip},
         style::Compat,
-        values::{push_mpls, push_statistic_address},
+        values::{push_country, push_mpls, push_statistic_address},
     },
     record::RecordView,
 };
@@ -190,7 +190,8 @@ impl Element {
                 );
             }
             Kind::Fingerprint => put!(out, "{:016x}{:016x}", value.high, value.low),
-            Kind::Country => {}
+            Kind::Country if value.low == 0 => {}
+            Kind::Country => push_country(out, value.low),
         }
     }
 }
@@ -588,21 +589,28 @@ pub static ELEMENTS: &[Element] = &[
         "srcgeo",
         "Src Geo",
         Kind::Country,
-        &[Computed(|_| number(0))],
+        &[Computed(|record| country(record, field::SRC_COUNTRY))],
     ),
     element(
         "dstgeo",
         "Dst Geo",
         Kind::Country,
-        &[Computed(|_| number(0))],
+        &[Computed(|record| country(record, field::DST_COUNTRY))],
     ),
     element(
         "geo",
         "Geo",
         Kind::Country,
-        &[Computed(|_| number(0)), Computed(|_| number(0))],
+        &[
+            Computed(|record| country(record, field::SRC_COUNTRY)),
+            Computed(|record| country(record, field::DST_COUNTRY)),
+        ],
     ),
 ];
+
+fn country(record: &RecordView<'_>, place: Location) -> Value {
+    number(record.get_or_zero(place))
+}
 
 fn number(low: u64) -> Value {
     Value { high: 0, low }
