@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
+use crate::expire::ExpireOptions;
+
 /// The port that nfcapd and Tranalyzer's netFlowSink agree on.
 pub const DEFAULT_PORT: u16 = 9995;
 
@@ -268,9 +270,24 @@ impl Cli {
     }
 }
 
+/// What the program is when called by the name nfexpire.
+#[derive(Parser, Clone, Debug)]
+#[command(
+    name = "nfexpire",
+    version,
+    about = "Deletes old files of flows within limits of size and age."
+)]
+pub struct Nfexpire {
+    /// All of them.
+    #[command(flatten)]
+    pub options: ExpireOptions,
+}
+
 /// What else the program does.
 #[derive(Subcommand, Clone, Debug)]
 pub enum Command {
+    /// Delete old files: nfexpire's options
+    Expire(ExpireOptions),
     /// Print the bounds of all tables, and the memory that they add up to
     Limits {
         /// With so many threads that decode and store

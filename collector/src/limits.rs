@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use protocol::limits::Limits;
 
 use crate::listen::{queue, stream, tls, udp};
+use crate::slot::files;
 use crate::workers::share;
 use crate::{board, json, knowledge, map, store};
 
@@ -20,7 +21,7 @@ pub fn memory(limits: &Limits, workers: usize) -> usize {
         .sum()
 }
 
-fn parts(limits: &Limits, workers: usize) -> [(&'static str, usize); 9] {
+fn parts(limits: &Limits, workers: usize) -> [(&'static str, usize); 10] {
     [
         (
             "sessions, templates, waiting data",
@@ -39,6 +40,7 @@ fn parts(limits: &Limits, workers: usize) -> [(&'static str, usize); 9] {
         ("receive buffers, one UDP address", udp::memory()),
         ("received and not yet stored", queue::memory()),
         ("streams", stream::memory()),
+        ("blocks waiting for compression and disk", files::memory()),
         ("program, buffers of files, allocator", STANDING),
     ]
 }

@@ -5,9 +5,10 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
 
-use clap::{CommandFactory as _, FromArgMatches as _};
-use collector::cli::{Cli, Command};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser as _};
+use collector::cli::{Cli, Command, Nfexpire};
 use collector::config::{Config, ConfigError, Surroundings};
+use collector::expire::ExpireOptions;
 use collector::run::{Control, run};
 use collector::{daemon, nfcapd, settings};
 use nfdump_compat::usage::one_line;
@@ -21,6 +22,16 @@ fn main() -> ExitCode {
     let as_nfcapd = called.is_some_and(|name| name == "nfcapd");
     let usage = if as_nfcapd { nfcapd::FAILED } else { USAGE };
     let program = if as_nfcapd { "nfcapd" } else { "t2collect" };
+    if called.is_some_and(|name| name == "nfexpire") {
+        return match Nfexpire::try_parse() {
+            Ok(nfexpire) => expire("nfexpire", &nfexpire.options, nfcapd::EXPIRE_FAILED),
+            Err(error) if !error.use_stderr() => error.exit(),
+            Err(error) => {
+                eprintln!("nfexpire: {}", one_line("nfexpire", &error));
+                ExitCode::from(nfcapd::EXPIRE_FAILED)
+            }
+        };
+    }
     nfcapd::modernise(&mut arguments);
     if as_nfcapd && arguments.iter().any(|argument| argument == "-V") {
         println!("{}", nfcapd::VERSION);
@@ -35,9 +46,13 @@ fn main() -> ExitCode {
             return ExitCode::from(usage);
         }
     };
-    if let Some(Command::Limits { workers }) = cli.command {
-        print!("{}", collector::limits::text(usize::from(workers)));
-        return ExitCode::SUCCESS;
+    match &cli.command {
+        Some(Command::Limits { workers }) => {
+            print!("{}", collector::limits::text(usize::from(*workers)));
+            return ExitCode::SUCCESS;
+        }
+        Some(Command::Expire(options)) => return expire("t2collect expire", options, 1),
+        None => {}
     }
     let surroundings = Surroundings {
         flows: env::var_os("T2_FLOWS").map(Into::into),
@@ -79,6 +94,19 @@ fn main() -> ExitCode {
         Err(error) => {
             eprintln!("{program}: {error:#}");
             ExitCode::FAILURE
+        }
+    }
+}
+
+fn expire(program: &str, options: &ExpireOptions, failed: u8) -> ExitCode {
+    match collector::expire::run(options) {
+        Ok(text) => {
+            print!("{text}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("{program}: {error:#}");
+            ExitCode::from(failed)
         }
     }
 }

@@ -6,6 +6,8 @@ use std::ffi::OsString;
 pub const VERSION: &str = "nfcapd: Version: 1.7.1";
 /// nfcapd's exit code for everything that is wrong.
 pub const FAILED: u8 = 1;
+/// nfexpire's, as 1.7.1 was seen to give it.
+pub const EXPIRE_FAILED: u8 = 250;
 
 /// Brings a command line of nfcapd 1.6 up to date.
 ///

@@ -1,8 +1,10 @@
 //! The loop that drives everything: listeners, workers, the clock, signals.
 
-use std::path::Path;
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -14,23 +16,26 @@ use tokio::time::{Instant, sleep, sleep_until};
 use tracing::{info, warn};
 
 use crate::board::Board;
-use crate::config::{Config, ConfigError, Transport};
+use crate::config::{Config, ConfigError, Source, Transport};
 use crate::daemon::{self, PidFile};
 use crate::explain::Explain;
 use crate::json::Json;
 use crate::knowledge::Knowledge;
 use crate::listen::now_ms;
 use crate::listen::queue::Queues;
+use crate::listen::repeat::Repeater;
 use crate::listen::stream::{self, Streams};
 use crate::listen::tls::Gate;
 use crate::listen::udp::UdpListener;
 use crate::log::Verbosity;
 use crate::metrics;
 use crate::replay::Replay;
+use crate::slot::files::{Files, FilesHandle, FilesOptions};
+use crate::slot::name::Calendar;
 use crate::slot::shared::{SharedSlot, Watch};
 use crate::slot::{SlotOptions, SlotWriter};
 use crate::state;
-use crate::store::{Outputs, Store};
+use crate::store::{Dynamic, OpenSource, Outputs, Store};
 use crate::systemd::{Notifier, Sockets};
 use crate::workers::{self, Done, Workers};
 
@@ -76,11 +81,15 @@ fn read(config: &Config, file: &Path, ports: &[u16]) -> anyhow::Result<()> {
     }
     let begins_ms = Replay::begins_ms(file, ports.to_vec())?;
     let replay = Replay::open(file, ports.to_vec())?;
-    let (mut stores, _) = open_stores(config, begins_ms, &Arc::new(Board::new(1)))?;
+    let files = start_files(config)?;
+    let board = Arc::new(Board::new(1));
+    let (mut stores, _) = open_stores(config, begins_ms, &board, &files.handle())?;
     let mut store = stores.pop().context("no store")?;
+    store.set_patient();
     let outcome = replay.run(&mut store);
     save(config, &store.kept());
     store.finish();
+    files.end();
     explain(config, &store)?;
     outcome
 }
@@ -124,11 +133,13 @@ async fn collect(config: &Config, control: &Control<'_>) -> anyhow::Result<()> {
     let _pid_file = PidFile::write(config.pid_file.as_deref())?;
     daemon::give_up_rights(config)?;
     let board = Arc::new(Board::new(config.workers));
-    let (stores, slots) = open_stores(config, now_ms(), &board)?;
+    let files = start_files(config)?;
+    let (stores, slots) = open_stores(config, now_ms(), &board, &files.handle())?;
     let (queues, receivers) = Queues::new(config.workers);
     let depths = queues.depths();
     let workers = Workers::start(stores, receivers).context("cannot start a worker")?;
-    let listeners = Listeners::start(sockets, queues, &board, most_streams)?;
+    let repeater = Repeater::open(&config.repeat).context("-R")?;
+    let listeners = Listeners::start(sockets, queues, &repeater, &board, most_streams)?;
     let sources = metrics::Sources {
         board,
         depths,
@@ -183,6 +194,7 @@ async fn collect(config: &Config, control: &Control<'_>) -> anyhow::Result<()> {
     notifier.stopping();
     listeners.stop().await;
     let done = workers.end(DRAIN).await;
+    files.end();
     drop(endpoint);
     let kept: Vec<_> = done.iter().flat_map(|done| done.kept.clone()).collect();
     save(config, &kept);
@@ -268,6 +280,7 @@ fn open_stores(
     config: &Config,
     now: u64,
     board: &Arc<Board>,
+    files: &FilesHandle,
 ) -> anyhow::Result<(Vec<Store>, Vec<(String, Watch)>)> {
     let count = board.workers();
     let limits = workers::share(&config.limits, count);
@@ -283,7 +296,7 @@ fn open_stores(
     for source in &config.sources {
         let mut slots = Vec::new();
         if config.nfcapd {
-            let slot = open_slot(config, source, now)?;
+            let slot = open_slot(&config.calendar, source, files.clone(), now)?;
             slots = SharedSlot::split(slot, count);
             let watch = slots
                 .first()
@@ -295,6 +308,7 @@ fn open_stores(
             worker.push((source.clone(), slots.next()));
         }
     }
+    let dynamic = Arc::<AtomicUsize>::default();
     let mut stores = Vec::new();
     for (worker, (session, sources)) in sessions.into_iter().zip(sources).enumerate() {
         let json = match &config.json {
@@ -310,24 +324,64 @@ fn open_stores(
         };
         let post = (Arc::clone(board), worker);
         let knowledge = Knowledge::new(config.sampling);
-        stores.push(Store::new(session, knowledge, sources, outputs, post));
+        let mut store = Store::new(session, knowledge, sources, outputs, post);
+        if let Some((directory, max)) = &config.dynamic {
+            let open = open_sources(config.calendar.clone(), directory.clone(), files.clone());
+            store.set_dynamic(Dynamic::new(open, Arc::clone(&dynamic), *max));
+        }
+        stores.push(store);
     }
     Ok((stores, watches))
 }
 
 fn open_slot(
-    config: &Config,
-    source: &crate::config::Source,
+    calendar: &Calendar,
+    source: &Source,
+    files: FilesHandle,
     now: u64,
 ) -> anyhow::Result<SlotWriter> {
     let options = SlotOptions {
         ident: source.ident.clone(),
         directory: source.directory.clone(),
-        calendar: config.calendar.clone(),
-        compression: config.compression,
+        calendar: calendar.clone(),
     };
-    SlotWriter::open(options, now)
+    SlotWriter::open(options, files, now)
         .with_context(|| format!("cannot write to {}", source.directory.display()))
+}
+
+/// Makes the directory and the first file of each source that is found below a directory.
+fn open_sources(calendar: Calendar, below: PathBuf, files: FilesHandle) -> Box<OpenSource> {
+    Box::new(move |address, now| {
+        // As nfcapd names them.
+        let ident = address.to_string().replace(['.', ':'], "-");
+        let directory = below.join(&ident);
+        match fs::create_dir(&directory) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+            made => {
+                made.with_context(|| directory.display().to_string())?;
+                info!("new source {ident}");
+            }
+        }
+        let source = Source {
+            ident,
+            address: Some(address),
+            directory,
+        };
+        // A sender's packets all go to one worker.
+        let slot = open_slot(&calendar, &source, files.clone(), now)?;
+        SharedSlot::split(slot, 1).pop().context("no slot")
+    })
+}
+
+fn start_files(config: &Config) -> anyhow::Result<Files> {
+    let options = FilesOptions {
+        compression: config.compression,
+        level: config.level,
+        compressors: config.compressors,
+        expire: config.expire,
+        launch: config.launch.clone(),
+    };
+    Files::start(options).context("cannot start the threads that write")
 }
 
 /// Everything that is listened on.
@@ -377,14 +431,20 @@ struct Listeners {
 }
 
 impl Listeners {
-    fn start(open: Open, queues: Queues, board: &Board, most: usize) -> anyhow::Result<Self> {
+    fn start(
+        open: Open,
+        queues: Queues,
+        repeater: &Repeater,
+        board: &Board,
+        most: usize,
+    ) -> anyhow::Result<Self> {
         let (stop_tasks, stopped) = watch::channel(false);
         let stop_threads = Arc::<AtomicBool>::default();
         for listener in open.udp {
             info!("listening on udp {}", listener.local());
             board.watch(format!("udp://{}", listener.local()), listener.received());
             listener
-                .start(queues.clone(), Arc::clone(&stop_threads))
+                .start(queues.clone(), repeater.clone(), Arc::clone(&stop_threads))
                 .context("cannot start a receive thread")?;
         }
         let streams = Streams::new(queues.clone(), stopped, most);

@@ -8,13 +8,14 @@ pub mod losses;
 use std::mem;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use foldhash::fast::FixedState;
-use hashbrown::HashSet;
+use hashbrown::{HashMap, HashSet};
 use protocol::error::DecodeError;
 use protocol::session::{DataRecord, Events, KeptTemplate, LossUnit, MessageInfo, Session};
 use protocol::template::{Template, TemplateKind};
-use tracing::{debug, info, warn};
+use tracing::{debug, error, info, warn};
 
 use self::exporters::{Exporters, unit_name};
 use self::losses::Losses;
@@ -26,10 +27,12 @@ use crate::knowledge::Knowledge;
 use crate::log::RateLimit;
 use crate::map::{Clock, Mapper};
 use crate::merge::{Unfold, has_lists};
-use crate::slot::shared::{Ended, SharedSlot};
+use crate::slot::shared::SharedSlot;
 
 /// Unknown senders that are told by name.
 const MAX_STRANGERS: usize = 1024;
+/// After a source could not be opened, none is for so long.
+const AGAIN_MS: u64 = 10_000;
 /// So many changes of one template within a minute are no reconfiguration.
 const FLAPPING: u32 = 3;
 
@@ -47,6 +50,55 @@ struct Stream {
     exporters: Exporters,
     /// Datagrams or stream messages with something wrong in them, in this slot.
     bad_packets: u64,
+    /// Something came in this slot.
+    is_active: bool,
+}
+
+impl Stream {
+    fn new(address: Option<IpAddr>, slot: Option<SharedSlot>) -> Self {
+        Self {
+            address,
+            slot,
+            exporters: Exporters::default(),
+            bad_packets: 0,
+            is_active: true,
+        }
+    }
+}
+
+fn index(streams: &[Stream]) -> HashMap<IpAddr, usize, FixedState> {
+    let with_address = |(at, stream): (usize, &Stream)| Some((stream.address?, at));
+    streams
+        .iter()
+        .enumerate()
+        .filter_map(with_address)
+        .collect()
+}
+
+/// Opens the files of a new source at a time.
+pub type OpenSource = dyn FnMut(IpAddr, u64) -> anyhow::Result<SharedSlot> + Send;
+
+/// Sources that are found as they send (`-M`).
+pub struct Dynamic {
+    open: Box<OpenSource>,
+    /// Sources of all workers.
+    count: Arc<AtomicUsize>,
+    max: usize,
+    /// No source is opened before this time.
+    again_ms: u64,
+}
+
+impl Dynamic {
+    /// At most `max` of them, counted in `count`.
+    #[must_use]
+    pub fn new(open: Box<OpenSource>, count: Arc<AtomicUsize>, max: usize) -> Self {
+        Self {
+            open,
+            count,
+            max,
+            again_ms: 0,
+        }
+    }
 }
 
 /// Where records go beside the files.
@@ -62,7 +114,15 @@ pub struct Outputs {
 pub struct Store {
     session: Session,
     sink: Sink,
+    /// Streams by the sender that they belong to.
+    index: HashMap<IpAddr, usize, FixedState>,
+    /// The stream of all senders.
+    anyone: Option<usize>,
+    dynamic: Option<Dynamic>,
+    /// Records wait for room in the files: the input can wait.
+    patient: bool,
     unknown_senders: u64,
+    refused_sources: u64,
     strangers: HashSet<IpAddr, FixedState>,
     stranger_limit: RateLimit,
     traffic: ByExporter,
@@ -81,16 +141,16 @@ impl Store {
         outputs: Outputs,
         (board, worker): (Arc<Board>, usize),
     ) -> Self {
-        let streams = sources
+        let streams: Vec<_> = sources
             .into_iter()
-            .map(|(source, slot)| Stream {
-                address: source.address,
-                slot,
-                exporters: Exporters::default(),
-                bad_packets: 0,
-            })
+            .map(|(source, slot)| Stream::new(source.address, slot))
             .collect();
         Self {
+            index: index(&streams),
+            anyone: streams.iter().position(|s| s.address.is_none()),
+            dynamic: None,
+            patient: false,
+            refused_sources: 0,
             session,
             sink: Sink {
                 streams,
@@ -113,6 +173,16 @@ impl Store {
             board,
             worker,
         }
+    }
+
+    /// Makes sources of senders as they come.
+    pub fn set_dynamic(&mut self, dynamic: Dynamic) {
+        self.dynamic = Some(dynamic);
+    }
+
+    /// Never drops a record because the files are behind: the input can wait.
+    pub fn set_patient(&mut self) {
+        self.patient = true;
     }
 
     /// Moves on to the time of an input, so that no record falls into a slot that is over.
@@ -151,7 +221,7 @@ impl Store {
 
     /// Decodes one datagram and stores its records.
     pub fn datagram(&mut self, now_ms: u64, from: SocketAddr, bytes: &[u8]) {
-        if self.select(now_ms, from) {
+        if self.select(now_ms, from, false) {
             let before = self.session.counters().records;
             self.session.datagram(now_ms, from, bytes, &mut self.sink);
             self.end_message(now_ms, from.ip(), bytes.len(), before);
@@ -160,7 +230,7 @@ impl Store {
 
     /// Decodes one message of a stream and stores its records.
     pub fn message(&mut self, now_ms: u64, from: SocketAddr, bytes: &[u8]) {
-        if self.select(now_ms, from) {
+        if self.select(now_ms, from, true) {
             let before = self.session.counters().records;
             self.session.message(now_ms, from, bytes, &mut self.sink);
             self.end_message(now_ms, from.ip(), bytes.len(), before);
@@ -199,17 +269,27 @@ impl Store {
         self.session.tick(now_ms, &mut self.sink);
         self.post(false);
         let mut told = false;
+        let is_dynamic = self.dynamic.is_some();
         for stream in &mut self.sink.streams {
             let Some(slot) = &mut stream.slot else {
                 continue;
             };
             slot.tick(now_ms);
             if slot.is_over(now_ms) {
-                let ended = slot.rotate(now_ms, stream.exporters.share(stream.bad_packets));
+                let share = stream.exporters.share(stream.bad_packets);
+                if is_dynamic && !stream.is_active {
+                    told |= slot.finish(share);
+                    stream.slot = None;
+                    continue;
+                }
+                told |= slot.rotate(now_ms, share);
                 stream.exporters.new_slot();
                 stream.bad_packets = 0;
-                told |= stream.report(ended.as_ref());
+                stream.is_active = false;
             }
+        }
+        if is_dynamic {
+            self.forget_silent();
         }
         if told {
             self.report_lines();
@@ -222,8 +302,9 @@ impl Store {
         self.session.tick(u64::MAX, &mut self.sink);
         for stream in &mut self.sink.streams {
             let share = stream.exporters.share(stream.bad_packets);
-            let ended = stream.slot.as_mut().and_then(|slot| slot.finish(share));
-            stream.report(ended.as_ref());
+            if let Some(slot) = &mut stream.slot {
+                slot.finish(share);
+            }
         }
         self.flush();
         self.report_lines();
@@ -239,6 +320,7 @@ impl Store {
             refused_names,
             implausible_sampling,
             unknown_senders: self.unknown_senders,
+            refused_sources: self.refused_sources,
             session: *self.session.counters(),
             ..Losses::default()
         };
@@ -248,19 +330,25 @@ impl Store {
     }
 
     /// Finds the source of a sender; an unknown one is counted and told once.
-    fn select(&mut self, now_ms: u64, from: SocketAddr) -> bool {
+    fn select(&mut self, now_ms: u64, from: SocketAddr, patient: bool) -> bool {
         let address = from.ip();
-        match self
-            .sink
-            .streams
-            .iter()
-            .position(|s| s.address.is_none_or(|a| a == address))
-        {
+        let known = self.index.get(&address).copied().or(self.anyone);
+        match known.or_else(|| self.discover(now_ms, address)) {
             Some(index) => {
                 self.sink.current = index;
                 self.sink.new_message = true;
                 self.sink.bad_message = false;
+                if let Some(stream) = self.sink.streams.get_mut(index) {
+                    stream.is_active = true;
+                    if let Some(slot) = &mut stream.slot {
+                        slot.set_patient(patient || self.patient);
+                    }
+                }
                 true
+            }
+            None if self.dynamic.is_some() => {
+                self.refused_sources += 1;
+                false
             }
             None => {
                 self.unknown_senders += 1;
@@ -275,42 +363,63 @@ impl Store {
         }
     }
 
+    /// Makes a source of a new sender, where there is room for it.
+    fn discover(&mut self, now_ms: u64, address: IpAddr) -> Option<usize> {
+        let dynamic = self.dynamic.as_mut()?;
+        if now_ms < dynamic.again_ms {
+            return None;
+        }
+        let max = dynamic.max;
+        let free = |count| (count < max).then_some(count + 1);
+        let order = Ordering::Relaxed;
+        if dynamic.count.fetch_update(order, order, free).is_err() {
+            if let Some(more) = self.stranger_limit.pass(now_ms) {
+                warn!(
+                    "{address}: {max} sources send already (--max-sources), its packets are skipped{more}"
+                );
+            }
+            return None;
+        }
+        match (dynamic.open)(address, now_ms) {
+            Ok(slot) => {
+                let index = self.sink.streams.len();
+                self.sink
+                    .streams
+                    .push(Stream::new(Some(address), Some(slot)));
+                self.index.insert(address, index);
+                Some(index)
+            }
+            Err(error) => {
+                dynamic.count.fetch_sub(1, order);
+                dynamic.again_ms = now_ms + AGAIN_MS;
+                if let Some(more) = self.stranger_limit.pass(now_ms) {
+                    error!("{address}: no files for this source: {error:#}{more}");
+                }
+                None
+            }
+        }
+    }
+
+    /// Makes room for others where a sender was silent for a whole slot.
+    fn forget_silent(&mut self) {
+        let before = self.sink.streams.len();
+        self.sink.streams.retain(|stream| stream.slot.is_some());
+        let gone = before - self.sink.streams.len();
+        if gone == 0 {
+            return;
+        }
+        if let Some(dynamic) = &self.dynamic {
+            dynamic.count.fetch_sub(gone, Ordering::Relaxed);
+        }
+        self.index = index(&self.sink.streams);
+    }
+
     /// Says what lines could not be written.
     fn report_lines(&mut self) {
         let lost = self.sink.outputs.json.as_mut().map_or(0, Json::take_lost);
         if lost > 0 {
             warn!("{lost} JSON lines could not be written");
         }
-    }
-}
-
-impl Stream {
-    /// nfcapd's line per slot, and one per exporter that lost something; gives whether there was anything to tell.
-    fn report(&self, ended: Option<&Ended>) -> bool {
-        let Some(Ended { report, share }) = ended else {
-            return false;
-        };
-        let ident = self.slot.as_ref().map_or("", SharedSlot::ident);
-        if let Some(totals) = &report.totals {
-            info!(
-                "Ident: '{ident}' Flows: {}, Packets: {}, Bytes: {}, Sequence Errors: {}, Bad Packets: {}",
-                totals.flows,
-                totals.packets,
-                totals.bytes,
-                share.sequence_errors,
-                share.bad_packets
-            );
-        }
-        if report.lost > 0 {
-            warn!(
-                "Ident: '{ident}' {} flow records could not be written",
-                report.lost
-            );
-        }
-        for line in &share.losses {
-            warn!("Ident: '{ident}' {line}");
-        }
-        true
     }
 }
 

@@ -1,6 +1,7 @@
 //! Edge to the network: bytes in, batches of messages out over bounded queues.
 
 pub mod queue;
+pub mod repeat;
 pub mod stream;
 pub mod tls;
 pub mod udp;

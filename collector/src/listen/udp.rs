@@ -17,6 +17,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tracing::{error, info, warn};
 
 use super::queue::Queues;
+use super::repeat::Repeater;
 use super::{Batch, ListenError, canonical, now_ms};
 use crate::config::Endpoint;
 
@@ -100,14 +101,19 @@ impl UdpListener {
         Arc::clone(&self.received)
     }
 
-    /// Starts receiving into `queues` until `stop` is set and the socket is empty.
+    /// Starts receiving into `queues`, and sending on, until `stop` is set and the socket is empty.
     ///
     /// # Errors
     /// When the system has no thread left.
-    pub fn start(self, queues: Queues, stop: Arc<AtomicBool>) -> std::io::Result<JoinHandle<()>> {
+    pub fn start(
+        self,
+        queues: Queues,
+        repeater: Repeater,
+        stop: Arc<AtomicBool>,
+    ) -> std::io::Result<JoinHandle<()>> {
         std::thread::Builder::new()
             .name("udp-receive".to_owned())
-            .spawn(move || receive(&self, &queues, &stop))
+            .spawn(move || receive(&self, &queues, &repeater, &stop))
     }
 }
 
@@ -197,7 +203,7 @@ impl Received {
     }
 }
 
-fn receive(listener: &UdpListener, queues: &Queues, stop: &AtomicBool) {
+fn receive(listener: &UdpListener, queues: &Queues, repeater: &Repeater, stop: &AtomicBool) {
     let received = &*listener.received;
     let mut arena = vec![0_u8; BATCH * STRIDE];
     let mut drops = DropCounter::default();
@@ -230,6 +236,9 @@ fn receive(listener: &UdpListener, queues: &Queues, stop: &AtomicBool) {
                 let (datagrams, octets) = (batch.len() as u64, batch.octets() as u64);
                 received.datagrams.fetch_add(datagrams, Ordering::Relaxed);
                 received.octets.fetch_add(octets, Ordering::Relaxed);
+                for (_, datagram) in batch.iter() {
+                    repeater.send(datagram);
+                }
                 let lost = queues.datagrams(batch);
                 received.queue_drops.fetch_add(lost, Ordering::Relaxed);
             }

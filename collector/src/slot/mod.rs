@@ -2,8 +2,9 @@
 //!
 //! A slot is written to `nfcapd.current.<pid>` and appears under its final name only when complete (fsync, rename, fsync
 //! of the directory). A disk that refuses to take more costs the records of that slot from then on, counted, and
-//! nothing that was written before.
+//! nothing that was written before. [`files`] are the threads that compress and write.
 
+pub mod files;
 pub mod name;
 mod orphan;
 pub mod shared;
@@ -12,13 +13,15 @@ use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use nfdump_compat::file::layout2::{EXPORTER_SIZE, SAMPLER_SIZE};
 use nfdump_compat::file::{
-    Compression, ExporterInfo, ExporterStat, FileError, FileReader, FileWriter, Sampler,
-    StatRecord, WriterOptions, merge,
+    BlockBuilder, ExporterInfo, ExporterStat, FileError, Sampler, StatRecord, merge,
 };
-use tracing::{error, info, warn};
+use tracing::warn;
 
+use self::files::{Ending, FilesHandle, Status};
 use self::name::Calendar;
 
 /// A block is on disk at the latest after this time, so that a running slot can be read.
@@ -33,8 +36,6 @@ pub struct SlotOptions {
     pub directory: PathBuf,
     /// When slots begin, and their names.
     pub calendar: Calendar,
-    /// How blocks are compressed.
-    pub compression: Compression,
 }
 
 /// What a finished slot held.
@@ -42,25 +43,26 @@ pub struct SlotOptions {
 pub struct SlotReport {
     /// Totals of the file; `None` if it could not be finished.
     pub totals: Option<StatRecord>,
-    /// Records that the disk did not take.
+    /// Flow records that the disk did not take.
     pub lost: u64,
+    /// Flow records that there was no room for before compression and disk.
+    pub overrun: u64,
 }
 
-/// Writes the slots of one source.
+/// Gathers the records of one source's slots into blocks, and hands those over to be written.
 #[derive(Debug)]
 pub struct SlotWriter {
     options: SlotOptions,
-    working: PathBuf,
+    files: FilesHandle,
+    id: u64,
+    status: Arc<Status>,
+    trouble: Option<String>,
+    builder: BlockBuilder,
     start_s: i64,
     end_s: i64,
-    /// `None` when the file of this slot could not be created.
-    file: Option<FileWriter>,
-    /// The disk refused a block: no record is taken until it accepts one again.
-    stalled: bool,
-    /// Why records are dropped at present.
-    trouble: Option<String>,
     last_flush_ms: u64,
-    lost: u64,
+    overrun: u64,
+    patient: bool,
 }
 
 impl SlotWriter {
@@ -68,37 +70,25 @@ impl SlotWriter {
     ///
     /// # Errors
     /// When the working file cannot be created.
-    pub fn open(options: SlotOptions, now_ms: u64) -> Result<Self, FileError> {
+    pub fn open(options: SlotOptions, files: FilesHandle, now_ms: u64) -> Result<Self, FileError> {
         let working = options
             .directory
             .join(format!("nfcapd.current.{}", std::process::id()));
-        for orphan in orphan::find(&options.directory) {
-            match orphan::recover(&orphan, &options) {
-                Ok(Some(target)) => info!(
-                    "{}: unfinished file recovered as {}",
-                    orphan.display(),
-                    target.display()
-                ),
-                Ok(None) => info!(
-                    "{}: unfinished file without a record removed",
-                    orphan.display()
-                ),
-                Err(error) => error!("unfinished file left as it is: {error:#}"),
-            }
-        }
+        orphan::recover_all(&options);
         let start_s = options.calendar.slot_start(seconds(now_ms));
-        let end_s = options.calendar.slot_end(start_s);
-        let file = create(&options, &working, seconds(now_ms))?;
+        let (id, status) = files.open(&options, working, seconds(now_ms))?;
         Ok(Self {
+            end_s: options.calendar.slot_end(start_s),
             options,
-            working,
-            start_s,
-            end_s,
-            file: Some(file),
-            stalled: false,
+            files,
+            id,
+            status,
             trouble: None,
+            builder: BlockBuilder::default(),
+            start_s,
             last_flush_ms: now_ms,
-            lost: 0,
+            overrun: 0,
+            patient: false,
         })
     }
 
@@ -119,6 +109,11 @@ impl SlotWriter {
         self.trouble.as_deref()
     }
 
+    /// Whether the records that follow wait for room rather than be dropped: their sender can wait, too.
+    pub fn set_patient(&mut self, patient: bool) {
+        self.patient = patient;
+    }
+
     /// Milliseconds since 1970 at which the slot is over.
     #[must_use]
     pub fn end_ms(&self) -> u64 {
@@ -131,139 +126,106 @@ impl SlotWriter {
         now_ms >= self.end_ms() || self.options.calendar.slot_start(seconds(now_ms)) < self.start_s
     }
 
-    /// Writes an exporter's record once a file and returns its number there; 0 while there is no file that takes it.
+    /// Adds an exporter's record once a file and returns its number there; 0 while there is no room for it.
     pub fn exporter(&mut self, exporter: &ExporterInfo) -> u16 {
-        if self.stalled {
+        if !self.makes_room(EXPORTER_SIZE) {
             return 0;
         }
-        match self.file.as_mut().map(|file| file.exporter(exporter)) {
-            Some(Ok(number)) => number,
-            Some(Err(error)) => {
-                self.stall(&error);
-                0
-            }
-            None => 0,
-        }
+        self.builder.exporter(exporter).unwrap_or(0)
     }
 
-    /// Writes how an exporter samples.
+    /// Adds how an exporter samples.
     pub fn sampler(&mut self, sampler: &Sampler) {
-        if let Some(file) = self.file.as_mut().filter(|_| !self.stalled)
-            && let Err(error) = file.sampler(sampler)
-        {
-            self.stall(&error);
+        if self.makes_room(SAMPLER_SIZE) {
+            self.builder.sampler(sampler);
         }
     }
 
     /// Appends a flow record.
     pub fn record(&mut self, record: &[u8]) {
-        let outcome = match &mut self.file {
-            Some(file) if !self.stalled => file.record(record),
-            _ => {
-                self.lost += 1;
-                return;
-            }
-        };
-        if let Err(error) = outcome {
-            self.lost += 1;
-            self.stall(&error);
+        if !self.makes_room(record.len()) || self.builder.record(record).is_err() {
+            self.overrun += 1;
         }
     }
 
-    /// Brings a started block to disk when it is older than ten seconds; tries again what the disk refused.
+    /// Hands the block at hand over if it has no room for so many octets.
+    #[inline]
+    fn makes_room(&mut self, length: usize) -> bool {
+        self.builder.has_room(length) || self.hand_over()
+    }
+
+    fn hand_over(&mut self) -> bool {
+        if !self.files.enter(self.patient) {
+            if self.overrun == 0 {
+                files::warn_overrun(&self.options.ident);
+            }
+            return false;
+        }
+        let raw = self.builder.take(self.files.spare());
+        self.files.block(self.id, raw);
+        true
+    }
+
+    /// Hands a started block over when the last one was ten seconds ago, so that it is on disk.
     pub fn tick(&mut self, now_ms: u64) {
+        self.trouble = self.status.trouble();
         if now_ms.abs_diff(self.last_flush_ms) < FLUSH_INTERVAL_MS {
             return;
         }
         self.last_flush_ms = now_ms;
-        match self.file.as_mut().map(FileWriter::flush) {
-            Some(Err(error)) => self.stall(&error),
-            Some(Ok(())) if self.stalled => {
-                self.stalled = false;
-                self.trouble = None;
-                info!(
-                    "{}: written again, {} flow records were dropped meanwhile",
-                    self.working.display(),
-                    self.lost
-                );
-            }
-            _ => {}
+        if !self.builder.block().is_empty() {
+            self.hand_over();
         }
+        self.files.tick(self.id);
     }
 
-    /// Finishes the slot and opens that of `now_ms`.
-    pub fn rotate(&mut self, now_ms: u64, statistics: &[ExporterStat]) -> SlotReport {
-        let report = self.finish(statistics);
+    /// Finishes the slot and opens that of `now_ms`. What the file holds is told when it is closed, by another thread.
+    pub fn rotate(
+        &mut self,
+        now_ms: u64,
+        statistics: &[ExporterStat],
+        tell: impl FnOnce(SlotReport) + Send + 'static,
+    ) {
+        let next = (self.options.clone(), seconds(now_ms));
+        self.close(statistics, Some(next), Box::new(tell));
         self.start_s = self.options.calendar.slot_start(seconds(now_ms));
         self.end_s = self.options.calendar.slot_end(self.start_s);
         self.last_flush_ms = now_ms;
-        self.stalled = false;
-        self.trouble = None;
-        match create(&self.options, &self.working, seconds(now_ms)) {
-            Ok(file) => self.file = Some(file),
-            Err(error) => {
-                error!("flow records are dropped until the next slot: {error}");
-                self.trouble = Some(error.to_string());
-            }
-        }
-        report
     }
 
-    /// Finishes the slot and gives the file its name.
-    pub fn finish(&mut self, statistics: &[ExporterStat]) -> SlotReport {
-        let totals = self
-            .file
-            .take()
-            .and_then(|file| self.close(file, statistics));
-        SlotReport {
-            totals,
-            lost: std::mem::take(&mut self.lost),
-        }
+    /// Finishes the last slot.
+    pub fn finish(
+        &mut self,
+        statistics: &[ExporterStat],
+        tell: impl FnOnce(SlotReport) + Send + 'static,
+    ) {
+        self.close(statistics, None, Box::new(tell));
     }
 
-    fn close(&mut self, file: FileWriter, statistics: &[ExporterStat]) -> Option<StatRecord> {
-        let (pending, blocks) = (u64::from(file.pending_flows()), file.blocks());
-        let start_ms = u64::try_from(self.start_s)
-            .unwrap_or(0)
-            .saturating_mul(1000);
-        let totals = match file.finish((start_ms, self.end_ms()), statistics) {
-            Ok(totals) => Some(totals),
-            Err(error) => {
-                error!("the file of this slot stays without its totals: {error}");
-                // The blocks before stay readable; was the last one still taken?
-                if FileReader::open(&self.working)
-                    .is_ok_and(|reader| reader.header().blocks <= blocks)
-                {
-                    self.lost += pending;
-                }
-                None
+    fn close(
+        &mut self,
+        statistics: &[ExporterStat],
+        next: Option<(SlotOptions, i64)>,
+        tell: Box<dyn FnOnce(SlotReport) + Send>,
+    ) {
+        self.builder.statistics(statistics);
+        if !self.builder.block().is_empty() {
+            if !(self.patient && self.files.enter(true)) {
+                self.files.enter_anyway();
             }
+            let raw = self.builder.take(self.files.spare());
+            self.files.block(self.id, raw);
+        }
+        self.builder.next_file();
+        let ending = Ending {
+            start_s: self.start_s,
+            end_s: self.end_s,
+            overrun: std::mem::take(&mut self.overrun),
+            next,
+            tell,
         };
-        if let Err(error) = publish(&self.working, &self.options, self.start_s) {
-            error!("{}: {error}", self.working.display());
-        }
-        totals
+        self.files.close(self.id, ending);
     }
-
-    /// The disk refused something: says so once.
-    fn stall(&mut self, error: &FileError) {
-        if !self.stalled {
-            error!("flow records are dropped until the disk takes them again: {error}");
-        }
-        self.stalled = true;
-        self.trouble = Some(error.to_string());
-    }
-}
-
-fn create(options: &SlotOptions, path: &Path, created_s: i64) -> Result<FileWriter, FileError> {
-    FileWriter::create(
-        path,
-        &WriterOptions {
-            ident: options.ident.clone(),
-            compression: options.compression,
-            created_s,
-        },
-    )
 }
 
 /// Gives a complete file its final name. If that exists (a restart within the slot, the end of summer time) the two become

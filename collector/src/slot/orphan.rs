@@ -4,15 +4,33 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use nfdump_compat::file;
-use tracing::warn;
+use tracing::{error, info, warn};
 
 use crate::daemon::is_collector;
 
 use super::{SlotOptions, publish};
 
+/// Recovers all of a directory, and says so.
+pub fn recover_all(options: &SlotOptions) {
+    for orphan in find(&options.directory) {
+        match recover(&orphan, options) {
+            Ok(Some(target)) => info!(
+                "{}: unfinished file recovered as {}",
+                orphan.display(),
+                target.display()
+            ),
+            Ok(None) => info!(
+                "{}: unfinished file without a record removed",
+                orphan.display()
+            ),
+            Err(error) => error!("unfinished file left as it is: {error:#}"),
+        }
+    }
+}
+
 /// The working files in a directory that nobody writes any more. A number that is our own, or that now belongs to
 /// another kind of program, is a number used again.
-pub fn find(directory: &Path) -> Vec<PathBuf> {
+fn find(directory: &Path) -> Vec<PathBuf> {
     let Ok(entries) = directory.read_dir() else {
         return Vec::new();
     };
@@ -33,7 +51,7 @@ pub fn find(directory: &Path) -> Vec<PathBuf> {
 }
 
 /// Completes an unfinished file and gives it the name of its slot; `None` if it held no record and was removed.
-pub fn recover(path: &Path, options: &SlotOptions) -> anyhow::Result<Option<PathBuf>> {
+fn recover(path: &Path, options: &SlotOptions) -> anyhow::Result<Option<PathBuf>> {
     let name = || path.display().to_string();
     // A collector that died before it wrote the header.
     if path.metadata().with_context(name)?.len() == 0 {

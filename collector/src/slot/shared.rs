@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use nfdump_compat::file::{ExporterInfo, ExporterStat, Sampler};
+use tracing::{info, warn};
 
 use super::{SlotReport, SlotWriter};
 
@@ -25,15 +26,6 @@ pub struct Share {
     pub losses: Vec<String>,
 }
 
-/// A slot that is over, for the one worker that tells of it.
-#[derive(Debug)]
-pub struct Ended {
-    /// What the file holds.
-    pub report: SlotReport,
-    /// What all workers had to say.
-    pub share: Share,
-}
-
 /// A worker's end of a slot.
 #[derive(Debug)]
 pub struct SharedSlot {
@@ -41,6 +33,8 @@ pub struct SharedSlot {
     /// Records that are not handed over yet, one after the other, and where each ends.
     waiting: Vec<u8>,
     ends: Vec<usize>,
+    /// Some of them came from a sender that can wait.
+    patient: bool,
     ident: String,
     end_ms: u64,
 }
@@ -109,6 +103,7 @@ impl SharedSlot {
             common: Arc::clone(&common),
             waiting: Vec::new(),
             ends: Vec::new(),
+            patient: false,
             ident: ident.clone(),
             end_ms,
         };
@@ -150,6 +145,15 @@ impl SharedSlot {
         self.hand_over().writer.sampler(sampler);
     }
 
+    /// The records that follow come from a sender that can wait, or not.
+    pub fn set_patient(&mut self, patient: bool) {
+        if self.ends.is_empty() {
+            self.patient = patient;
+        } else {
+            self.patient |= patient;
+        }
+    }
+
     /// Appends a flow record.
     pub fn record(&mut self, record: &[u8]) {
         self.waiting.extend_from_slice(record);
@@ -171,23 +175,30 @@ impl SharedSlot {
         self.hand_over().writer.tick(now_ms);
     }
 
-    /// Ends the slot and opens that of `now_ms`, once all workers have come here; the last one is given what to tell.
-    pub fn rotate(&mut self, now_ms: u64, share: Share) -> Option<Ended> {
-        self.meet(now_ms, share, SlotWriter::rotate)
+    /// Ends the slot and opens that of `now_ms`, once all workers have come here. Gives whether this was the last one.
+    pub fn rotate(&mut self, now_ms: u64, share: Share) -> bool {
+        self.meet(now_ms, share, |writer, now_ms, share| {
+            let statistics = mem::take(&mut share.statistics);
+            let tell = share.told(writer.ident());
+            writer.rotate(now_ms, &statistics, tell);
+        })
     }
 
-    /// Ends the last slot, once all workers have come here; the last one is given what to tell.
-    pub fn finish(&mut self, share: Share) -> Option<Ended> {
-        let finish = |writer: &mut SlotWriter, _, statistics: &[_]| writer.finish(statistics);
-        self.meet(0, share, finish)
+    /// Ends the last slot, once all workers have come here. Gives whether this was the last one.
+    pub fn finish(&mut self, share: Share) -> bool {
+        self.meet(0, share, |writer, _, share| {
+            let statistics = mem::take(&mut share.statistics);
+            let tell = share.told(writer.ident());
+            writer.finish(&statistics, tell);
+        })
     }
 
     fn meet(
         &mut self,
         now_ms: u64,
         share: Share,
-        end: impl FnOnce(&mut SlotWriter, u64, &[ExporterStat]) -> SlotReport,
-    ) -> Option<Ended> {
+        end: impl FnOnce(&mut SlotWriter, u64, &mut Share),
+    ) -> bool {
         drop(self.hand_over());
         let Common {
             state,
@@ -203,16 +214,16 @@ impl SharedSlot {
         }
         state.arrived += 1;
         state.share.add(share);
-        let mut told = None;
+        let mut last = false;
         if state.arrived >= *workers {
-            let (share, over_ms) = (mem::take(&mut state.share), state.over_ms);
-            let report = end(&mut state.writer, over_ms, &share.statistics);
+            let (mut share, over_ms) = (mem::take(&mut state.share), state.over_ms);
+            end(&mut state.writer, over_ms, &mut share);
             state.note(trouble);
             state.arrived = 0;
             // Only ever changed under the lock of the state.
             ended.fetch_add(1, Ordering::Relaxed);
             met.notify_all();
-            told = Some(Ended { report, share });
+            last = true;
         } else {
             let before = ended.load(Ordering::Relaxed);
             let met = met.wait_while(state, |_| ended.load(Ordering::Relaxed) == before);
@@ -222,12 +233,13 @@ impl SharedSlot {
         if self.ident != state.writer.ident() {
             state.writer.ident().clone_into(&mut self.ident);
         }
-        told
+        last
     }
 
     /// Hands over what waits, and gives the writer for more.
     fn hand_over(&mut self) -> MutexGuard<'_, State> {
         let mut state = lock(&self.common.state);
+        state.writer.set_patient(self.patient);
         let mut start = 0;
         for end in self.ends.drain(..) {
             if let Some(record) = self.waiting.get(start..end) {
@@ -252,6 +264,38 @@ impl State {
 }
 
 impl Share {
+    /// Says what a slot held: nfcapd's line, and one for each exporter that lost something.
+    fn told(&mut self, ident: &str) -> impl FnOnce(SlotReport) + Send + 'static + use<> {
+        let (share, ident) = (mem::take(self), ident.to_owned());
+        move |report| {
+            if let Some(totals) = &report.totals {
+                info!(
+                    "Ident: '{ident}' Flows: {}, Packets: {}, Bytes: {}, Sequence Errors: {}, Bad Packets: {}",
+                    totals.flows,
+                    totals.packets,
+                    totals.bytes,
+                    share.sequence_errors,
+                    share.bad_packets
+                );
+            }
+            if report.lost > 0 {
+                warn!(
+                    "Ident: '{ident}' {} flow records could not be written",
+                    report.lost
+                );
+            }
+            if report.overrun > 0 {
+                warn!(
+                    "Ident: '{ident}' {} flow records were dropped because compression and disk were behind",
+                    report.overrun
+                );
+            }
+            for line in &share.losses {
+                warn!("Ident: '{ident}' {line}");
+            }
+        }
+    }
+
     fn add(&mut self, other: Self) {
         self.statistics.extend(other.statistics);
         self.sequence_errors += other.sequence_errors;

@@ -9,6 +9,8 @@ use protocol::session::Counters;
 pub struct Losses {
     /// Packets of senders that are no source.
     pub unknown_senders: u64,
+    /// Packets of senders for which there was no room as sources.
+    pub refused_sources: u64,
     /// Datagrams that the kernel dropped because the receive buffer was full.
     pub kernel_drops: u64,
     /// Datagrams dropped because the worker they were for was behind.
@@ -25,8 +27,12 @@ pub struct Losses {
 type Cause = (fn(&Losses) -> u64, &'static str);
 
 /// What costs records.
-const LOST: [Cause; 15] = [
+const LOST: [Cause; 16] = [
     (|l| l.unknown_senders, "packets of unknown senders"),
+    (
+        |l| l.refused_sources,
+        "packets of sources over the limit or without files",
+    ),
     (
         |l| l.kernel_drops,
         "datagrams dropped by the kernel (receive buffer full)",

@@ -70,12 +70,13 @@ pub(super) struct Encoder {
 }
 
 impl Encoder {
-    pub(super) fn new(compression: Compression) -> Result<Self, String> {
+    /// `level` is Zstandard's; the others have none.
+    pub(super) fn new(compression: Compression, level: Option<i32>) -> Result<Self, String> {
+        let level = level.unwrap_or(zstd::DEFAULT_COMPRESSION_LEVEL);
         let zstd = match compression {
-            Compression::Zstd => Some(
-                zstd::bulk::Compressor::new(zstd::DEFAULT_COMPRESSION_LEVEL)
-                    .map_err(|e| e.to_string())?,
-            ),
+            Compression::Zstd => {
+                Some(zstd::bulk::Compressor::new(level).map_err(|e| e.to_string())?)
+            }
             _ => None,
         };
         let lzo = (compression == Compression::Lzo).then(LzoEncoder::new);
@@ -204,7 +205,7 @@ mod tests {
 
     fn encode(compression: Compression, raw: &[u8]) -> Vec<u8> {
         let mut stored = Vec::new();
-        Encoder::new(compression)
+        Encoder::new(compression, None)
             .unwrap()
             .encode(raw, &mut stored)
             .unwrap();

@@ -4,6 +4,7 @@
 //! totals. Reading and writing stream block by block through reused buffers; no length found in a file makes more than
 //! [`layout2::MAX_BLOCK`] bytes of memory.
 
+mod block;
 mod compress;
 mod copy;
 mod layout1;
@@ -19,6 +20,7 @@ mod write;
 use std::io;
 use std::path::{Path, PathBuf};
 
+pub use block::{BlockBuilder, BlockEncoder, BlockFile, NotWritten, RawBlock, StoredBlock};
 pub use compress::Compression;
 pub use copy::{Change, Copier, change, merge};
 pub use layout2::{ExporterInfo, ExporterStat, FileHeader, ProtocolTotals, Sampler, StatRecord};
