@@ -22,7 +22,7 @@ use tracing_subscriber::fmt::MakeWriter;
 use crate::config::Config;
 
 /// Set for the process in the background.
-const MARK: &str = "T2COLLECT_IN_BACKGROUND";
+pub const MARK: &str = "T2COLLECT_IN_BACKGROUND";
 /// What that process says on stderr, as the last thing, when it is ready.
 const READY: &str = "\u{1}ready";
 

@@ -3,12 +3,13 @@
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::Builder;
 use std::time::Duration;
 
 use tracing::{debug, error, warn};
+
+use crate::daemon;
 
 /// Commands that may run at a time; the files of more have none.
 const MAX_RUNNING: usize = 32;
@@ -41,7 +42,6 @@ pub struct Launcher {
 struct Running {
     count: Mutex<usize>,
     ended: Condvar,
-    skipped: AtomicUsize,
 }
 
 impl Launcher {
@@ -67,7 +67,6 @@ impl Launcher {
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner);
             if *count >= MAX_RUNNING {
-                self.running.skipped.fetch_add(1, Ordering::Relaxed);
                 error!(
                     "{}: {MAX_RUNNING} commands of -x still run, this file has none",
                     file.path.display()
@@ -78,6 +77,7 @@ impl Launcher {
         }
         let spawned = Command::new(&program)
             .args(words)
+            .env_remove(daemon::MARK)
             .stdin(Stdio::null())
             .spawn();
         let shown = format!("{program} for {}", file.path.display());

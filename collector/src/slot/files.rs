@@ -2,9 +2,9 @@
 //! decodes waits neither for a processor nor for a disk. The blocks that may wait are bounded; when there are too many,
 //! datagrams' records are dropped and counted, those of streams and files wait.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -62,6 +62,8 @@ pub struct FilesHandle {
     room: Arc<Room>,
     spares: Arc<Spares>,
     next_id: Arc<AtomicU64>,
+    /// Directories in which a file was opened.
+    opened: Arc<Mutex<HashSet<PathBuf>>>,
     compression: Compression,
 }
 
@@ -164,6 +166,7 @@ impl Files {
             room: Arc::clone(&room),
             spares: Arc::clone(&spares),
             next_id: Arc::default(),
+            opened: Arc::default(),
             compression: options.compression,
         };
         let mut writer = Writer {
@@ -200,6 +203,13 @@ impl Files {
 }
 
 impl FilesHandle {
+    /// A number that tells apart files of a directory in which one was opened before; `None` for the first one.
+    #[must_use]
+    pub fn again(&self, directory: &Path) -> Option<u64> {
+        let is_new = lock(&self.opened).insert(directory.to_owned());
+        (!is_new).then(|| self.next_id.fetch_add(1, Ordering::Relaxed))
+    }
+
     /// Creates the file of a slot, by which the others know it from now on.
     ///
     /// # Errors

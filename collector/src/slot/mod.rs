@@ -71,10 +71,13 @@ impl SlotWriter {
     /// # Errors
     /// When the working file cannot be created.
     pub fn open(options: SlotOptions, files: FilesHandle, now_ms: u64) -> Result<Self, FileError> {
-        let working = options
-            .directory
-            .join(format!("nfcapd.current.{}", std::process::id()));
-        orphan::recover_all(&options);
+        let mut working = format!("nfcapd.current.{}", std::process::id());
+        match files.again(&options.directory) {
+            None => orphan::recover_all(&options),
+            // The last file of a source that is found again may still be written.
+            Some(number) => working = format!("{working}.{number}"),
+        }
+        let working = options.directory.join(working);
         let start_s = options.calendar.slot_start(seconds(now_ms));
         let (id, status) = files.open(&options, working, seconds(now_ms))?;
         Ok(Self {
@@ -144,6 +147,9 @@ impl SlotWriter {
     /// Appends a flow record.
     pub fn record(&mut self, record: &[u8]) {
         if !self.makes_room(record.len()) || self.builder.record(record).is_err() {
+            if self.overrun == 0 {
+                files::warn_overrun(&self.options.ident);
+            }
             self.overrun += 1;
         }
     }
@@ -156,9 +162,6 @@ impl SlotWriter {
 
     fn hand_over(&mut self) -> bool {
         if !self.files.enter(self.patient) {
-            if self.overrun == 0 {
-                files::warn_overrun(&self.options.ident);
-            }
             return false;
         }
         let raw = self.builder.take(self.files.spare());

@@ -41,7 +41,8 @@ fn find(directory: &Path) -> Vec<PathBuf> {
             let pid = name
                 .to_str()
                 .and_then(|n| n.strip_prefix("nfcapd.current."))
-                .and_then(|p| p.parse().ok());
+                .and_then(|rest| rest.split('.').next())
+                .and_then(|pid| pid.parse().ok());
             pid.is_some_and(|pid: u32| pid == std::process::id() || !is_collector(pid))
         })
         .map(|entry| entry.path())

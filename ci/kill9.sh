@@ -1,0 +1,59 @@
+#!/usr/bin/env bash
+# kill -9 of t2collect at random moments under load: is every file readable by nfdump, and how many flows are lost?
+#
+#   ci/kill9.sh [ROUNDS=200] [FLOWS_PER_S=30000]
+#
+# Odd rounds write uncompressed files, even ones LZ4. After each kill the file is read by nfdump as it was left and
+# again after the next start has recovered it. Needs nfdump and python3; the binary is that of the release build.
+set -euo pipefail
+rounds=${1:-200} rate=${2:-30000}
+root=$(cd "$(dirname "$0")/.." && pwd)
+collect=${T2_BIN_DIR:-$root/target/release}/t2collect
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+export TZ=UTC
+
+start() { # options… ; sets pid and port
+    "$collect" -b 127.0.0.1 -p 0 -w "$work/flows" -t 86400 -B 32000000 "$@" 2>"$work/log" &
+    pid=$!
+    port=
+    for _ in $(seq 600); do
+        port=$(sed -n 's/.*listening on udp .*:\([0-9]*\).*/\1/p' "$work/log" | head -n 1)
+        [ -z "$port" ] || return 0
+        sleep 0.05
+    done
+    echo "t2collect did not start" >&2; cat "$work/log" >&2; exit 1
+}
+flows() { # file: what nfdump lists
+    nfdump -r "$1" -q -o 'fmt:%sp' | grep -c . || true
+}
+
+unreadable=0
+for round in $(seq "$rounds"); do
+    rm -rf "$work/flows"; mkdir "$work/flows"
+    option=$([ $((round % 2)) = 1 ] || echo -y)
+    start $option
+    "$root/ci/v9-load.py" "$port" "$rate" 30 >"$work/sent" 2>&1 &
+    load=$!
+    sleep "$((RANDOM % 3)).$((RANDOM % 900 + 100))"
+    kill -9 "$pid"; wait "$pid" 2>/dev/null || true
+    kill "$load"; wait "$load" || true
+    sent=$(cut -d' ' -f1 "$work/sent")
+    left=$(echo "$work"/flows/nfcapd.current.*)
+    before=$(flows "$left") || { unreadable=$((unreadable + 1)); echo "round $round: unreadable as left" >&2; }
+    start $option
+    kill "$pid"; wait "$pid"
+    file=$(echo "$work"/flows/nfcapd.2*)
+    if ! nfdump -v -r "$file" >"$work/check" 2>&1 || grep -qi error "$work/check"; then
+        unreadable=$((unreadable + 1)); echo "round $round: unreadable after recovery" >&2
+    fi
+    after=$(flows "$file")
+    [ "$after" -ge "$before" ] || echo "round $round: $before flows before recovery, $after after it" >&2
+    echo "${option:-none} $sent $after $((sent - after))" >>"$work/rounds"
+done
+echo "$rounds kills at $rate flows/s: $unreadable files unreadable"
+for option in none -y; do
+    grep -e "^$option " "$work/rounds" | sort -n -k4 | awk -v option="$option" '
+        { lost[NR] = $4; sent += $2; stored += $3 }
+        END { if (NR) printf "%s: %d rounds, %d flows sent, %d stored; lost in a round: median %d, worst %d\n", option, NR, sent, stored, lost[int((NR + 1) / 2)], lost[NR] }'
+done
