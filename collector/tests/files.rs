@@ -432,10 +432,11 @@ fn a_directory_that_goes_ends_nothing_and_may_come_back() {
     let folder = tempfile::tempdir().unwrap();
     let below = folder.path().join("flows");
     fs::create_dir(&below).unwrap();
-    let mut collector = Collector::udp(&["-t", "2", "-w", path(&below)]);
+    let collector = Collector::udp(&["-t", "2", "-w", path(&below)]);
+    collector.send(&[message(1)]);
     fs::remove_dir_all(&below).unwrap();
-    collector.wait_for("flow records are dropped until the disk takes them again");
-    fs::create_dir(&below).unwrap();
+    // A flow in a file that somebody deletes is lost; the next slot makes the directory again.
+    wait_until("the end of a slot", PATIENCE, || below.exists());
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     wait_until("a flow is stored again", PATIENCE, || {
         collector.send_from(&socket, &[message(7)]);
@@ -444,7 +445,14 @@ fn a_directory_that_goes_ends_nothing_and_may_come_back() {
             seen.is_none_or(|ports| ports.iter().any(|port| port == "7"))
         })
     });
-    assert_eq!(collector.stop().code, Some(0));
+    let ended = collector.stop();
+    assert_eq!(ended.code, Some(0));
+    let lost = number_before(&ended.log, " flow records could not be written");
+    let stored: usize = ended
+        .log
+        .matches("Flows: 1, Packets: 1, Bytes: 100")
+        .count();
+    assert!(lost == 1 || stored > 1, "{}", ended.log);
 }
 
 #[test]

@@ -553,6 +553,11 @@ impl Slot {
             Ok(path) => (totals, Some(path)),
             Err(error) => {
                 error!("{}: {error}", self.working.display());
+                // Somebody has deleted it.
+                if !self.working.exists() {
+                    self.lost += totals.map_or(0, |totals| totals.flows);
+                    return (None, None);
+                }
                 (totals, None)
             }
         }

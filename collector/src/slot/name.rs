@@ -23,8 +23,12 @@ impl Calendar {
     /// Begin of the slot that `now_s` falls into, seconds since 1970.
     #[must_use]
     pub fn slot_start(&self, now_s: i64) -> i64 {
-        let local_s = now_s.saturating_add(self.offset_s(now_s));
-        now_s.saturating_sub(local_s.rem_euclid(self.interval()))
+        let offset_s = self.offset_s(now_s);
+        let local_s = now_s.saturating_add(offset_s);
+        let start_s = now_s.saturating_sub(local_s.rem_euclid(self.interval()));
+        // Summer time may have begun or ended since: then that hour was earlier or later.
+        let shift = offset_s - self.offset_s(start_s);
+        start_s.saturating_add(shift).min(now_s)
     }
 
     /// End of the slot that begins at `start_s`: one interval later, or so much more or less as summer time takes or
@@ -32,12 +36,19 @@ impl Calendar {
     #[must_use]
     pub fn slot_end(&self, start_s: i64) -> i64 {
         let interval = self.interval();
-        let end_s = start_s.saturating_add(interval);
+        // One that begins where an hour was left out is shorter.
+        let into_s = start_s
+            .saturating_add(self.offset_s(start_s))
+            .rem_euclid(interval);
+        let end_s = start_s.saturating_add(interval - into_s);
         let shift = self.offset_s(end_s) - self.offset_s(start_s);
-        if shift % interval == 0 || shift >= interval {
+        let shifted_s = end_s - shift;
+        // An hour that is left out ends what would go on into it.
+        let is_left_out = self.offset_s(shifted_s) != self.offset_s(end_s);
+        if shift % interval == 0 || shifted_s <= start_s || is_left_out {
             return end_s;
         }
-        end_s - shift
+        shifted_s
     }
 
     fn interval(&self) -> i64 {
@@ -214,6 +225,19 @@ mod tests {
     }
 
     #[test]
+    fn slots_of_two_hours_take_the_change_in() {
+        let calendar = calendar(7200, BERLIN);
+        // 2026-03-29T01:00Z is where 02:00 would have been, and is 03:00.
+        let (spring, autumn) = (1_774_746_000, 1_792_890_000);
+        assert_eq!(calendar.slot_end(spring - 2 * HOUR), spring);
+        assert_eq!(calendar.slot_start(spring + 60), spring);
+        assert_eq!(calendar.slot_end(spring), spring + HOUR);
+        // From 02:00 to 04:00 it is three hours.
+        assert_eq!(calendar.slot_end(autumn - HOUR), autumn + 2 * HOUR);
+        assert!(calendar.slot_start(autumn + HOUR) >= autumn - HOUR);
+    }
+
+    #[test]
     fn days_are_local_days_of_23_24_or_25_hours() {
         let calendar = calendar(86_400, BERLIN);
         // Midnight of 2026-03-28, -29, -30 in Berlin; of 2026-10-25 and -26.
@@ -221,7 +245,9 @@ mod tests {
         assert_eq!(calendar.slot_end(days[0]), days[1]);
         assert_eq!(calendar.slot_end(days[1]), days[2]);
         assert_eq!(days[2] - days[1], 23 * HOUR);
+        assert_eq!(calendar.slot_start(days[2] - 1), days[1]);
         let autumn = 1_792_879_200;
+        assert_eq!(calendar.slot_start(autumn + 25 * HOUR - 1), autumn);
         assert_eq!(calendar.slot_start(autumn + 10), autumn);
         assert_eq!(calendar.slot_end(autumn), autumn + 25 * HOUR);
         assert_eq!(
