@@ -11,8 +11,10 @@ use clap::{Arg, ArgAction, ArgGroup, Command, ValueEnum};
 use crate::capture::MAX_FRAME;
 use crate::config::setting::{Set, Setting, Settings};
 use crate::config::table;
+use crate::config::{Limit, Split};
 use crate::dissect::Tunnel;
 use crate::meter::{Metric, TcpTimeouts};
+use crate::sink::text::Layout;
 
 /// What was written on the command line: values of settings, not read yet, and what is to be done with them.
 #[derive(Clone, Debug)]
@@ -112,6 +114,7 @@ pub fn command() -> Command {
         .args(table::all().map(argument))
         .args([config, check])
         .group(ArgGroup::new("inputs").args(of_group("input")))
+        .group(ArgGroup::new("outputs").args(of_group("output")))
         .group(ArgGroup::new("filters").args(of_group("filter")))
 }
 
@@ -201,6 +204,8 @@ pub enum SinkKind {
     Json,
     /// PREFIX.ipfix, IPFIX messages in a file (RFC 5655)
     IpfixFile,
+    /// The same lines, text or JSON, to a program that listens (Tranalyzer's socketSink)
+    Socket,
 }
 
 /// `--nf-version`, `NF_VER`.
@@ -497,6 +502,68 @@ pub fn parse_seconds(text: &str) -> Result<Duration, String> {
         .filter(|s| *s > 0.0 && *s <= MAX_SECONDS);
     let duration = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
     duration.ok_or_else(|| format!("seconds, above 0 and up to {MAX_SECONDS}, expected"))
+}
+
+/// A size: a number, also as 1.5, 1e5 or 10K (M, G), of octets or, with an f behind it, of flows.
+///
+/// # Errors
+/// What is expected instead.
+pub fn parse_split(text: &str) -> Result<(PathBuf, Split), String> {
+    let (rest, start) = match text.rsplit_once(',') {
+        None => (text, 0),
+        Some((rest, start)) => {
+            let number = start.parse();
+            let number =
+                number.map_err(|_| format!("a number expected behind the comma, not {start}"))?;
+            (rest, number)
+        }
+    };
+    let (prefix, limit) = match rest.rsplit_once(':') {
+        None => (rest, Limit::Octets(DEFAULT_SPLIT)),
+        Some((prefix, size)) => (prefix, parse_limit(size)?),
+    };
+    if prefix.is_empty() || prefix == "-" {
+        return Err("the prefix of the files' names expected".to_owned());
+    }
+    Ok((prefix.into(), Split { limit, start }))
+}
+
+/// Octets of a file unless told otherwise, as in Tranalyzer.
+const DEFAULT_SPLIT: u64 = 500_000_000;
+
+fn parse_limit(text: &str) -> Result<Limit, String> {
+    let (size, of_flows) = match text.strip_suffix('f') {
+        Some(size) => (size, true),
+        None => (text, false),
+    };
+    let (number, unit) = match size.as_bytes().last() {
+        Some(b'K') => (size.strip_suffix('K'), 1e3),
+        Some(b'M') => (size.strip_suffix('M'), 1e6),
+        Some(b'G') => (size.strip_suffix('G'), 1e9),
+        _ => (Some(size), 1.0),
+    };
+    let number = number.and_then(|number| number.parse::<f64>().ok());
+    let size = number.map(|number| number * unit);
+    let size = size.filter(|size| (1.0..=1e18).contains(size));
+    match size {
+        Some(size) if of_flows => Ok(Limit::Flows(size as u64)),
+        Some(size) => Ok(Limit::Octets(size as u64)),
+        None => Err(format!(
+            "a size of at least 1 expected, such as 1.5M octets or 10Kf flows, not {text}"
+        )),
+    }
+}
+
+/// `text` or `json`.
+///
+/// # Errors
+/// What is expected instead.
+pub fn parse_content(text: &str) -> Result<Layout, String> {
+    match text {
+        "text" | "1" => Ok(Layout::Columns),
+        "json" | "2" => Ok(Layout::Json),
+        _ => Err("text (1) or json (2) expected".to_owned()),
+    }
 }
 
 /// A duration, or `never`.

@@ -1,6 +1,7 @@
 //! `t2x`: captures in, NetFlow out.
 
 use std::io::{ErrorKind, Write};
+use std::path::Path;
 use std::process::ExitCode;
 
 use exporter::capture::FilterError;
@@ -34,7 +35,13 @@ fn main() -> ExitCode {
     let outcome = Signals::take().and_then(|signals| run(&config, &signals));
     match outcome {
         Ok(outcome) => {
-            let told = tell(&outcome, config.report);
+            let told = match &config.log {
+                Some(path) => log(&outcome, config.report, path),
+                None => tell(&outcome, config.report, &mut std::io::stderr().lock()),
+            };
+            if let (Err(error), Some(path)) = (&told, &config.log) {
+                complain(&format_args!("cannot write {}: {error}", path.display()), 1);
+            }
             ExitCode::from(u8::from(!outcome.failures.is_empty() || told.is_err()))
         }
         Err(error) if error.is::<FilterError>() => complain(&error, USAGE),
@@ -58,9 +65,8 @@ fn show(task: Task, resolution: &Resolution) -> ExitCode {
 }
 
 /// The end report and what went wrong.
-fn tell(outcome: &Outcome, form: ReportForm) -> std::io::Result<()> {
+fn tell(outcome: &Outcome, form: ReportForm, to: &mut impl Write) -> std::io::Result<()> {
     let Outcome { report, failures } = outcome;
-    let mut to = std::io::stderr().lock();
     match form {
         ReportForm::Json => writeln!(to, "{}", report.json(failures)),
         ReportForm::Text => {
@@ -70,6 +76,16 @@ fn tell(outcome: &Outcome, form: ReportForm) -> std::io::Result<()> {
                 .try_for_each(|failure| writeln!(to, "t2x: {failure}"))
         }
     }
+}
+
+/// The same into a file. What went wrong is said aloud, too.
+fn log(outcome: &Outcome, form: ReportForm, path: &Path) -> std::io::Result<()> {
+    for failure in &outcome.failures {
+        complain(failure, 1);
+    }
+    let mut to = std::io::BufWriter::new(std::fs::File::create(path)?);
+    tell(outcome, form, &mut to)?;
+    to.flush()
 }
 
 fn complain(what: &dyn std::fmt::Display, code: u8) -> ExitCode {

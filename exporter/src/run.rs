@@ -19,8 +19,7 @@ use crate::progress::Progress;
 use crate::report::{FlowCounters, NetflowTarget, Report, Usage};
 use crate::send::Lost;
 use crate::signals::Signals;
-use crate::sink::text::Layout;
-use crate::text_files::{self, TextFiles};
+use crate::text_files::TextFiles;
 use crate::watch::Watch;
 
 /// What came of a run.
@@ -142,27 +141,29 @@ fn filter(text: Option<&FilterText>) -> anyhow::Result<Option<Filter>> {
 pub(crate) struct Sinks {
     flows: FlowCounters,
     pub exports: Exports,
-    /// Text and JSON.
+    /// Text, JSON and socket.
     text: Vec<TextFiles>,
+    /// What could not be opened.
+    failures: Vec<String>,
 }
 
 impl Sinks {
     fn open(config: &Config) -> anyhow::Result<Self> {
-        let exports = Exports::open(&config.netflow)?;
-        let text = [
-            (&config.text, Layout::Columns),
-            (&config.json, Layout::Json),
-        ]
-        .into_iter()
-        .filter_map(|(output, layout)| Some((output.as_ref()?, layout)))
-        .map(|(output, layout)| {
-            TextFiles::create(output, config.text_metric, layout, text_files::vendors())
-        })
-        .collect::<Result<_, _>>()?;
+        let (text, errors) = TextFiles::open_all(config);
+        let mut errors: Vec<anyhow::Error> = errors.into_iter().map(Into::into).collect();
+        let exports = Exports::open(&config.netflow).or_else(|error| {
+            errors.push(error.into());
+            Exports::open(&[])
+        })?;
+        if text.is_empty() && exports.is_empty() && !errors.is_empty() {
+            // Nobody is left who takes flows.
+            return Err(errors.swap_remove(0));
+        }
         Ok(Sinks {
             flows: FlowCounters::default(),
             exports,
             text,
+            failures: errors.iter().map(|error| format!("{error:#}")).collect(),
         })
     }
 
@@ -202,11 +203,16 @@ impl Sinks {
                 failures.push(format!("{flows} flows were not sent: {reason}"));
             }
         }
+        failures.extend(self.failures);
         let mut names = Vec::new();
         for text in self.text {
-            match text.finish() {
-                Ok(written) => names.extend(written),
-                Err(error) => failures.push(format!("{:#}", anyhow::Error::from(error))),
+            let written = text.finish();
+            names.extend(written.names);
+            for (cause, flows) in written.lost {
+                failures.push(match flows {
+                    0 => cause,
+                    flows => format!("{cause} ({flows} flows are lost)"),
+                });
             }
         }
         Ok(Delivered {

@@ -16,10 +16,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::capture::STDIN;
-use crate::cli::{Cli, ReportForm, SinkKind};
+use crate::cli::{Cli, ReportForm, SinkKind, SocketType};
 use crate::dissect::Tunnel;
 use crate::inputs::Rotation;
 use crate::meter::{MeterConfig, Metric};
+use crate::sink::text::Layout;
 
 pub use netflow::{Collector, Destination, NetflowConfig, Reconnect, Sampling};
 pub use resolve::Resolution;
@@ -42,7 +43,11 @@ pub struct Config {
     pub text: Option<TextOutput>,
     /// The JSON sink, if it runs.
     pub json: Option<TextOutput>,
-    /// What the octet columns of both count.
+    /// The socket sink, if it runs.
+    pub socket: Option<SocketConfig>,
+    /// Where the end report goes, if not to standard error.
+    pub log: Option<PathBuf>,
+    /// What the octet columns of all three count.
     pub text_metric: Metric,
     /// Which packet of a tunnel counts.
     pub tunnel: Tunnel,
@@ -129,6 +134,39 @@ pub enum TextOutput {
     Stdout,
     /// `PREFIX_flows.txt` and `PREFIX_headers.txt`.
     Prefix(PathBuf),
+    /// The same, the flows in several files.
+    Split(PathBuf, Split),
+}
+
+/// When a file of flows is full.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Split {
+    /// What a file may hold.
+    pub limit: Limit,
+    /// Number of the first file.
+    pub start: u64,
+}
+
+/// What a file may hold. The flow that reaches it is its last one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Limit {
+    /// So many octets.
+    Octets(u64),
+    /// So many flows.
+    Flows(u64),
+}
+
+/// The socket sink.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SocketConfig {
+    /// Name or address of who listens.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// UDP or TCP.
+    pub socket_type: SocketType,
+    /// What is sent.
+    pub content: Layout,
 }
 
 /// A command line, or an environment, that makes no sense. Exit code 2.
@@ -193,7 +231,7 @@ impl Config {
             None => settings.filter.clone().map(FilterText::Words),
         };
         let runs = |kind| settings.sink.contains(&kind);
-        let output = || text_output(settings.write.as_deref(), &input);
+        let output = || text_output(settings, &input);
         let text = runs(SinkKind::Text).then(output);
         let json = runs(SinkKind::Json).then(output);
         let file = runs(SinkKind::IpfixFile).then(output);
@@ -218,8 +256,12 @@ impl Config {
                 Some(Metric::L7 | Metric::Ip) | None => Metric::Ip,
             },
             max_flows: usize::from(settings.hash_factor) * MeterConfig::default().max_flows,
-            text: text.is_some() || json.is_some(),
+            text: text.is_some() || json.is_some() || runs(SinkKind::Socket),
         };
+        let log = settings.log_file.then(|| match output() {
+            TextOutput::Prefix(prefix) | TextOutput::Split(prefix, _) => prefix,
+            TextOutput::Stdout => input.stem(),
+        });
         Ok(Config {
             user: settings.user.clone(),
             monitor: settings.monitor,
@@ -229,6 +271,16 @@ impl Config {
             report: settings.report,
             netflow,
             sampling: Sampling::new(settings),
+            socket: runs(SinkKind::Socket).then(|| SocketConfig {
+                host: settings.socket_addr.clone(),
+                port: settings.socket_port,
+                socket_type: settings.socket_type,
+                content: settings.socket_content,
+            }),
+            log: log.map(|mut prefix| {
+                prefix.as_mut_os_string().push("_log.txt");
+                prefix
+            }),
             text,
             json,
             text_metric: settings.bytes.unwrap_or(Metric::L7),
@@ -259,15 +311,17 @@ fn input(settings: &Settings) -> Option<Input> {
     })
 }
 
-fn text_output(write: Option<&Path>, input: &Input) -> TextOutput {
+fn text_output(settings: &Settings, input: &Input) -> TextOutput {
     let stem = input.stem();
-    match write {
-        None => TextOutput::Prefix(stem),
-        Some(write) if write == Path::new(STDIN) => TextOutput::Stdout,
-        Some(write) if write.is_dir() => {
-            TextOutput::Prefix(write.join(stem.file_name().unwrap_or_default()))
-        }
-        Some(write) => TextOutput::Prefix(write.to_owned()),
+    let prefix = match &settings.write {
+        None => stem,
+        Some(write) if write == Path::new(STDIN) => return TextOutput::Stdout,
+        Some(write) if write.is_dir() => write.join(stem.file_name().unwrap_or_default()),
+        Some(write) => write.clone(),
+    };
+    match settings.split {
+        Some(split) => TextOutput::Split(prefix, split),
+        None => TextOutput::Prefix(prefix),
     }
 }
 

@@ -153,7 +153,7 @@ impl NetflowConfig {
     pub(super) fn to_file(settings: &Settings, output: TextOutput) -> Self {
         let destination = match output {
             TextOutput::Stdout => Destination::Stdout,
-            TextOutput::Prefix(prefix) => {
+            TextOutput::Prefix(prefix) | TextOutput::Split(prefix, _) => {
                 let mut name = prefix.into_os_string();
                 name.push(".ipfix");
                 Destination::File(name.into())

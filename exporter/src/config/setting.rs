@@ -12,9 +12,11 @@ use clap::builder::PossibleValue;
 use crate::cli::{
     ExportTime, ProfileKind, Rate, ReportForm, SampleMode, SinkKind, SocketType, TimeRule, Version,
 };
+use crate::config::Split;
 use crate::dissect::Tunnel;
 use crate::inputs::Rotation;
 use crate::meter::{Metric, TcpTimeouts};
+use crate::sink::text::Layout;
 
 /// One setting.
 #[derive(Debug)]
@@ -192,8 +194,15 @@ pub struct Settings {
     pub filter_file: Option<PathBuf>,
 
     pub write: Option<PathBuf>,
+    pub split: Option<Split>,
     pub sink: Vec<SinkKind>,
     pub report: ReportForm,
+    pub log_file: bool,
+
+    pub socket_addr: String,
+    pub socket_port: u16,
+    pub socket_type: SocketType,
+    pub socket_content: Layout,
 
     pub buffer: u32,
     pub snap_length: u32,

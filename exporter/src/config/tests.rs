@@ -297,7 +297,11 @@ fn files_are_named_after_the_input() {
     for (input, prefix) in cases {
         let expect = TextOutput::Prefix(prefix.into());
         let input = Input::Captures(Captures::One(input.into()));
-        assert_eq!(text_output(None, &input), expect, "{input:?}");
+        assert_eq!(
+            text_output(&Settings::default(), &input),
+            expect,
+            "{input:?}"
+        );
     }
 }
 

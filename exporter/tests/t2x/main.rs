@@ -6,6 +6,7 @@ mod conservation;
 mod export;
 mod follow;
 mod inputs;
+mod outputs;
 mod report;
 mod support;
 mod tranalyzer;

@@ -6,15 +6,17 @@ mod input;
 mod live;
 mod netflow;
 mod output;
+mod socket;
 
 use super::setting::Setting;
 
 /// The parts of the table, in the order of the help. A default that follows from another setting stands below it.
-static PARTS: [&[Setting]; 5] = [
+static PARTS: [&[Setting]; 6] = [
     &input::SETTINGS,
     &output::SETTINGS,
     &live::SETTINGS,
     &netflow::SETTINGS,
+    &socket::SETTINGS,
     &flows::SETTINGS,
 ];
 

@@ -1,16 +1,31 @@
 //! Where flows and reports go.
 
 use super::super::setting::{Fallback, SETTING, Set, Setting, choice, choices, put, words};
-use crate::cli::{ReportForm, SinkKind};
+use crate::cli::{ReportForm, SinkKind, parse_split};
 
-pub(super) static SETTINGS: [Setting; 3] = [
+pub(super) static SETTINGS: [Setting; 5] = [
     Setting {
         name: "write",
         short: Some('w'),
         value: "PREFIX",
         default: Fallback::Nothing("the name of capture or list without suffix"),
         help: "Prefix, or directory, of the files that --sink text, json and ipfix-file write; - writes the flows to standard output",
+        group: Some("output"),
         set: Set::Path(|to, path| to.write = Some(path)),
+        ..SETTING
+    },
+    Setting {
+        name: "write-split",
+        short: Some('W'),
+        value: "PREFIX[:SIZE][,START]",
+        help: "The same, in files of SIZE octets each (1.5M; 500M unless told), or of as many flows (10Kf), with numbers from START (0) on behind their names",
+        group: Some("output"),
+        set: Set::Text(|to, text| {
+            let (prefix, split) = parse_split(text)?;
+            to.write = Some(prefix);
+            to.split = Some(split);
+            Ok(())
+        }),
         ..SETTING
     },
     Setting {
@@ -32,6 +47,14 @@ pub(super) static SETTINGS: [Setting; 3] = [
         set: Set::Choice(words::<ReportForm>, |to, text| {
             put(&mut to.report, choice(text))
         }),
+        ..SETTING
+    },
+    Setting {
+        name: "log-file",
+        short: Some('l'),
+        default: Fallback::Is("no"),
+        help: "The end report goes to PREFIX_log.txt; what failed is also told on standard error",
+        set: Set::Flag(|to, flag| to.log_file = flag),
         ..SETTING
     },
 ];

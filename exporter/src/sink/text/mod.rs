@@ -38,9 +38,10 @@ impl Row<'_> {
 }
 
 /// How rows are laid out.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Layout {
     /// Tab separated under a header row, as Tranalyzer's txtSink.
+    #[default]
     Columns,
     /// One JSON object a line, with the columns' names.
     Json,
@@ -93,6 +94,12 @@ impl<W: Write> TextSink<W> {
         if self.failed.is_none() {
             self.failed = self.out.flush().err();
         }
+    }
+
+    /// Gives the writer back, and the first error since the sink was made.
+    #[must_use]
+    pub fn into_parts(self) -> (W, Option<io::Error>) {
+        (self.out, self.failed)
     }
 
     /// Flushes and gives the writer back.

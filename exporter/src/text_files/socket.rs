@@ -1,0 +1,314 @@
+//! Lines over TCP or UDP, as Tranalyzer's socketSink sends them, on a thread of their own: who reads slowly slows the
+//! reading of captures down, but never for longer than [`WRITE_TIMEOUT`], and never fills the memory.
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpStream, ToSocketAddrs, UdpSocket};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use super::lines::count;
+use crate::cli::SocketType;
+use crate::config::SocketConfig;
+
+/// How long a connection may take to come about at the start, and later.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+const RECONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How long the peer may read nothing before the connection is given up.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long it may take to close its side at the end.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// After a connection is lost the next one is tried so soon, after each failure twice as late, up to the other.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// Chunks of lines that may wait.
+const WAITING: usize = 16;
+
+/// What became of the lines.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct SocketCounters {
+    /// Flows handed to the network.
+    pub flows: u64,
+    /// Datagrams to which the peer's host answered that nobody listens.
+    pub refused: u64,
+    /// Connections after the first one.
+    pub reconnects: u64,
+    /// Flows that could not be sent, by cause, in order of first appearance.
+    pub lost: Vec<(String, u64)>,
+}
+
+impl SocketCounters {
+    fn lose(&mut self, cause: &str, flows: u64) {
+        if flows == 0 {
+            return;
+        }
+        match self.lost.iter_mut().find(|(known, _)| known == cause) {
+            Some((_, lost)) => *lost += flows,
+            None => self.lost.push((cause.to_owned(), flows)),
+        }
+    }
+}
+
+/// The way to the thread.
+#[derive(Debug)]
+pub struct SocketWriter {
+    full: SyncSender<Vec<u8>>,
+    thread: JoinHandle<SocketCounters>,
+}
+
+impl SocketWriter {
+    /// Connects. `names` says whether the first line is no flow, but the names of the columns: every further
+    /// connection begins with it, too.
+    ///
+    /// # Errors
+    /// When the name has no address, or none can be connected to.
+    pub fn connect(config: &SocketConfig, names: bool) -> io::Result<Self> {
+        let (address, socket) = connect(config)?;
+        let (full, work) = sync_channel(WAITING);
+        let peer = Peer {
+            address,
+            socket,
+            names,
+            first_line: None,
+            counters: SocketCounters::default(),
+        };
+        let thread = std::thread::spawn(move || peer.run(&work));
+        Ok(SocketWriter { full, thread })
+    }
+
+    /// Hands complete lines over.
+    pub fn send(&self, lines: &[u8]) -> io::Result<()> {
+        if lines.is_empty() {
+            return Ok(());
+        }
+        let gone = |_| io::Error::other("the thread of the socket has failed");
+        self.full.send(lines.to_vec()).map_err(gone)
+    }
+
+    /// Waits until everything is sent or lost.
+    pub fn finish(self) -> SocketCounters {
+        drop(self.full);
+        self.thread.join().unwrap_or_default()
+    }
+}
+
+/// The first of the peer's addresses that can be connected to.
+fn connect(config: &SocketConfig) -> io::Result<(SocketAddr, Socket)> {
+    let host = config.host.trim_start_matches('[').trim_end_matches(']');
+    let mut error = io::Error::other("the name has no address");
+    for address in (host, config.port).to_socket_addrs()? {
+        let socket = match config.socket_type {
+            SocketType::Udp => datagrams_to(address).map(Socket::Udp),
+            _ => stream_to(address, CONNECT_TIMEOUT).map(Socket::Tcp),
+        };
+        match socket {
+            Ok(socket) => return Ok((address, socket)),
+            Err(failed) => error = failed,
+        }
+    }
+    Err(error)
+}
+
+fn datagrams_to(address: SocketAddr) -> io::Result<UdpSocket> {
+    let any: SocketAddr = match address {
+        SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
+        SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
+    };
+    let socket = UdpSocket::bind(any)?;
+    socket.connect(address)?;
+    Ok(socket)
+}
+
+fn stream_to(address: SocketAddr, timeout: Duration) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect_timeout(&address, timeout)?;
+    stream.set_write_timeout(Some(WRITE_TIMEOUT))?;
+    stream.set_read_timeout(Some(CLOSE_TIMEOUT))?;
+    Ok(stream)
+}
+
+#[derive(Debug)]
+enum Socket {
+    Udp(UdpSocket),
+    Tcp(TcpStream),
+    /// A connection that broke, and why.
+    Away {
+        cause: String,
+        again: Instant,
+        pause: Duration,
+    },
+}
+
+/// What the thread works with.
+struct Peer {
+    address: SocketAddr,
+    socket: Socket,
+    names: bool,
+    first_line: Option<Vec<u8>>,
+    counters: SocketCounters,
+}
+
+impl Peer {
+    fn run(mut self, work: &Receiver<Vec<u8>>) -> SocketCounters {
+        for chunk in work {
+            let lines = self.without_names(&chunk);
+            self.come_back();
+            match &mut self.socket {
+                Socket::Udp(socket) => datagrams(socket, lines, &mut self.counters),
+                Socket::Tcp(stream) => {
+                    if let Err(error) = write(stream, lines, &mut self.counters) {
+                        self.go_away(&error);
+                    }
+                }
+                Socket::Away { cause, .. } => self.counters.lose(cause, count(lines)),
+            }
+        }
+        self.close();
+        self.counters
+    }
+
+    /// Sends the names of the columns, if they are the first line, and keeps them.
+    fn without_names<'a>(&mut self, lines: &'a [u8]) -> &'a [u8] {
+        if !self.names || self.first_line.is_some() {
+            return lines;
+        }
+        let end = lines.iter().position(|octet| *octet == b'\n');
+        let (first, rest) = lines.split_at(end.map_or(lines.len(), |end| end + 1));
+        self.first_line = Some(first.to_vec());
+        self.send_names();
+        rest
+    }
+
+    fn send_names(&mut self) {
+        let names = self.first_line.as_deref().unwrap_or_default();
+        let sent = match &mut self.socket {
+            Socket::Udp(socket) => socket.send(names).map(drop),
+            Socket::Tcp(stream) => stream.write_all(names),
+            Socket::Away { .. } => Ok(()),
+        };
+        if let (Err(error), Socket::Tcp(_)) = (sent, &self.socket) {
+            self.go_away(&error);
+        }
+    }
+
+    fn go_away(&mut self, error: &io::Error) {
+        self.socket = Socket::Away {
+            cause: describe(error),
+            again: Instant::now() + FIRST_PAUSE,
+            pause: FIRST_PAUSE,
+        };
+    }
+
+    /// Connects again when it is time to.
+    fn come_back(&mut self) {
+        let Socket::Away { again, pause, .. } = &mut self.socket else {
+            return;
+        };
+        if Instant::now() < *again {
+            return;
+        }
+        match stream_to(self.address, RECONNECT_TIMEOUT) {
+            Ok(stream) => {
+                self.socket = Socket::Tcp(stream);
+                self.counters.reconnects += 1;
+                self.send_names();
+            }
+            Err(_) => {
+                *pause = (*pause * 2).min(LONGEST_PAUSE);
+                *again = Instant::now() + *pause;
+            }
+        }
+    }
+
+    /// Says that this was all, and waits until the peer has closed its side: a reset instead means that it has not
+    /// read everything.
+    fn close(&mut self) {
+        let Socket::Tcp(stream) = &mut self.socket else {
+            return;
+        };
+        let closed = stream
+            .shutdown(Shutdown::Write)
+            .and_then(|()| io::copy(&mut stream.take(1 << 20), &mut io::sink()));
+        match closed {
+            Err(error) if !is_timeout(&error) => {
+                let cause = format!("connection not closed properly: {error}");
+                self.counters.lost.push((cause, 0));
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Writes lines; those that are not written whole are lost.
+fn write(stream: &mut TcpStream, lines: &[u8], counters: &mut SocketCounters) -> io::Result<()> {
+    let mut rest = lines;
+    let mut error = hear(stream).err();
+    while error.is_none() && !rest.is_empty() {
+        match stream.write(rest) {
+            Ok(octets) => {
+                counters.flows += count(rest.get(..octets).unwrap_or_default());
+                rest = rest.get(octets..).unwrap_or_default();
+            }
+            Err(failed) if failed.kind() == ErrorKind::Interrupted => {}
+            Err(failed) => error = Some(failed),
+        }
+    }
+    match error {
+        None => Ok(()),
+        Some(error) => {
+            counters.lose(&describe(&error), count(rest));
+            Err(error)
+        }
+    }
+}
+
+/// Whether the peer is still there: what it says does not matter, that it has closed does.
+fn hear(stream: &mut TcpStream) -> io::Result<()> {
+    stream.set_nonblocking(true)?;
+    let heard = stream.read(&mut [0; 4096]);
+    stream.set_nonblocking(false)?;
+    match heard {
+        Ok(0) => Err(io::Error::new(
+            ErrorKind::ConnectionAborted,
+            "the peer has closed the connection",
+        )),
+        Ok(_) => Ok(()),
+        Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {
+            Ok(())
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// One datagram a line.
+fn datagrams(socket: &UdpSocket, lines: &[u8], counters: &mut SocketCounters) {
+    for line in lines.split_inclusive(|octet| *octet == b'\n') {
+        let mut sent = socket.send(line);
+        if sent
+            .as_ref()
+            .is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused)
+        {
+            // The answer to an earlier one; this one was not sent.
+            counters.refused += 1;
+            sent = socket.send(line);
+        }
+        match sent {
+            Ok(_) => counters.flows += 1,
+            Err(error) => counters.lose(&describe(&error), 1),
+        }
+    }
+}
+
+fn describe(error: &io::Error) -> String {
+    match is_timeout(error) {
+        true => format!("the peer read nothing for {} s", WRITE_TIMEOUT.as_secs()),
+        false => error.to_string(),
+    }
+}
+
+fn is_timeout(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
+}
