@@ -8,14 +8,16 @@ use nfdump_compat::{
     file::Compression,
     output::{
         fields::FIELDS,
-        format::{Mode, PRESETS},
+        format::{Format, Mode, PRESETS},
+        known::Refused,
         style::{Compat, Style},
+        versions::Facts,
     },
     query::{Query, Window, WindowOf},
     stat::{
         Limit, Limits,
         element::ELEMENTS,
-        order::{ORDERS, TIME_ORDERS, print_order},
+        order::{ELEMENT_ORDERS, ORDERS, print_order},
         request::Request,
     },
 };
@@ -213,13 +215,17 @@ impl Arguments {
     /// # Errors
     /// A sentence saying which argument cannot be used and why.
     pub fn query(&self, as_nfdump: bool, formats: &[(String, String)]) -> anyhow::Result<Query> {
+        let facts = self.compat.facts();
+        self.check_version(facts, formats)?;
         self.check_together()?;
         let statistics: Vec<Request> = self
             .statistics
             .iter()
-            .map(|text| Ok(Request::parse(text)?))
+            .map(|text| Ok(Request::parse(text, facts)?))
             .collect::<anyhow::Result<_>>()?;
         let top = match &self.top {
+            // nfdump takes what is no number for 0.
+            Some(top) if facts.later && !top.starts_with('-') => top.parse().unwrap_or(0),
             Some(top) => top
                 .parse()
                 .with_context(|| format!("-n {top}: a number of 0 (all) or more is expected"))?,
@@ -236,10 +242,10 @@ impl Arguments {
         let aggregation = self.aggregation()?;
         let mode = self
             .mode(aggregation.as_ref(), as_nfdump, formats)?
-            .of(self.compat);
+            .of(self.compat.facts());
         let order = match &self.order {
             Some(text) => Some(print_order(text)?),
-            None if self.by_start => TIME_ORDERS.first().map(|order| (order, true)),
+            None if self.by_start => Some(print_order("tstart")?),
             None => None,
         };
         let style = Style {
@@ -267,6 +273,47 @@ impl Arguments {
         })
     }
 
+    /// Refuses what the imitated version does not know.
+    fn check_version(&self, facts: &Facts, formats: &[(String, String)]) -> anyhow::Result<()> {
+        for (option, given) in [
+            ('l', self.packet_limit.is_some()),
+            ('L', self.byte_limit.is_some()),
+            ('t', self.window.is_some()),
+        ] {
+            anyhow::ensure!(
+                !given || !facts.no_options.contains(&option),
+                "this version has no option -{option}"
+            );
+        }
+        for (index, text) in self.statistics.iter().enumerate() {
+            facts.check_statistic(text, index + 1)?;
+        }
+        if let Some(order) = &self.order {
+            facts.check_order(order)?;
+        }
+        let Some(output) = &self.output else {
+            return Ok(());
+        };
+        let both = self.bidirectional || self.guess_direction;
+        if facts.fields_print_themselves && self.fields.is_some() && !both && output != "csv" {
+            let out = format!("Can not use print format {output} to aggregate flows\n");
+            let message = "-A prints its own columns, or csv".to_owned();
+            return Err(Refused {
+                out,
+                message,
+                code: 1,
+            }
+            .into());
+        }
+        let named = formats
+            .iter()
+            .any(|(name, _)| name.eq_ignore_ascii_case(output));
+        if !named {
+            facts.check_format(output)?;
+        }
+        Ok(())
+    }
+
     /// Refuses options that exclude each other, and what is not supported.
     fn check_together(&self) -> anyhow::Result<()> {
         if self.statistics.len() > MAX_STATISTICS {
@@ -279,10 +326,19 @@ impl Arguments {
             .statistics
             .iter()
             .any(|text| text.to_ascii_lowercase().starts_with("record"));
-        anyhow::ensure!(
-            !record || (self.order.is_none() && !self.by_start),
-            "-s record and -O (-m) are mutually exclusive: name the order behind the statistic, as -s record/bytes"
-        );
+        if record && (self.order.is_some() || self.by_start) {
+            let message = "-s record and -O (-m) are mutually exclusive: name the order behind the statistic, as -s record/bytes";
+            let out = match self.compat.facts().errors_on_stdout {
+                true => "-s record and -O (-m) are mutually exclusive options\n",
+                false => "",
+            };
+            let refused = Refused {
+                out: out.to_owned(),
+                message: message.to_owned(),
+                code: 1,
+            };
+            return Err(refused.into());
+        }
         anyhow::ensure!(
             self.directories.is_some() || self.read.is_none() || self.sequence.is_none(),
             "-r and -R are mutually exclusive"
@@ -294,7 +350,10 @@ impl Arguments {
         let both = self.bidirectional || self.guess_direction;
         Ok(match &self.fields {
             Some(_) if both => anyhow::bail!("-A cannot be combined with -b or -B"),
-            Some(fields) => Some(Aggregation::Fields(Fields::parse(fields)?)),
+            Some(fields) => {
+                let whole = self.compat.facts().later;
+                Some(Aggregation::Fields(Fields::parse(fields, whole)?))
+            }
             None if both => Some(Aggregation::Bidirectional),
             None => self.aggregate.then_some(Aggregation::FiveTuple),
         })
@@ -308,6 +367,18 @@ impl Arguments {
         formats: &[(String, String)],
     ) -> anyhow::Result<Mode> {
         let text = match (&self.output, aggregation) {
+            (Some(text), Some(Aggregation::Fields(fields)))
+                if self.compat.facts().fields_print_themselves && text == "csv" =>
+            {
+                return Ok(Mode::parse(&format!(
+                    "csv:{}",
+                    fields
+                        .format()
+                        .split_whitespace()
+                        .collect::<Vec<_>>()
+                        .join(",")
+                ))?);
+            }
             (Some(text), _) => text,
             (None, Some(Aggregation::Fields(fields))) => {
                 return Ok(Mode::parse(&format!("fmt:{}", fields.format()))?);
@@ -321,8 +392,13 @@ impl Arguments {
             .find(|(name, _)| name.eq_ignore_ascii_case(text));
         Ok(match named {
             Some((_, format)) => Mode::parse(format)?,
-            None if self.compat == Compat::V1_7_5 => Mode::parse(later_preset(text))?,
-            None => Mode::parse(text)?,
+            None if self.compat.facts().later && text == "fmt:" => {
+                Mode::Lines(Format::default(), false)
+            }
+            None => match self.compat.facts().preset(text) {
+                Some((format, full)) => Mode::Lines(Format::compile(format)?, full),
+                None => Mode::parse(&self.compat.facts().expand(text))?,
+            },
         })
     }
 
@@ -367,19 +443,14 @@ impl Arguments {
 #[error("{0}")]
 pub struct LimitError(String);
 
-/// The presets that nfdump 1.7.5 has otherwise.
-fn later_preset(name: &str) -> &str {
-    match name {
-        "nsel" => "fmt:%ts %evt %xevt %pr %sap -> %dap %xsap -> %xdap %ibyt %obyt",
-        "nat" => "fmt:%ts %nevt %pr %sap -> %dap %nsap -> %ndap",
-        name => name,
-    }
-}
-
 /// What can be named in `-s` and `-o`, for the long help: read from the tables that decide it.
 fn lists() -> String {
     let elements: Vec<&str> = ELEMENTS.iter().map(|element| element.name).collect();
-    let orders: Vec<&str> = ORDERS.iter().map(|order| order.name).collect();
+    let orders: Vec<&str> = ORDERS
+        .iter()
+        .take(ELEMENT_ORDERS)
+        .map(|order| order.name)
+        .collect();
     let fields: Vec<&str> = Fields::names().collect();
     let tokens: Vec<String> = FIELDS
         .iter()

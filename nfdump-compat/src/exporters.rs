@@ -5,7 +5,7 @@ use nfdump_compat::{
         ExporterInfo, ExporterStat, FileReader, Sampler,
         layout2::{EXPORTER_RECORD, EXPORTER_STAT_RECORD, SAMPLER_RECORD, exporter_stats},
     },
-    output::address::push_address_full,
+    output::{address::push_address_full, versions::Facts},
 };
 use std::{
     collections::BTreeMap,
@@ -24,7 +24,7 @@ struct Exporter {
 ///
 /// # Errors
 /// The file cannot be read.
-pub fn exporters(path: &Path) -> anyhow::Result<()> {
+pub fn exporters(path: &Path, facts: &Facts) -> anyhow::Result<()> {
     let mut reader = FileReader::open(path)?;
     let mut exporters: BTreeMap<u16, Exporter> = BTreeMap::new();
     while let Some(block) = reader.next_block()? {
@@ -60,7 +60,7 @@ pub fn exporters(path: &Path) -> anyhow::Result<()> {
             }
         }
     }
-    print(&exporters)?;
+    print(&exporters, facts)?;
     Ok(())
 }
 
@@ -78,7 +78,7 @@ impl Exporter {
     }
 }
 
-fn print(exporters: &BTreeMap<u16, Exporter>) -> io::Result<()> {
+fn print(exporters: &BTreeMap<u16, Exporter>, facts: &Facts) -> io::Result<()> {
     let mut out = io::stdout().lock();
     writeln!(out, "Exporters:")?;
     if exporters.is_empty() {
@@ -90,9 +90,14 @@ fn print(exporters: &BTreeMap<u16, Exporter>) -> io::Result<()> {
         let mut address = Vec::new();
         push_address_full(&mut address, info.ip);
         let address = String::from_utf8_lossy(&address);
+        let kind = match (facts.later, info.version) {
+            (false, _) => "",
+            (true, 10) => "ipfix v",
+            (true, _) => "netflow v",
+        };
         write!(
             out,
-            "SysID: {number}, IP: {address:>16}, version: {}, ID: {:2}",
+            "SysID: {number}, IP: {address:>16}, version: {kind}{}, ID: {:2}",
             info.version, info.id
         )?;
         match &exporter.stat {

@@ -17,6 +17,7 @@ use inputs::BadList;
 
 use clap::Parser;
 use nfdump_compat::filter::{Filter, FilterError};
+use nfdump_compat::output::{known::Refused, style::Compat, versions::Facts};
 use nfdump_compat::usage::one_line;
 use std::{
     io::{self, Write},
@@ -30,8 +31,6 @@ const USAGE: u8 = 2;
 const BAD_LIMIT: u8 = 250;
 /// nfdump's exit code for a filter that it does not understand.
 const BAD_FILTER: u8 = 254;
-/// What nfdump 1.7.1 says of its version.
-const NFDUMPS_VERSION: &str = "nfdump: Version: NSEL-NEL1.7.1";
 
 fn main() -> ExitCode {
     let mut words = std::env::args_os().skip(1);
@@ -51,8 +50,18 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) if error.is::<FilterError>() => {
-            eprintln!("{error}");
+            let facts = arguments.compat.facts();
+            match error.downcast_ref::<FilterError>() {
+                Some(error) if facts.errors_on_stdout => println!("{}", facts.filter_error(error)),
+                _ => eprintln!("{error}"),
+            }
             ExitCode::from(BAD_FILTER)
+        }
+        Err(error) if error.is::<Refused>() => {
+            eprintln!("t2report: {error:#}");
+            let refused = error.downcast_ref::<Refused>();
+            print!("{}", refused.map_or("", |refused| &refused.out));
+            ExitCode::from(refused.map_or(1, |refused| refused.code))
         }
         Err(error) => {
             eprintln!("t2report: {error:#}");
@@ -68,19 +77,20 @@ fn main() -> ExitCode {
 fn answer(arguments: &cli::Arguments) -> anyhow::Result<()> {
     let as_nfdump = is_called_nfdump();
     if arguments.version {
-        println!("{}", version(as_nfdump));
+        println!("{}", version(as_nfdump, arguments.compat));
         return Ok(());
     }
+    let facts = arguments.compat.facts();
     for (path, show) in [
         (
             &arguments.verify,
-            verify::verify as fn(&Path) -> anyhow::Result<()>,
+            verify::verify as fn(&Path, &Facts) -> anyhow::Result<()>,
         ),
         (&arguments.exporters, exporters::exporters),
         (&arguments.extension_maps, verify::extension_maps),
     ] {
         if let Some(path) = path {
-            return show(path);
+            return show(path, facts);
         }
     }
     if arguments.recompress.is_some() || arguments.ident.is_some() {
@@ -123,9 +133,9 @@ fn is_called_nfdump() -> bool {
         .is_some_and(|name| name == "nfdump")
 }
 
-fn version(as_nfdump: bool) -> String {
+fn version(as_nfdump: bool, compat: Compat) -> String {
     if as_nfdump {
-        NFDUMPS_VERSION.to_owned()
+        format!("nfdump: Version: {}", compat.facts().version)
     } else {
         format!("t2report {}", env!("CARGO_PKG_VERSION"))
     }

@@ -4,9 +4,8 @@ use crate::{cli::Arguments, config::Config};
 use anyhow::Context;
 use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
 use nfdump_compat::{
-    filter::{Dialect, Filter, Outside},
+    filter::{Dialect, Filter, FilterError, Outside},
     geo::GeoDatabase,
-    output::style::Compat,
 };
 use std::{
     env, fs,
@@ -21,13 +20,9 @@ pub fn filter(arguments: &Arguments) -> anyhow::Result<Option<Filter>> {
     let mut system = System {
         other_server: arguments.name_server.is_some(),
     };
-    let dialect = match arguments.compat {
-        Compat::V1_7_5 => Dialect::Later,
-        _ => Dialect::V1_7_1,
-    };
     if !arguments.filter.is_empty() {
         let text = arguments.filter.join(" ");
-        return Ok(Some(Filter::parse(&text, None, dialect, &mut system)?));
+        return Ok(Some(parse_as(arguments, &text, None, &mut system)?));
     }
     let Some(path) = &arguments.filter_file else {
         return Ok(None);
@@ -36,8 +31,27 @@ pub fn filter(arguments: &Arguments) -> anyhow::Result<Option<Filter>> {
         .with_context(|| format!("cannot read the filter file {}", path.display()))?;
     let text = String::from_utf8_lossy(&text);
     let name = path.display().to_string();
-    let filter = Filter::parse(&text, Some(&name), dialect, &mut system)?;
-    Ok(Some(filter))
+    Ok(Some(parse_as(arguments, &text, Some(&name), &mut system)?))
+}
+
+/// Parses the filter as the imitated version reads it.
+fn parse_as(
+    arguments: &Arguments,
+    text: &str,
+    file: Option<&str>,
+    system: &mut System,
+) -> Result<Filter, FilterError> {
+    let facts = arguments.compat.facts();
+    if let Some(word) = facts.unknown_filter_word(text) {
+        return Err(FilterError {
+            file: file.map(str::to_owned),
+            line: 1,
+            message: "syntax error".to_owned(),
+            word,
+            expected: "",
+        });
+    }
+    Filter::parse(text, file, facts.dialect, system)
 }
 
 /// A filter in the words of an option.

@@ -13,11 +13,11 @@ use crate::{
         number::push_u64,
         pipe, put, raw,
         row::{Counters, Row, Tunnel},
-        style::{Compat, Style},
+        style::Style,
         summary::{Timing, Totals, push_summary},
         time::LocalTime,
     },
-    record::{Annotated, RecordBuilder, RecordHeader, RecordView},
+    record::{Annotated, EditedRecord, RecordBuilder, RecordHeader, RecordView},
     stat::{
         Cut, ElementStatistic, Limit, Limits,
         order::{ORDERS, Order},
@@ -109,22 +109,29 @@ impl<'q> Answer<'q> {
         for request in &query.statistics {
             match request.subject {
                 Subject::Record => {
+                    let aggregation = query.aggregation.clone().unwrap_or_default();
                     flows = Some(FlowTable::new(
-                        query.aggregation.clone().unwrap_or_default(),
+                        aggregation,
+                        query.style.facts(),
+                        query.to_file,
                     ));
                 }
                 Subject::Element(element) => {
                     let (by_protocol, limits) = (request.by_protocol, query.limits);
                     elements.push((
                         request,
-                        ElementStatistic::new(element, by_protocol, limits, query.style.compat),
+                        ElementStatistic::new(element, by_protocol, limits, query.style.facts()),
                     ));
                 }
             }
         }
         if query.statistics.is_empty() && (query.aggregation.is_some() || query.order.is_some()) {
             let aggregation = query.aggregation.clone().unwrap_or(Aggregation::None);
-            flows = Some(FlowTable::new(aggregation));
+            flows = Some(FlowTable::new(
+                aggregation,
+                query.style.facts(),
+                query.to_file,
+            ));
         }
         Self {
             query,
@@ -197,6 +204,7 @@ impl<'q> Answer<'q> {
             Mode::Lines(format, _) => format.push_heading(out, &self.query.style),
             Mode::Columns(columns) => columns.push_heading(out),
             Mode::CsvFast => csv::push_fast_heading(out),
+            Mode::Null if self.query.style.facts().null_heading => out.push(b'\n'),
             Mode::Null | Mode::Raw | Mode::Json(_) | Mode::JsonLines | Mode::Pipe => {}
         }
     }
@@ -217,8 +225,15 @@ impl<'q> Answer<'q> {
         match &self.query.mode {
             Mode::Null => {}
             Mode::Csv => csv::push_row(out, row, &mut self.time),
-            Mode::Raw => raw::push_row(out, row, &self.query.style, &mut self.time),
-            Mode::Pipe => pipe::push_row(out, row),
+            Mode::Raw => {
+                self.objects += 1;
+                let number = match row.number {
+                    0 if self.query.style.facts().later => self.objects,
+                    number => number,
+                };
+                raw::push_row(out, row, number, &self.query.style, &mut self.time);
+            }
+            Mode::Pipe => pipe::push_row(out, row, self.query.style.facts().old_pipe),
             Mode::Json(layout) => {
                 let layout = *layout;
                 self.push_separator(out);
@@ -253,7 +268,7 @@ impl<'q> Answer<'q> {
     /// The line of a tunnel: its protocol and addresses, and the times of the flow; it counts nothing. In nfdump 1.7.5 it
     /// has the flow's ports and counters, too.
     fn push_tunnel(&mut self, out: &mut Vec<u8>, tunnel: &Tunnel, inner: &Row<'_>) {
-        let whole = self.query.style.compat == Compat::V1_7_5;
+        let whole = self.query.style.facts().later;
         let mut builder = std::mem::take(&mut self.builder);
         builder.begin(&RecordHeader::default());
         builder.set(field::PROTO, u64::from(tunnel.protocol));
@@ -268,7 +283,12 @@ impl<'q> Answer<'q> {
             let row = Row {
                 record,
                 counters: if whole {
-                    *counters
+                    Counters {
+                        out_packets: 0,
+                        out_bytes: 0,
+                        flows: 1,
+                        ..*counters
+                    }
                 } else {
                     Counters {
                         first_ms: counters.first_ms,
@@ -286,9 +306,20 @@ impl<'q> Answer<'q> {
         self.builder = builder;
     }
 
-    /// The totals, for the file layer's counts (bytes read, time window).
+    /// Counts a block of that many bytes.
+    pub fn read_block(&mut self, bytes: u64) {
+        self.totals.bytes_read += bytes + self.query.style.facts().block_header;
+    }
+
+    /// The totals, for the file layer's counts (time window, blocks).
     pub fn totals(&mut self) -> &mut Totals {
         &mut self.totals
+    }
+
+    /// True as soon as nothing more is to be known from a file: at the limit, unless what passes is counted on.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        self.is_complete() && !self.query.style.facts().counts_past_limit
     }
 
     /// True as soon as the limit is reached: no more records are needed.
@@ -301,6 +332,22 @@ impl<'q> Answer<'q> {
 
     /// Takes one flow record; a listing appends its line. True if the record itself belongs into the file to be written.
     pub fn record(&mut self, record: RecordView<'_>, out: &mut Vec<u8>) -> bool {
+        if self.query.style.facts().later
+            && record.get_or_zero(field::MSEC_FIRST) == 0
+            && let Some(happened) = record.get(field::NAT_MSEC_EVENT)
+        {
+            // An address translation begins when it happens.
+            let mut edited = EditedRecord::default();
+            edited.copy(&record);
+            edited.set(field::MSEC_FIRST, u128::from(happened));
+            return edited
+                .view()
+                .is_some_and(|record| self.consider(record, out));
+        }
+        self.consider(record, out)
+    }
+
+    fn consider(&mut self, record: RecordView<'_>, out: &mut Vec<u8>) -> bool {
         self.totals.processed += 1;
         if let Some(window) = &self.query.window {
             let (first, last) = (field::MSEC_FIRST, field::MSEC_LAST);
@@ -314,13 +361,17 @@ impl<'q> Answer<'q> {
         if let Some(filter) = &self.query.filter {
             let context = Context {
                 ident: &self.ident,
-                number: self.totals.processed,
+                number: self.totals.processed + self.other_records,
                 geo: self.query.geo.as_ref(),
             };
             let Some(passed) = filter.matches(&record, &context) else {
                 return false;
             };
             label = passed.label;
+        }
+        if self.is_complete() {
+            self.totals.passed_later += 1;
+            return false;
         }
         self.totals.passed += 1;
         self.totals.add(&Counters::of(&record));
@@ -375,7 +426,7 @@ impl<'q> Answer<'q> {
 
     /// Takes notice of a record that is no flow.
     pub fn other_record(&mut self) {
-        self.other_records += u64::from(self.query.style.compat == Compat::V1_7_5);
+        self.other_records += u64::from(self.query.style.facts().later);
     }
 
     /// Gives the aggregated or sorted flows as records for a file.
@@ -392,8 +443,13 @@ impl<'q> Answer<'q> {
     pub fn finish(&mut self, out: &mut Vec<u8>) {
         let query = self.query;
         let is_json = matches!(query.mode, Mode::Json(_));
-        if self.totals.passed == 0 && !is_json && !matches!(query.mode, Mode::JsonLines) {
-            out.extend_from_slice(b"No matching flows\n");
+        let silent = query.style.facts().silent_filter && self.totals.processed > 0;
+        if self.totals.passed == 0 && !silent && !is_json && !matches!(query.mode, Mode::JsonLines)
+        {
+            out.extend_from_slice(query.style.facts().no_match.as_bytes());
+            if self.ends_without_match() {
+                return;
+            }
         }
         if let Some(flows) = self.flows.take() {
             if !query.statistics.is_empty() {
@@ -412,6 +468,12 @@ impl<'q> Answer<'q> {
             }
             out.extend_from_slice(b"]\n");
         }
+    }
+
+    /// Whether the answer ends with the sentence that nothing passed.
+    fn ends_without_match(&self) -> bool {
+        let facts = self.query.style.facts();
+        facts.silent_filter && self.totals.processed == 0
     }
 
     fn print_order(&self) -> (Option<&'static Order>, Cut) {
@@ -458,6 +520,7 @@ impl<'q> Answer<'q> {
                         self.objects += 1;
                         statistic.push_json(out, order, cut, &total, &mut self.time);
                     }
+                    Mode::Raw | Mode::Null if query.style.facts().later => {}
                     Mode::Lines(..) | Mode::Raw | Mode::Null | Mode::Columns(_) => statistic
                         .push_table(
                             out,
@@ -477,11 +540,15 @@ impl<'q> Answer<'q> {
     /// Appends the summary (nothing if quiet).
     pub fn push_summary(&mut self, out: &mut Vec<u8>, timing: &Timing) {
         let silent = match &self.query.mode {
-            Mode::Json(_) | Mode::JsonLines | Mode::Pipe | Mode::CsvFast => true,
+            Mode::Pipe => !self.query.style.facts().old_pipe,
+            Mode::Json(_) | Mode::JsonLines | Mode::CsvFast => true,
             Mode::Columns(columns) => columns.is_csv(),
-            Mode::Raw => self.query.style.compat == Compat::V1_7_5,
+            Mode::Raw => self.query.style.facts().later,
             _ => false,
         };
+        if self.ends_without_match() {
+            return;
+        }
         let unseen = self.query.to_file && self.query.statistics.is_empty();
         if self.query.quiet || silent || unseen {
             return;
@@ -490,7 +557,12 @@ impl<'q> Answer<'q> {
             let passed = self.totals.counters;
             self.totals.window = passed.map(|sum| (sum.first_ms, sum.last_ms));
         }
-        if let (Some(window), Some((first, last))) = (self.query.window, &mut self.totals.window) {
+        let facts = self.query.style.facts();
+        if let (false, Some(window), Some((first, last))) = (
+            facts.whole_window,
+            self.query.window,
+            &mut self.totals.window,
+        ) {
             *first = window.first_ms.max(*first);
             *last = window.last_ms.min(*last);
         }
@@ -503,8 +575,8 @@ impl<'q> Answer<'q> {
 
     /// One table for each order that any `-s record` named; the direction is that of the last one.
     fn push_flow_tables(&mut self, flows: &FlowTable, out: &mut Vec<u8>) {
-        let old = matches!(self.query.style.compat, Compat::Tutorial | Compat::V1_6);
-        if old && !self.query.quiet {
+        let facts = self.query.style.facts();
+        if facts.counts_flows && !self.query.quiet {
             out.extend_from_slice(b"Aggregated flows ");
             push_u64(out, flows.len() as u64);
             out.push(b'\n');
@@ -534,10 +606,17 @@ impl<'q> Answer<'q> {
         let nested = matches!(self.query.mode, Mode::Json(_))
             && (wanted.len() > 1 || !self.elements.is_empty());
         for order in orders(&wanted) {
-            let titled = matches!(self.query.mode, Mode::Lines(..) | Mode::Raw | Mode::Null);
+            let titled = match self.query.mode {
+                Mode::Lines(..) => true,
+                Mode::Raw | Mode::Null => !self.query.style.facts().later,
+                _ => false,
+            };
             if !self.query.quiet && titled {
-                let named = self.query.style.compat != Compat::Tutorial || !wanted.is_empty();
-                push_flow_title(out, if named { order.name } else { "-" }, cut.top);
+                let name = match facts.unnamed_order {
+                    Some(name) if wanted.is_empty() => name,
+                    _ => order.name,
+                };
+                push_flow_title(out, name, cut.top);
             }
             self.push_heading(out);
             if nested {

@@ -101,10 +101,10 @@ fn read_input(
     answer.begin_file(reader.ident().unwrap_or("none"));
     writer.begin_file(reader.ident())?;
     let (mut counted, mut seen) = (false, 0);
-    while !answer.is_complete() {
+    while !answer.is_done() {
         match reader.next_block() {
             Ok(Some(block)) => {
-                answer.totals().bytes_read += block.size() as u64;
+                answer.read_block(block.size() as u64);
                 if !read_block(&block, answer, out, writer)? {
                     progress.report(&format!(
                         "{input}: flow records of block {} cannot be read",
@@ -140,7 +140,7 @@ fn read_block(
             writer.other(&raw)?;
             continue;
         }
-        if answer.is_complete() {
+        if answer.is_done() {
             break;
         }
         match RecordView::parse(raw.bytes) {

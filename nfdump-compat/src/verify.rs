@@ -3,7 +3,7 @@
 use jiff::tz::TimeZone;
 use nfdump_compat::{
     file::{Compression, FileReader},
-    output::time::LocalTime,
+    output::{time::LocalTime, versions::Facts},
     record::RecordView,
     record::V3_RECORD,
 };
@@ -19,10 +19,10 @@ const APPENDIX_RECORDS: u64 = 2;
 ///
 /// # Errors
 /// The file cannot be read, or something in it is damaged.
-pub fn verify(path: &Path) -> anyhow::Result<()> {
+pub fn verify(path: &Path, facts: &Facts) -> anyhow::Result<()> {
     let mut reader = FileReader::open(path)?;
     let mut out = Vec::new();
-    describe(&reader, path, &mut out);
+    describe(&reader, path, facts, &mut out);
     io::stdout().write_all(&out)?;
     let (mut records, mut damage) = (0_u64, 0_u64);
     loop {
@@ -64,23 +64,34 @@ pub fn verify(path: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn describe(reader: &FileReader, path: &Path, out: &mut Vec<u8>) {
+fn describe(reader: &FileReader, path: &Path, facts: &Facts, out: &mut Vec<u8>) {
     let header = reader.header();
     let compression = match header.compression {
         Compression::None => "not".to_owned(),
         compression => compression.to_string().to_lowercase(),
     };
+    let size = match std::fs::metadata(path) {
+        Ok(metadata) if facts.later => format!("Size       : {}\n", metadata.len()),
+        _ => String::new(),
+    };
     out.extend_from_slice(
         format!(
-            "File       : {}\nVersion    : 2 - {compression} compressed\nCreated    : ",
+            "File       : {}\n{size}Version    : 2 - {compression} compressed\nCreated    : ",
             path.display()
         )
         .as_bytes(),
     );
     LocalTime::new(TimeZone::system())
         .push_seconds(out, u64::try_from(header.created_s).unwrap_or(0));
+    let creator = match (facts.later, header.creator) {
+        (false, _) => "",
+        (true, 0) => "\nCreated by : unknown",
+        (true, 1) => "\nCreated by : nfcapd",
+        (true, 2) => "\nCreated by : nfpcapd",
+        (true, _) => "\nCreated by : nfdump",
+    };
     let rest = format!(
-        "\nnfdump     : {:x}\nencryption : no\nAppdx blks : {}\nData blks  : {}\nChecking data blocks\n{}",
+        "{creator}\nnfdump     : {:x}\nencryption : no\nAppdx blks : {}\nData blks  : {}\nChecking data blocks\n{}",
         header.nfd_version,
         header.appendix_blocks,
         header.blocks,
@@ -98,7 +109,7 @@ fn describe(reader: &FileReader, path: &Path, out: &mut Vec<u8>) {
 ///
 /// # Errors
 /// The file cannot be read.
-pub fn extension_maps(path: &Path) -> anyhow::Result<()> {
+pub fn extension_maps(path: &Path, _: &Facts) -> anyhow::Result<()> {
     FileReader::open(path)?;
     let title = "Dump all extension maps:";
     writeln!(

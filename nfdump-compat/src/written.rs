@@ -3,7 +3,10 @@
 use crate::cli::Arguments;
 use anyhow::Context;
 use nfdump_compat::{
-    file::{Compression, Copier, FileError, FileWriter, RawRecord, StatRecord, WriterOptions},
+    file::{
+        Compression, Copier, ExporterInfo, FileError, FileWriter, RawRecord, StatRecord,
+        WriterOptions, layout2::EXPORTER_RECORD,
+    },
     query::{Answer, Query},
 };
 use std::{
@@ -15,6 +18,9 @@ use std::{
 pub struct Written {
     path: Option<PathBuf>,
     compression: Compression,
+    /// Of exporters only those numbered without a gap from 1 are written, no samplers: what nfdump 1.7.5 does with aggregated
+    /// or sorted flows. The next such number.
+    next_exporter: Option<u16>,
     /// It has the name of its source: that of the first input, of aggregated or sorted flows none.
     named: bool,
     open: Option<(FileWriter, Copier)>,
@@ -27,10 +33,13 @@ impl Arguments {
     /// Its directory does not exist, or two compressions are asked for.
     pub fn written(&self, query: &Query) -> anyhow::Result<Written> {
         let path = self.write.clone().filter(|_| query.statistics.is_empty());
+        let facts = query.style.facts();
+        let made = query.aggregation.is_some() || query.order.is_some();
         let mut written = Written {
             path,
             compression: self.compression()?,
-            named: query.aggregation.is_some() || query.order.is_some(),
+            next_exporter: (made && facts.later).then_some(1),
+            named: made || facts.later,
             open: None,
         };
         if written.path.is_some() {
@@ -89,7 +98,18 @@ impl Written {
     /// It cannot be written.
     pub fn other(&mut self, raw: &RawRecord<'_>) -> Result<(), FileError> {
         match &mut self.open {
-            Some((writer, copier)) => copier.origin(raw, writer),
+            Some((writer, copier)) => {
+                if let Some(next) = &mut self.next_exporter {
+                    let exporter = (raw.record_type == EXPORTER_RECORD)
+                        .then(|| ExporterInfo::parse(raw.bytes))
+                        .flatten();
+                    match exporter {
+                        Some((number, _)) if number == *next => *next = next.saturating_add(1),
+                        _ => return Ok(()),
+                    }
+                }
+                copier.origin(raw, writer)
+            }
             _ => Ok(()),
         }
     }

@@ -2,7 +2,10 @@
 
 use crate::{
     field::{self, Location},
-    output::{row::or_unspecified, values::network},
+    output::{
+        row::or_unspecified,
+        values::{network, unspecified_like},
+    },
     record::RecordView,
 };
 use std::net::IpAddr;
@@ -139,11 +142,12 @@ pub enum FieldsError {
 }
 
 impl Fields {
-    /// Parses the argument of `-A`: names separated by commas, of prefixes with `/` and the number of bits.
+    /// Parses the argument of `-A`: names separated by commas, of prefixes with `/` and the number of bits; `whole` if that may
+    /// be missing.
     ///
     /// # Errors
     /// Which name cannot be used and why.
-    pub fn parse(text: &str) -> Result<Self, FieldsError> {
+    pub fn parse(text: &str, whole: bool) -> Result<Self, FieldsError> {
         let mut wanted = Vec::new();
         let mut seen = Vec::new();
         let mut format = String::from("%ts %td  ");
@@ -162,7 +166,7 @@ impl Fields {
             seen.push(known.name);
             wanted.push(Wanted {
                 place: known.place,
-                bits: bits_of(known, bits)?,
+                bits: bits_of(known, bits, whole)?,
             });
             format.push_str(known.token);
             format.push(' ');
@@ -191,6 +195,51 @@ impl Fields {
             match wanted.value(record) {
                 Value::Number(number) => key.extend_from_slice(&number.to_be_bytes()),
                 Value::Address(address) => key.extend_from_slice(&bits(address).to_be_bytes()),
+            }
+        }
+    }
+
+    /// As [`Self::push_key`], as nfdump 1.7.5 makes it: of an IPv6 address the next field overwrites what lies behind its first
+    /// eight bytes (its lower half, least significant byte first), and a prefix of IPv4 makes nothing of it.
+    pub fn push_careless_key(&self, key: &mut Vec<u8>, record: &RecordView<'_>) {
+        const HALF: usize = 8;
+        let mut at = 0;
+        for wanted in &self.wanted {
+            let value = match wanted.careless_value(record) {
+                Value::Number(number) => {
+                    let bytes = number.to_le_bytes();
+                    bytes.get(..wanted.width()).unwrap_or(&bytes).to_vec()
+                }
+                Value::Address(IpAddr::V4(v4)) => v4.octets().to_vec(),
+                Value::Address(IpAddr::V6(v6)) => {
+                    let bits = u128::from(v6);
+                    [(bits >> 64) as u64, bits as u64]
+                        .into_iter()
+                        .flat_map(u64::to_le_bytes)
+                        .collect()
+                }
+            };
+            if key.len() < at + value.len() {
+                key.resize(at + value.len(), 0);
+            }
+            if let Some(place) = key.get_mut(at..at + value.len()) {
+                place.copy_from_slice(&value);
+            }
+            at += value.len().min(HALF);
+        }
+    }
+
+    /// Gives the addresses of which only a prefix counts, as nfdump 1.7.5 shows them.
+    pub fn each_careless_prefix(
+        &self,
+        record: &RecordView<'_>,
+        mut take: impl FnMut(Location, u128),
+    ) {
+        for wanted in &self.wanted {
+            if let (Prefix(v4, v6, _), Value::Address(address)) =
+                (wanted.place, wanted.careless_value(record))
+            {
+                take(if address.is_ipv4() { v4 } else { v6 }, bits(address));
             }
         }
     }
@@ -228,7 +277,7 @@ impl Fields {
     }
 }
 
-fn bits_of(known: &Known, bits: Option<&str>) -> Result<u32, FieldsError> {
+fn bits_of(known: &Known, bits: Option<&str>, whole: bool) -> Result<u32, FieldsError> {
     let name = || known.name.to_owned();
     let limit = match (known.place, bits) {
         (Prefix(_, _, v4), Some(_)) => {
@@ -238,6 +287,7 @@ fn bits_of(known: &Known, bits: Option<&str>) -> Result<u32, FieldsError> {
                 128
             }
         }
+        (Prefix(_, _, v4), None) if whole => return Ok(if v4 { 32 } else { 128 }),
         (Prefix(..), None) => return Err(FieldsError::NoBits(name())),
         (_, Some(_)) => return Err(FieldsError::Bits(name())),
         (_, None) => return Ok(0),
@@ -255,6 +305,24 @@ enum Value {
 }
 
 impl Wanted {
+    /// Bytes of a number.
+    fn width(&self) -> usize {
+        match self.place {
+            Place::Number(location) | Place::Label(location) => usize::from(location.width),
+            _ => 0,
+        }
+    }
+
+    /// The value; of an address of the other kind than the prefix's nothing.
+    fn careless_value(&self, record: &RecordView<'_>) -> Value {
+        match (self.place, self.value(record)) {
+            (Prefix(_, _, is_v4), Value::Address(address)) if address.is_ipv4() != is_v4 => {
+                Value::Address(unspecified_like(address))
+            }
+            (_, value) => value,
+        }
+    }
+
     fn value(&self, record: &RecordView<'_>) -> Value {
         let address = |v4, v6| or_unspecified(record.address(v4, v6));
         match self.place {
@@ -292,7 +360,7 @@ mod tests {
 
     #[test]
     fn fields_make_a_format() {
-        let fields = Fields::parse("srcip4/24,Proto,dstport").expect("valid");
+        let fields = Fields::parse("srcip4/24,Proto,dstport", false).expect("valid");
         assert_eq!(
             fields.format(),
             "%ts %td  %sa %pr %dp  %pkt %byt %bps %bpp %fl"
@@ -313,7 +381,7 @@ mod tests {
             ("dstip4/33", "'dstip4': 33 bits, 1 to 32 are possible"),
             ("dstip6/0", "'dstip6': 0 bits, 1 to 128 are possible"),
         ] {
-            let error = Fields::parse(text)
+            let error = Fields::parse(text, false)
                 .map(|_| ())
                 .map_err(|error| error.to_string());
             assert_eq!(error, Err(message.to_owned()));
@@ -338,8 +406,8 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn any_text_is_a_list_or_an_error(text in ".{0,40}", list in "(srcip4?(/[0-9]{0,4})?|proto|dstnet|,){0,6}") {
-            let _ = Fields::parse(&text);
-            let _ = Fields::parse(&list);
+            let _ = Fields::parse(&text, false);
+            let _ = Fields::parse(&list, true);
         }
     }
 }

@@ -9,7 +9,10 @@ pub mod fields;
 
 use crate::{
     field,
-    output::row::{Counters, Row},
+    output::{
+        row::{Counters, Row},
+        versions::Facts,
+    },
     record::{EditedRecord, RecordView},
     stat::{Cut, element::Value, order::Order, sort_top},
 };
@@ -34,6 +37,10 @@ pub enum Aggregation {
 #[derive(Default)]
 pub struct FlowTable {
     aggregation: Aggregation,
+    /// As nfdump 1.7.5 does it.
+    careless: bool,
+    /// The flags of both directions are one.
+    joins_flags: bool,
     tuples: HashMap<FlowKey, usize, foldhash::fast::RandomState>,
     groups: HashMap<Box<[u8]>, usize, foldhash::fast::RandomState>,
     flows: Vec<Aggregate>,
@@ -124,9 +131,12 @@ enum Home {
 impl FlowTable {
     /// An empty table.
     #[must_use]
-    pub fn new(aggregation: Aggregation) -> Self {
+    pub fn new(aggregation: Aggregation, facts: &Facts, to_file: bool) -> Self {
         Self {
             aggregation,
+            // What a version prints is imitated; what is written to a file is right.
+            careless: facts.careless_flows && !to_file,
+            joins_flags: facts.joins_flags,
             ..Self::default()
         }
     }
@@ -145,6 +155,11 @@ impl FlowTable {
 
     /// Adds a record to its flow.
     pub fn add(&mut self, record: &RecordView<'_>, counters: &Counters) {
+        let mut counters = *counters;
+        if self.careless && !matches!(self.aggregation, Aggregation::None) {
+            counters.out_bytes = counters.out_packets;
+        }
+        let counters = &counters;
         let tcp_flags = record.get_or_zero(field::TCP_FLAGS) as u8;
         let (at, counters, tcp_flags, reverse_flags) = match self.home(record) {
             Home::Flow(at) => (at, *counters, tcp_flags, 0),
@@ -164,7 +179,11 @@ impl FlowTable {
             Aggregation::None => Home::New(Tie::Number(next)),
             Aggregation::Fields(fields) => {
                 self.scratch.clear();
-                fields.push_key(&mut self.scratch, record);
+                if self.careless {
+                    fields.push_careless_key(&mut self.scratch, record);
+                } else {
+                    fields.push_key(&mut self.scratch, record);
+                }
                 if let Some(at) = self.groups.get(self.scratch.as_slice()) {
                     return Home::Flow(*at);
                 }
@@ -225,31 +244,62 @@ impl FlowTable {
             };
             let mut row = Row {
                 record,
-                counters: flow.counters,
-                tcp_flags: flow.tcp_flags,
+                counters: self.shown(flow, &record),
+                tcp_flags: match self.joins_flags {
+                    true => flow.tcp_flags | flow.reverse_flags,
+                    false => flow.tcp_flags,
+                },
                 reverse_flags: flow.reverse_flags,
                 number: 0,
                 label: None,
             };
-            if let Aggregation::Fields(fields) = &self.aggregation {
+            let turns = guess && looks_reversed(&record);
+            if let (true, Aggregation::Fields(fields)) = (self.careless, &self.aggregation) {
+                edited.copy(&record);
+                fields.each_careless_prefix(&record, |place, value| {
+                    edited.set(place, value);
+                });
+            } else if let Aggregation::Fields(fields) = &self.aggregation {
                 edited.copy(&record);
                 edited.blank();
                 fields.each(&record, |place, value| {
                     edited.set(place, value);
                 });
                 row.tcp_flags = 0;
-            } else if guess && looks_reversed(&record) {
+            } else if turns {
                 edited.copy(&record);
                 turn(&mut edited);
-                row.counters = flow.counters.reversed();
+                if !self.careless || has_counters(flow, &record) {
+                    row.counters = row.counters.reversed();
+                }
+            } else if self.careless && has_counters(flow, &record) {
+                edited.copy(&record);
             } else {
                 take(&row);
                 continue;
+            }
+            if self.careless && has_counters(flow, &record) {
+                edited.add_counters();
             }
             if let Some(record) = edited.view() {
                 row.record = record;
                 take(&row);
             }
+        }
+    }
+
+    /// The counters to show of a flow: nfdump 1.7.5 keeps those of the opposite direction and the number of flows in the first
+    /// record, if that has some.
+    fn shown(&self, flow: &Aggregate, record: &RecordView<'_>) -> Counters {
+        if !self.careless || !record.has(field::ext::CNT_FLOW) {
+            return flow.counters;
+        }
+        let own = Counters::of(record);
+        Counters {
+            out_packets: own.out_packets,
+            out_bytes: own.out_bytes,
+            flows: own.flows,
+            ..flow.counters
         }
     }
 
@@ -329,6 +379,15 @@ impl FlowTable {
         sort_top(&mut rows, cut, |a, b| a.tie.compare(&b.tie));
         rows.into_iter().map(|(_, flow)| flow).collect()
     }
+}
+
+/// Whether the flow's record has room for counters of the opposite direction, or needs it.
+fn has_counters(flow: &Aggregate, record: &RecordView<'_>) -> bool {
+    let counters = &flow.counters;
+    record.has(field::ext::CNT_FLOW)
+        || counters.flows > 1
+        || counters.out_packets > 0
+        || counters.out_bytes > 0
 }
 
 /// Whether a TCP or UDP flow looks as if it went from the server to the client: from a lower to a higher kind of port.

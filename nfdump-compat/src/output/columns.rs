@@ -222,7 +222,10 @@ impl Columns {
                 match (field.token, self.form) {
                     ("td", Form::Csv) => super::time::push_duration_seconds(
                         &mut value,
-                        row.counters.duration_ms(),
+                        match row.counters.duration_ms() {
+                            ms if ms.cast_signed() < 0 && style.facts().no_negative_duration => 0,
+                            ms => ms,
+                        },
                         0,
                     ),
                     _ => field.push_value(&mut value, row, &style, time),

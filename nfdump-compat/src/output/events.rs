@@ -48,8 +48,12 @@ pub fn translation_sentence(event: u64) -> &'static str {
 
 /// Extended event of a firewall (element 33002): a name for those that nfdump names, else the number.
 #[must_use]
-pub fn extended(event: u64) -> String {
+pub fn extended(event: u64, later: bool) -> String {
     match event {
+        0 if later => "IGNORE".to_owned(),
+        1001..=1004 if later => ["I-ACL", "E-ACL", "DENY", "NOSYN"]
+            .get((event - 1001) as usize)
+            .map_or_else(String::new, |name| (*name).to_owned()),
         0 => "Ignore".to_owned(),
         1001 => "I-ACL".to_owned(),
         1002 => "E-ACL".to_owned(),
@@ -123,7 +127,20 @@ pub struct Event {
 }
 
 impl Event {
-    /// Its name. A listing knows a firewall's event by its extended event only, as nfdump does.
+    /// Its name in nfdump 1.7.5.
+    #[must_use]
+    pub fn later_name(&self, record: &RecordView<'_>) -> &'static str {
+        const NAMES: [&str; 6] = ["INVALID", "ADD", "DELETE", "EXHAUST", "ADD44", "DEL44"];
+        if record.has(field::ext::NSEL_COMMON) {
+            firewall(self.number)
+        } else if record.has(field::ext::NEL_COMMON) {
+            name(&NAMES, self.number, "UNKNOWN")
+        } else {
+            NONE
+        }
+    }
+
+    /// Its name. A listing knows a firewall's event by its extended event only, as nfdump 1.7.1 does.
     #[must_use]
     pub fn name_in_listing(&self) -> &'static str {
         if self.extended == 0 {

@@ -8,13 +8,13 @@ use super::{
     number::{align_right, bits_per_second, per_second, push_scaled_right, push_uint},
     payload,
     row::{Counters, Row},
-    style::{Compat, Style},
+    style::Style,
     time::{LocalTime, push_duration_seconds},
     values::{
         icmp, push_address, push_adjacent_as, push_bytes_per_packet, push_country,
         push_destination, push_destination_port, push_duration, push_engine, push_event,
         push_flags, push_label, push_microseconds, push_mpls_column, push_network,
-        push_prefixed_hex, push_printable, push_protocol, push_raw_time, push_source, push_version,
+        push_observation, push_printable, push_protocol, push_raw_time, push_source, push_version,
         push_xlate_destination, push_xlate_source,
     },
 };
@@ -85,7 +85,7 @@ pub static FIELDS: &[Field] = &[
     field(
         "tsr",
         Text("Date first seen (raw)    "),
-        With(|out, row, _, _| push_raw_time(out, row.counters.first_ms)),
+        With(|out, row, style, _| push_raw_time(out, row.counters.first_ms, style)),
     ),
     field(
         "te",
@@ -95,7 +95,7 @@ pub static FIELDS: &[Field] = &[
     field(
         "ter",
         Text("Date last seen (raw)     "),
-        With(|out, row, _, _| push_raw_time(out, row.counters.last_ms)),
+        With(|out, row, style, _| push_raw_time(out, row.counters.last_ms, style)),
     ),
     field(
         "tr",
@@ -105,7 +105,7 @@ pub static FIELDS: &[Field] = &[
     field(
         "trr",
         Text("Date flow received (raw)  "),
-        With(|out, row, _, _| push_raw_time(out, row.get(field::MSEC_RECEIVED))),
+        With(|out, row, style, _| push_raw_time(out, row.get(field::MSEC_RECEIVED), style)),
     ),
     field(
         "td",
@@ -187,14 +187,26 @@ pub static FIELDS: &[Field] = &[
         "sn",
         Heading::Network("Src Network"),
         With(|out, row, style, _| {
-            push_network(out, row.record.src_ip(), row.get(field::SRC_MASK), style);
+            push_network(
+                out,
+                row.record.src_ip(),
+                row.get(field::SRC_MASK),
+                row,
+                style,
+            );
         }),
     ),
     field(
         "dn",
         Heading::Network("Dst Network"),
         With(|out, row, style, _| {
-            push_network(out, row.record.dst_ip(), row.get(field::DST_MASK), style);
+            push_network(
+                out,
+                row.record.dst_ip(),
+                row.get(field::DST_MASK),
+                row,
+                style,
+            );
         }),
     ),
     field(
@@ -225,12 +237,12 @@ pub static FIELDS: &[Field] = &[
     field(
         "it",
         Text("ICMP-T"),
-        With(|out, row, _, _| push_uint(out, icmp(row) >> 8, 6)),
+        With(|out, row, style, _| push_uint(out, icmp(row, style) >> 8, 6)),
     ),
     field(
         "ic",
         Text("ICMP-C"),
-        With(|out, row, _, _| push_uint(out, icmp(row) & 0xff, 6)),
+        With(|out, row, style, _| push_uint(out, icmp(row, style) & 0xff, 6)),
     ),
     field("sas", Text("Src AS"), Number(field::SRC_AS, 6)),
     field("das", Text("Dst AS"), Number(field::DST_AS, 6)),
@@ -398,12 +410,12 @@ pub static FIELDS: &[Field] = &[
     field(
         "odid",
         Text("obsDomainID"),
-        With(|out, row, _, _| push_prefixed_hex(out, row.get(field::OBSERVATION_DOMAIN), 9)),
+        With(|out, row, style, _| push_observation(out, row, style, field::OBSERVATION_DOMAIN, 9)),
     ),
     field(
         "opid",
         Text("  obsPointID"),
-        With(|out, row, _, _| push_prefixed_hex(out, row.get(field::OBSERVATION_POINT), 10)),
+        With(|out, row, style, _| push_observation(out, row, style, field::OBSERVATION_POINT, 10)),
     ),
     field("vrf", Text("  I-VRF-ID"), Number(field::INGRESS_VRF, 10)),
     field("ivrf", Text("  I-VRF-ID"), Number(field::INGRESS_VRF, 10)),
@@ -463,51 +475,68 @@ pub static FIELDS: &[Field] = &[
     field(
         "sloc",
         Text("Src IP location info"),
-        With(|out, row, _, _| push_printable(out, &annotation(row, ext::PLACES, 0))),
+        With(|out, row, style, _| push_location(out, row, style, 0)),
     ),
     field(
         "dloc",
         Text("Src IP location info"),
-        With(|out, row, _, _| push_printable(out, &annotation(row, ext::PLACES, 1))),
+        With(|out, row, style, _| push_location(out, row, style, 1)),
     ),
     field(
         "ipl",
         Text(""),
-        With(|out, row, _, _| payload::push_column(out, row.payload(ext::IN_PAYLOAD))),
+        With(|out, row, style, _| payload::push_column(out, row.payload(ext::IN_PAYLOAD), style)),
     ),
     field(
         "opl",
         Text(""),
-        With(|out, row, _, _| payload::push_column(out, row.payload(ext::OUT_PAYLOAD))),
+        With(|out, row, style, _| payload::push_column(out, row.payload(ext::OUT_PAYLOAD), style)),
     ),
     field(
         "ja3",
         Text("                             ja3"),
-        With(|out, row, _, _| payload::push_fingerprint(out, row.payload(ext::IN_PAYLOAD))),
+        With(|out, row, style, _| {
+            payload::push_fingerprint(out, row.payload(ext::IN_PAYLOAD), style);
+        }),
     ),
     field(
         "sni",
         Text("sni name"),
-        With(|out, row, _, _| payload::push_server_name(out, row.payload(ext::IN_PAYLOAD))),
+        With(|out, row, style, _| {
+            payload::push_server_name(out, row.payload(ext::IN_PAYLOAD), style);
+        }),
     ),
     field(
         "nbid",
         Text("nbar ID"),
-        With(|out, row, _, _| {
+        With(|out, row, style, _| {
             let (engine, selector) = row.application();
-            put!(out, "{engine:2}..{selector}");
+            if style.facts().later && !row.record.has(ext::NBAR_APP) {
+                out.extend_from_slice(b"0..0..0");
+            } else {
+                put!(out, "{engine:2}..{selector}");
+            }
         }),
     ),
     field(
         "nbnam",
         Text("nbar name"),
-        With(|out, _, _, _| out.extend_from_slice(b"<no info>")),
+        With(|out, row, style, _| {
+            let none = style.facts().later && !row.record.has(ext::NBAR_APP);
+            out.extend_from_slice(if none { b"<no nbar>" } else { b"<no info>" });
+        }),
     ),
     field("nfc", Text("   Conn-ID"), Number(field::NSEL_CONN_ID, 10)),
     field(
         "tevt",
         Text("Event time             "),
-        With(|out, row, _, time| time.push_ms(out, events::of_record(&row.record).time_ms)),
+        With(|out, row, style, time| {
+            if style.facts().later && !events::has_event(&row.record) {
+                out.extend_from_slice(b"0000-00-00 00:00:00.000");
+            } else {
+                time.push_ms(out, events::of_record(&row.record).time_ms);
+            }
+        }),
     ),
     field("evt", Text(" Event"), With(push_event)),
     field("nevt", Text(" Event"), With(push_event)),
@@ -516,11 +545,12 @@ pub static FIELDS: &[Field] = &[
         Text(" XEvent"),
         With(|out, row, style, _| {
             let event = events::of_record(&row.record);
-            let none = style.compat == Compat::V1_7_5 && !row.record.has(ext::NSEL_COMMON);
+            let later = style.facts().later;
+            let none = later && !row.record.has(ext::NSEL_COMMON);
             let name = if none {
                 events::NONE.to_owned()
             } else {
-                events::extended(event.extended)
+                events::extended(event.extended, later)
             };
             put!(out, "{name:>7}");
         }),
@@ -539,26 +569,28 @@ pub static FIELDS: &[Field] = &[
     field(
         "iacl",
         Text("Ingress ACL                     "),
-        With(|out, row, _, _| {
+        With(|out, row, style, _| {
             let [acl, ace, extended] =
-                [0, 1, 2].map(|word| row.record.access_list(field::ingress_acl(word)));
+                [0, 1, 2].map(|word| row.access_list(field::ingress_acl(word), style));
             put!(out, "0x{acl:<8x} 0x{ace:<8x} 0x{extended:<8x}");
         }),
     ),
     field(
         "eacl",
         Text("Egress ACL                      "),
-        With(|out, row, _, _| {
+        With(|out, row, style, _| {
             let [acl, ace, extended] =
-                [0, 1, 2].map(|word| row.record.access_list(field::egress_acl(word)));
+                [0, 1, 2].map(|word| row.access_list(field::egress_acl(word), style));
             put!(out, "{acl:10} {ace:10} {extended:10}");
         }),
     ),
     field(
         "uname",
         Text("UserName"),
-        With(|out, row, _, _| match row.user_name() {
-            name if name.is_empty() => out.extend_from_slice(b"<empty>"),
+        With(|out, row, style, _| match row.user_name() {
+            name if name.is_empty() && !(style.facts().later && row.record.has(ext::NSEL_USER)) => {
+                out.extend_from_slice(b"<empty>");
+            }
             name => push_printable(out, &name),
         }),
     ),
@@ -580,10 +612,12 @@ impl Field {
     /// Appends the heading.
     pub fn push_heading(&self, out: &mut Vec<u8>, style: &Style) {
         match self.heading {
-            Text(text) if style.compat == Compat::V1_7_5 => {
-                out.extend_from_slice(later_heading(self.token, text).as_bytes());
+            Text(text) => {
+                let headings = style.facts().headings;
+                let found = headings.iter().find(|(token, _)| *token == self.token);
+                let text = found.map_or(text, |(_, heading)| *heading);
+                out.extend_from_slice(text.as_bytes());
             }
-            Text(text) => out.extend_from_slice(text.as_bytes()),
             Address(name, rest) => {
                 let start = out.len();
                 out.extend_from_slice(name.as_bytes());
@@ -599,15 +633,8 @@ impl Field {
                     PREFIX + if style.full_ipv6 { FULL } else { SHORT },
                 );
             }
-            Heading::Duration => out.extend_from_slice(match style.compat {
-                Compat::Tutorial | Compat::V1_6 => b" Duration".as_slice(),
-                Compat::V1_7_1 => b"    Duration    ",
-                Compat::V1_7_5 => b"Duration        ",
-            }),
-            Heading::Flags => out.extend_from_slice(match style.compat {
-                Compat::Tutorial => b" Flags".as_slice(),
-                _ => b"   Flags".as_slice(),
-            }),
+            Heading::Duration => out.extend_from_slice(style.facts().duration_heading.as_bytes()),
+            Heading::Flags => out.extend_from_slice(style.facts().flags_heading.as_bytes()),
         }
     }
 
@@ -622,10 +649,13 @@ impl Field {
         match self.print {
             Number(location, width) => {
                 // %tos is as wide as %stos there.
-                let wider = self.token == "tos" && style.compat == Compat::V1_7_5;
+                let wider = self.token == "tos" && style.facts().later;
                 push_uint(out, row.get(location), width + usize::from(wider));
             }
-            Scaled(value) => push_scaled_right(out, value(&row.counters), style.plain_numbers, 8),
+            Scaled(value) => {
+                let width = style.facts().counter_width;
+                push_scaled_right(out, value(&row.counters), style.scale(), width);
+            }
             Mac(location) => push_mac(out, row.get(location)),
             Latency(location) => {
                 let start = out.len();
@@ -650,17 +680,13 @@ fn annotation<'a>(row: &Row<'a>, extension: u16, number: usize) -> Cow<'a, str> 
     String::from_utf8_lossy(row.record.annotation(extension, number))
 }
 
-/// Headings that nfdump 1.7.5 has otherwise.
-fn later_heading(token: &str, heading: &'static str) -> &'static str {
-    match token {
-        "tos" => " Tos",
-        "tds" => "Duration        ",
-        "tsr" => "First seen raw",
-        "ter" => "Last seen raw ",
-        "trr" => "Received raw  ",
-        "evt" | "nevt" => "   Event",
-        "dloc" => "Dst IP location info",
-        _ => heading,
+/// Where an address is.
+fn push_location(out: &mut Vec<u8>, row: &Row<'_>, style: &Style, number: usize) {
+    let place = annotation(row, ext::PLACES, number);
+    if style.facts().later && place.is_empty() {
+        out.extend_from_slice(b"<no location info>");
+    } else {
+        push_printable(out, &place);
     }
 }
 

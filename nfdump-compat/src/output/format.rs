@@ -5,8 +5,9 @@ use super::{
     fields::{FIELDS, Field},
     json::Layout,
     row::Row,
-    style::{Compat, Style},
+    style::Style,
     time::LocalTime,
+    versions::Facts,
 };
 
 /// Named formats. The names are matched in any case; a `6` at the end selects full IPv6 addresses.
@@ -145,14 +146,14 @@ impl Mode {
 impl Mode {
     /// The same mode as another version has it.
     #[must_use]
-    pub fn of(self, compat: Compat) -> Self {
-        match (compat, self) {
-            (Compat::V1_7_5, Self::Json(_)) => Self::Json(Layout::V1_7_5),
-            (Compat::V1_7_5, Self::Csv) => match Columns::parse(Form::Csv, columns::CSV) {
-                Ok(columns) => Self::Columns(columns),
-                Err(_) => Self::Csv,
+    pub fn of(self, facts: &Facts) -> Self {
+        match self {
+            Self::Json(_) => Self::Json(facts.json),
+            Self::Csv => match facts.csv.map(|list| Columns::parse(Form::Csv, list)) {
+                Some(Ok(columns)) => Self::Columns(columns),
+                _ => Self::Csv,
             },
-            (_, mode) => mode,
+            mode => mode,
         }
     }
 
@@ -173,6 +174,7 @@ enum Item {
 }
 
 /// A compiled output format.
+#[derive(Default)]
 pub struct Format {
     items: Vec<Item>,
 }
@@ -253,7 +255,7 @@ fn push_literal(items: &mut Vec<Item>, text: &str) {
 }
 
 /// The token at the beginning of `text` (after its `%`).
-fn token_name(text: &str) -> &str {
+pub(super) fn token_name(text: &str) -> &str {
     let letters = text
         .find(|c: char| !c.is_ascii_alphabetic())
         .unwrap_or(text.len());

@@ -7,7 +7,7 @@ use super::{
     number::{push_u64, push_zero_padded},
     row::{Row, or_unspecified},
     time::LocalTime,
-    values::{network, push_flag_letters, push_mpls},
+    values::{network, push_flag_letters, push_mpls, unspecified_like},
 };
 use crate::{
     field::{self, Location, ext},
@@ -298,7 +298,14 @@ impl Object<'_, '_> {
                     "observationDomainID"
                 };
                 self.place(name, field::OBSERVATION_DOMAIN);
-                self.place("observationPointID", field::OBSERVATION_POINT);
+                // nfdump 1.7.5 keeps 32 bits of it.
+                let point = self.row.get(field::OBSERVATION_POINT);
+                let kept = if self.is_old() {
+                    u64::MAX
+                } else {
+                    u64::from(u32::MAX)
+                };
+                self.number("observationPointID", point & kept);
             }
             ext::VRF => self.vrf(),
             _ => self.event_extension(id),
@@ -326,7 +333,10 @@ impl Object<'_, '_> {
             }
             ext::NSEL_ACL => {
                 let words = |place: fn(u16) -> Location| {
-                    [0, 1, 2].map(|word| self.row.record.access_list(place(word)))
+                    [0, 1, 2].map(|word| match self.is_old() {
+                        true => self.row.record.access_list(place(word)),
+                        false => self.row.get(place(word)),
+                    })
                 };
                 for (name, [acl, ace, extended]) in [
                     ("ingress_acl", words(field::ingress_acl)),
@@ -427,8 +437,7 @@ impl Object<'_, '_> {
 /// The network of an address; of a prefix length of 0 the unspecified address.
 fn in_json(address: IpAddr, mask: u32) -> IpAddr {
     match (mask, address) {
-        (0, IpAddr::V4(_)) => or_unspecified(None),
-        (0, IpAddr::V6(_)) => IpAddr::V6(std::net::Ipv6Addr::UNSPECIFIED),
-        _ => network(address, mask),
+        (0, address) => unspecified_like(address),
+        (mask, address) => network(address, mask),
     }
 }

@@ -1,5 +1,7 @@
 //! Numbers as nfdump prints them: scaled by powers of 1000 from one million on, or plain; rates truncated to integers.
 
+use super::versions::Scale;
+
 /// Appends `value` in decimal.
 pub fn push_u64(out: &mut Vec<u8>, mut value: u64) {
     let mut digits = [0_u8; 20];
@@ -31,15 +33,21 @@ pub fn push_zero_padded(out: &mut Vec<u8>, value: u64, digits: usize) {
 }
 
 /// Appends a counter or rate: from one million on with one decimal and a letter (`4.3 M`, powers of 1000, up to `T`)
-/// unless `plain`.
-pub fn push_scaled(out: &mut Vec<u8>, value: u64, plain: bool) {
+/// as the scale says; of later versions from a thousand on and without the blank.
+pub fn push_scaled(out: &mut Vec<u8>, value: u64, scale: Scale) {
     const MILLION: u64 = 1_000_000;
-    if plain || value < MILLION {
+    let least = match scale {
+        Scale::Plain => u64::MAX,
+        Scale::Millions => MILLION,
+        Scale::Thousands => 1000,
+    };
+    if scale == Scale::Plain || value < least {
         push_u64(out, value);
         return;
     }
     let (unit, letter) = match value {
-        0..1_000_000_000 => (MILLION, b'M'),
+        0..MILLION => (1000, b'k'),
+        MILLION..1_000_000_000 => (MILLION, b'M'),
         1_000_000_000..1_000_000_000_000 => (1_000_000_000, b'G'),
         _ => (1_000_000_000_000, b'T'),
     };
@@ -54,13 +62,16 @@ pub fn push_scaled(out: &mut Vec<u8>, value: u64, plain: bool) {
         out.push(b'.');
         out.push(b'0' + (tenths % 10) as u8);
     }
-    out.extend_from_slice(&[b' ', letter]);
+    if scale == Scale::Millions {
+        out.push(b' ');
+    }
+    out.push(letter);
 }
 
 /// Appends a scaled number in at least `width` columns, right-aligned.
-pub fn push_scaled_right(out: &mut Vec<u8>, value: u64, plain: bool, width: usize) {
+pub fn push_scaled_right(out: &mut Vec<u8>, value: u64, scale: Scale, width: usize) {
     let start = out.len();
-    push_scaled(out, value, plain);
+    push_scaled(out, value, scale);
     align_right(out, start, width);
 }
 
@@ -122,7 +133,7 @@ mod tests {
 
     fn scaled(value: u64) -> String {
         let mut out = Vec::new();
-        push_scaled(&mut out, value, false);
+        push_scaled(&mut out, value, Scale::Millions);
         String::from_utf8_lossy(&out).into_owned()
     }
 
@@ -167,13 +178,13 @@ mod tests {
     #[test]
     fn plain_numbers_and_columns() {
         let mut out = Vec::new();
-        push_scaled(&mut out, 18_446_744_073_709_551_615, true);
+        push_scaled(&mut out, 18_446_744_073_709_551_615, Scale::Plain);
         out.push(b'|');
         push_uint(&mut out, 7, 5);
         out.push(b'|');
         push_zero_padded(&mut out, 7, 3);
         out.push(b'|');
-        push_scaled_right(&mut out, 4_255_056, false, 8);
+        push_scaled_right(&mut out, 4_255_056, Scale::Millions, 8);
         out.push(b'|');
         let start = out.len();
         out.extend_from_slice(b"TCP");

@@ -1,13 +1,17 @@
 //! The first bytes of a flow's payload: as text where it is text, else in hexadecimal.
 
-use super::{number::align_right, values::push_printable};
+use super::{number::align_right, style::Style, values::push_printable};
 use crate::handshake::Hello;
 
 /// Longest payload in a listing's column.
 const COLUMN: usize = 256;
 
 /// Appends the payload of a listing's column: its text, or lines in hexadecimal.
-pub fn push_column(out: &mut Vec<u8>, bytes: &[u8]) {
+pub fn push_column(out: &mut Vec<u8>, bytes: &[u8], style: &Style) {
+    if style.facts().later && bytes.is_empty() {
+        out.extend_from_slice(b"<no payload>");
+        return;
+    }
     let bytes = bytes.get(..COLUMN).unwrap_or(bytes);
     if is_text(bytes) {
         out.extend_from_slice(bytes);
@@ -40,9 +44,10 @@ pub fn push_in_full(out: &mut Vec<u8>, bytes: &[u8]) {
 }
 
 /// Appends the JA3 fingerprint of a TLS hello, right-aligned in 32 columns.
-pub fn push_fingerprint(out: &mut Vec<u8>, bytes: &[u8]) {
+pub fn push_fingerprint(out: &mut Vec<u8>, bytes: &[u8], style: &Style) {
     match Hello::parse(bytes) {
         Some(hello) => put!(out, "{:032x}", hello.fingerprint()),
+        None if style.facts().later => put!(out, "{:>38}", "no ja3"),
         None => put!(
             out,
             "{:>32}",
@@ -52,10 +57,14 @@ pub fn push_fingerprint(out: &mut Vec<u8>, bytes: &[u8]) {
 }
 
 /// Appends the server name that a TLS client asks for, right-aligned in 6 columns.
-pub fn push_server_name(out: &mut Vec<u8>, bytes: &[u8]) {
+pub fn push_server_name(out: &mut Vec<u8>, bytes: &[u8], style: &Style) {
     let name = Hello::parse(bytes)
         .map(|hello| hello.server_name)
         .unwrap_or_default();
+    if style.facts().later && name.is_empty() {
+        out.extend_from_slice(b"   0");
+        return;
+    }
     let start = out.len();
     push_printable(out, &name);
     align_right(out, start, 6);
@@ -99,6 +108,7 @@ mod tests {
         push_column(
             &mut out,
             b"\x64\x08\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x0cchr\x00\x01\x00\x00",
+            &Style::default(),
         );
         assert_eq!(
             String::from_utf8_lossy(&out),
@@ -106,7 +116,7 @@ mod tests {
              00 01 00 00                                       |  .... \n"
         );
         out.clear();
-        push_column(&mut out, b"GET /");
+        push_column(&mut out, b"GET /", &Style::default());
         assert_eq!(out, b"GET /\n");
     }
 }

@@ -10,14 +10,20 @@ use std::net::IpAddr;
 const AF_INET: u64 = 2;
 const AF_INET6: u64 = 10;
 
-/// Appends one flow.
-pub fn push_row(out: &mut Vec<u8>, row: &Row<'_>) {
+/// Appends one flow; `old` as nfdump 1.6 does it, seconds and milliseconds apart.
+pub fn push_row(out: &mut Vec<u8>, row: &Row<'_>, old: bool) {
     let counters = &row.counters;
     let source = or_unspecified(row.record.src_ip());
     let destination = or_unspecified(row.record.dst_ip());
     push_field(out, family(source));
-    push_field(out, counters.first_ms);
-    push_field(out, counters.last_ms);
+    for ms in [counters.first_ms, counters.last_ms] {
+        if old {
+            push_field(out, ms / 1000);
+            push_field(out, ms % 1000);
+        } else {
+            push_field(out, ms);
+        }
+    }
     push_field(out, u64::from(row.protocol()));
     for (address, port) in [(source, field::SRC_PORT), (destination, field::DST_PORT)] {
         words(address)

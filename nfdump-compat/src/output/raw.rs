@@ -6,7 +6,7 @@ use super::{
     number::align_right,
     payload, protocols,
     row::Row,
-    style::{Compat, Style},
+    style::Style,
     time::LocalTime,
     values::{network, push_flag_letters, push_printable},
 };
@@ -16,11 +16,17 @@ use crate::{
 };
 use std::net::IpAddr;
 
-/// Appends one record.
-pub fn push_row(out: &mut Vec<u8>, row: &Row<'_>, style: &Style, time: &mut LocalTime) {
+/// Appends one record; `number` is told if it is not 0.
+pub fn push_row(
+    out: &mut Vec<u8>,
+    row: &Row<'_>,
+    number: u64,
+    style: &Style,
+    time: &mut LocalTime,
+) {
     let start = out.len();
-    push_record(out, row, time);
-    if style.compat == Compat::V1_7_5 {
+    push_record(out, row, number, style, time);
+    if style.facts().later {
         let text = out.split_off(start);
         push_as_1_7_5(out, &text);
     }
@@ -50,21 +56,21 @@ fn push_as_1_7_5(out: &mut Vec<u8>, text: &[u8]) {
     }
 }
 
-fn push_record(out: &mut Vec<u8>, row: &Row<'_>, time: &mut LocalTime) {
-    push_head(out, row);
+fn push_record(out: &mut Vec<u8>, row: &Row<'_>, number: u64, style: &Style, time: &mut LocalTime) {
+    push_head(out, row, number);
     let mut ids: Vec<u16> = row.record.extensions().map(|(id, _)| id).collect();
     ids.sort_unstable();
     ids.dedup();
     for id in ids {
-        push_extension(out, row, id, time);
+        push_extension(out, row, id, style, time);
     }
 }
 
-fn push_head(out: &mut Vec<u8>, row: &Row<'_>) {
+fn push_head(out: &mut Vec<u8>, row: &Row<'_>, number: u64) {
     let header = row.record.header();
     out.extend_from_slice(b"\nFlow Record: \n");
-    if row.number > 0 {
-        put!(out, "  RecordCount  =             {:5}\n", row.number);
+    if number > 0 {
+        put!(out, "  RecordCount  =             {number:5}\n");
     }
     let version = header.nfversion & 15;
     let origin = match header.nfversion {
@@ -112,10 +118,10 @@ fn push_head(out: &mut Vec<u8>, row: &Row<'_>) {
     }
 }
 
-fn push_extension(out: &mut Vec<u8>, row: &Row<'_>, id: u16, time: &mut LocalTime) {
+fn push_extension(out: &mut Vec<u8>, row: &Row<'_>, id: u16, style: &Style, time: &mut LocalTime) {
     let get = |location: Location| row.get(location);
     match id {
-        ext::GENERIC_FLOW => push_generic(out, row, time),
+        ext::GENERIC_FLOW => push_generic(out, row, style, time),
         ext::IPV4_FLOW | ext::IPV6_FLOW => {
             push_tunnel(out, row);
             push_pair(
@@ -202,11 +208,17 @@ fn push_extension(out: &mut Vec<u8>, row: &Row<'_>, id: u16, time: &mut LocalTim
         }
         ext::IN_PAYLOAD => push_payload(out, row, "in payload  ", id),
         ext::OUT_PAYLOAD => push_payload(out, row, "out payload ", id),
-        _ => push_event_extension(out, row, id, time),
+        _ => push_event_extension(out, row, id, style, time),
     }
 }
 
-fn push_event_extension(out: &mut Vec<u8>, row: &Row<'_>, id: u16, time: &mut LocalTime) {
+fn push_event_extension(
+    out: &mut Vec<u8>,
+    row: &Row<'_>,
+    id: u16,
+    style: &Style,
+    time: &mut LocalTime,
+) {
     let get = |location: Location| row.get(location);
     match id {
         ext::NSEL_COMMON => {
@@ -217,7 +229,7 @@ fn push_event_extension(out: &mut Vec<u8>, row: &Row<'_>, id: u16, time: &mut Lo
                 "  connect ID   =        {:10}\n  fw event     =             {number:5}: {}\n  fw ext event =             {extended:5}: {}\n",
                 get(field::NSEL_CONN_ID),
                 events::firewall(number),
-                events::extended(extended)
+                events::extended(extended, style.facts().later)
             );
             push_time(out, "Event time  ", get(field::NSEL_MSEC_EVENT), time);
         }
@@ -235,9 +247,9 @@ fn push_event_extension(out: &mut Vec<u8>, row: &Row<'_>, id: u16, time: &mut Lo
             push_number(out, "dst xlt port", get(field::XLATE_DST_PORT));
         }
         ext::NSEL_ACL => {
-            let [a, b, c] = [0, 1, 2].map(|word| row.record.access_list(field::ingress_acl(word)));
+            let [a, b, c] = [0, 1, 2].map(|word| row.access_list(field::ingress_acl(word), style));
             put!(out, "  Ingress ACL  =       0x{a:x}/0x{b:x}/0x{c:x}\n");
-            let [a, b, c] = [0, 1, 2].map(|word| row.record.access_list(field::egress_acl(word)));
+            let [a, b, c] = [0, 1, 2].map(|word| row.access_list(field::egress_acl(word), style));
             put!(out, "  Egress ACL   =       0x{a:x}/0x{b:x}/0x{c:x}\n");
         }
         ext::NSEL_USER => {
@@ -247,6 +259,15 @@ fn push_event_extension(out: &mut Vec<u8>, row: &Row<'_>, id: u16, time: &mut Lo
         }
         ext::NEL_COMMON => {
             let number = get(field::NAT_EVENT);
+            if style.facts().later {
+                let pool = get(field::NAT_POOL_ID);
+                put!(
+                    out,
+                    "  nat event    =             {number:5}: {}\n  nat pool ID  =        {pool:10}\n",
+                    events::translation_sentence(number)
+                );
+                return;
+            }
             put!(
                 out,
                 "  nat event    =             {number:5}: {}\n",
@@ -271,10 +292,15 @@ fn push_event_extension(out: &mut Vec<u8>, row: &Row<'_>, id: u16, time: &mut Lo
     }
 }
 
-fn push_generic(out: &mut Vec<u8>, row: &Row<'_>, time: &mut LocalTime) {
+fn push_generic(out: &mut Vec<u8>, row: &Row<'_>, style: &Style, time: &mut LocalTime) {
     let counters = &row.counters;
-    push_time(out, "first       ", counters.first_ms, time);
-    push_time(out, "last        ", counters.last_ms, time);
+    if style.facts().later && row.record.header().flags & FLAG_EVENT != 0 {
+        let happened = events::of_record(&row.record).time_ms;
+        push_time(out, "Event time  ", happened, time);
+    } else {
+        push_time(out, "first       ", counters.first_ms, time);
+        push_time(out, "last        ", counters.last_ms, time);
+    }
     let received = row.get(field::MSEC_RECEIVED);
     put!(out, "  received at  =     {received:13} [");
     if received == 0 {

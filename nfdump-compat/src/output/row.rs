@@ -1,5 +1,6 @@
 //! One line of a listing: a flow record with the counters to show for it (its own, or those of an aggregate).
 
+use super::style::Style;
 use crate::{
     field::{self, Location},
     record::RecordView,
@@ -151,6 +152,16 @@ impl Row<'_> {
             (Some(label), _) => Cow::Borrowed(label),
             (None, Some(label)) => text(label),
             (None, None) => Cow::Borrowed("<none>"),
+        }
+    }
+
+    /// A word of an access list's ids, as the version reads it.
+    #[must_use]
+    pub fn access_list(&self, location: Location, style: &Style) -> u64 {
+        if style.facts().later {
+            self.get(location)
+        } else {
+            self.record.access_list(location)
         }
     }
 

@@ -3,9 +3,10 @@
 use super::{
     number::{bits_per_second, bytes_per_packet, per_second, push_scaled, push_u64},
     row::Counters,
-    style::{Compat, Style},
+    style::Style,
     time::{LocalTime, push_duration_clock},
     values::push_printable,
+    versions::{Facts, Scale},
 };
 use crate::file::StatRecord;
 use std::time::Duration;
@@ -19,6 +20,8 @@ pub struct Totals {
     pub processed: u64,
     /// Flow records that passed (the limit, later the filter).
     pub passed: u64,
+    /// Flow records that would have passed behind the limit.
+    pub passed_later: u64,
     /// Blocks of a type that is not records.
     pub blocks_skipped: u64,
     /// Payload bytes of record blocks read, uncompressed.
@@ -66,24 +69,33 @@ pub fn push_summary(
     style: &Style,
     time: &mut LocalTime,
 ) {
-    let plain = style.plain_numbers || style.compat == Compat::Tutorial;
-    push_sums(out, totals, plain);
+    let facts = style.facts();
+    let scale = if facts.plain_summary {
+        Scale::Plain
+    } else {
+        style.sum_scale()
+    };
+    push_sums(out, totals, scale);
     out.extend_from_slice(b"Time window: ");
     match totals.window {
         // nfdump's two ways of not knowing.
         Some((_, 0)) | None => out.extend_from_slice(b"<unknown>"),
         Some((first @ ..1000, last)) => {
             out.extend_from_slice(b"Time Window unknown");
-            push_length(out, first, last, style);
+            push_length(out, first, last, facts);
         }
         Some((first, last)) => {
-            time.push_seconds(out, first / 1000);
+            let mut push = |out: &mut Vec<u8>, ms: u64| match facts.window_ms {
+                true => time.push_ms(out, ms),
+                false => time.push_seconds(out, ms / 1000),
+            };
+            push(out, first);
             out.extend_from_slice(b" - ");
-            time.push_seconds(out, last / 1000);
-            push_length(out, first, last, style);
+            push(out, last);
+            push_length(out, first, last, facts);
         }
     }
-    out.extend_from_slice(if style.compat == Compat::V1_7_5 {
+    out.extend_from_slice(if facts.later {
         b"\nTotal records processed: ".as_slice()
     } else {
         b"\nTotal flows processed: "
@@ -91,34 +103,34 @@ pub fn push_summary(
     // nfdump 1.7.5 counts what passed.
     push_u64(
         out,
-        if style.compat == Compat::V1_7_5 {
+        if facts.processed_is_passed {
             totals.passed
         } else {
             totals.processed
         },
     );
-    if matches!(style.compat, Compat::V1_7_1 | Compat::V1_7_5) {
+    if facts.passed {
         out.extend_from_slice(b", passed: ");
-        push_u64(out, totals.passed);
+        push_u64(out, totals.passed.saturating_add(totals.passed_later));
     }
     out.extend_from_slice(b", Blocks skipped: ");
     push_u64(out, totals.blocks_skipped);
     out.extend_from_slice(b", Bytes read: ");
     push_u64(out, totals.bytes_read);
     out.push(b'\n');
-    out.extend_from_slice(timing_line(totals.processed, timing, style.compat).as_bytes());
+    out.extend_from_slice(timing_line(totals.processed, timing, facts).as_bytes());
 }
 
 /// Length of the time window, which nfdump 1.7.5 tells.
-fn push_length(out: &mut Vec<u8>, first: u64, last: u64, style: &Style) {
-    if style.compat == Compat::V1_7_5 {
+fn push_length(out: &mut Vec<u8>, first: u64, last: u64, facts: &Facts) {
+    if facts.later {
         out.extend_from_slice(b", Duration:");
         let seconds = (last / 1000).wrapping_sub(first / 1000);
         push_duration_clock(out, seconds.wrapping_mul(1000));
     }
 }
 
-fn push_sums(out: &mut Vec<u8>, totals: &Totals, plain: bool) {
+fn push_sums(out: &mut Vec<u8>, totals: &Totals, scale: Scale) {
     let sum = totals.counters.unwrap_or(Counters::NONE);
     // Without a duration nfdump shows no averages at all.
     let packet_size = match sum.duration_ms() {
@@ -138,12 +150,12 @@ fn push_sums(out: &mut Vec<u8>, totals: &Totals, plain: bool) {
         (", avg bpp: ", packet_size),
     ] {
         out.extend_from_slice(name.as_bytes());
-        push_scaled(out, value, plain);
+        push_scaled(out, value, scale);
     }
     out.push(b'\n');
 }
 
-fn timing_line(processed: u64, timing: &Timing, compat: Compat) -> String {
+fn timing_line(processed: u64, timing: &Timing, facts: &Facts) -> String {
     let rate = |time: Duration| {
         if time.is_zero() || processed == 0 {
             0.0
@@ -153,12 +165,12 @@ fn timing_line(processed: u64, timing: &Timing, compat: Compat) -> String {
     };
     let [system, user, wall, runtime] =
         [timing.system, timing.user, timing.wall, timing.runtime].map(|time| time.as_secs_f64());
-    match compat {
-        Compat::V1_7_1 | Compat::V1_7_5 => format!(
+    match facts.old_timing {
+        false => format!(
             "Sys: {system:.4}s User: {user:.4}s Wall: {wall:.4}s flows/second: {:.1} Runtime: {runtime:.4}s\n",
             rate(timing.wall)
         ),
-        Compat::Tutorial | Compat::V1_6 => format!(
+        true => format!(
             "Sys: {system:.3}s flows/second: {:<10.1} Wall: {wall:.3}s flows/second: {:<10.1}\n",
             rate(timing.system),
             rate(timing.wall)
@@ -233,6 +245,7 @@ fn push_line(out: &mut Vec<u8>, name: &str, of: &str, value: u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::output::style::Compat;
     use jiff::tz::TimeZone;
 
     const TUTORIAL: Totals = Totals {
@@ -247,6 +260,7 @@ mod tests {
         }),
         processed: 72,
         passed: 72,
+        passed_later: 0,
         blocks_skipped: 0,
         bytes_read: 9928,
         window: Some((1_258_544_215_001, 1_258_594_491_646)),

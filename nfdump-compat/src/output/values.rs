@@ -6,10 +6,14 @@ use super::{
     number::{align_left, align_right, bytes_per_packet, push_u64, push_uint, push_zero_padded},
     protocols,
     row::{Row, or_unspecified},
-    style::{Compat, Style},
+    style::Style,
     time::{LocalTime, push_duration_clock, push_duration_seconds},
+    versions::Flags,
 };
-use crate::{field, record::FLAG_EVENT};
+use crate::{
+    field::{self, Location},
+    record::FLAG_EVENT,
+};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// What `-T` puts before an address.
@@ -19,15 +23,16 @@ const TAG: u8 = 1;
 pub fn push_duration(out: &mut Vec<u8>, ms: u64, style: &Style) {
     // A flow that ends before it begins: nfdump 1.7.5 shows no duration, before it shows what the overflow leaves.
     let ends_early = ms.cast_signed() < 0;
-    let ms = if ends_early && style.compat == Compat::V1_7_5 {
+    let facts = style.facts();
+    let ms = if ends_early && facts.no_negative_duration {
         0
     } else {
         ms
     };
-    match (style.compat, style.plain_numbers) {
-        (Compat::Tutorial | Compat::V1_6, _) => push_duration_seconds(out, ms, 9),
-        (Compat::V1_7_1 | Compat::V1_7_5, true) => push_duration_seconds(out, ms, 16),
-        (Compat::V1_7_1 | Compat::V1_7_5, false) => push_duration_clock(out, ms),
+    match (facts.seconds, style.plain_numbers) {
+        (true, _) => push_duration_seconds(out, ms, 9),
+        (false, true) => push_duration_seconds(out, ms, 16),
+        (false, false) => push_duration_clock(out, ms),
     }
 }
 
@@ -82,10 +87,14 @@ pub(super) fn push_mpls_column(out: &mut Vec<u8>, row: &Row<'_>, index: u16) {
     align_right(out, start, 12);
 }
 
-pub(super) fn push_raw_time(out: &mut Vec<u8>, ms: u64) {
+pub(super) fn push_raw_time(out: &mut Vec<u8>, ms: u64, style: &Style) {
+    let start = out.len();
     push_u64(out, ms / 1000);
     out.push(b'.');
     push_zero_padded(out, ms % 1000, 3);
+    if style.facts().later {
+        align_right(out, start, 14);
+    }
 }
 
 /// Appends the two letters of a country, dots if it is not known.
@@ -158,8 +167,8 @@ pub(super) fn push_destination_port(out: &mut Vec<u8>, row: &Row<'_>) {
     }
 }
 
-pub(super) fn icmp(row: &Row<'_>) -> u64 {
-    if row.is_icmp() {
+pub(super) fn icmp(row: &Row<'_>, style: &Style) -> u64 {
+    if row.is_icmp() || style.facts().later {
         row.get(field::DST_PORT)
     } else {
         0
@@ -206,33 +215,43 @@ pub(super) fn push_label(out: &mut Vec<u8>, row: &Row<'_>, _: &Style, _: &mut Lo
 pub(super) fn push_event(out: &mut Vec<u8>, row: &Row<'_>, style: &Style, _: &mut LocalTime) {
     let start = out.len();
     let event = events::of_record(&row.record);
-    let name = match style.compat {
-        Compat::V1_7_5 if !events::has_event(&row.record) => events::NONE,
-        _ => event.name_in_listing(),
+    let facts = style.facts();
+    if facts.later && style.plain_numbers {
+        push_u64(
+            out,
+            if events::has_event(&row.record) {
+                event.number
+            } else {
+                0
+            },
+        );
+        return;
+    }
+    let name = if facts.later {
+        event.later_name(&row.record)
+    } else {
+        event.name_in_listing()
     };
     out.extend_from_slice(name.as_bytes());
-    align_right(
-        out,
-        start,
-        if style.compat == Compat::V1_7_5 { 8 } else { 7 },
-    );
+    align_right(out, start, facts.event_width);
 }
 
 pub(super) fn push_flags(out: &mut Vec<u8>, row: &Row<'_>, style: &Style, _: &mut LocalTime) {
     // nfdump 1.6 shows them of any protocol.
-    let flags = if row.protocol() == 6 || style.compat == Compat::V1_6 {
+    let kind = style.facts().flags;
+    let flags = if row.protocol() == 6 || kind == Flags::EightOfAll {
         row.tcp_flags
     } else {
         0
     };
-    let letters = match style.compat {
-        Compat::Tutorial if flags > 63 => {
+    let letters = match kind {
+        Flags::Six if flags > 63 => {
             out.extend_from_slice(b"  0x");
             push_hex(out, u64::from(flags));
             return;
         }
-        Compat::Tutorial => 2..8,
-        _ => 0..8,
+        Flags::Six => 2..8,
+        Flags::Eight | Flags::EightOfAll => 0..8,
     };
     push_letters(out, flags, letters);
 }
@@ -254,7 +273,7 @@ fn push_letters(out: &mut Vec<u8>, flags: u8, places: std::ops::Range<usize>) {
     }
 }
 
-pub(super) fn push_prefixed_hex(out: &mut Vec<u8>, value: u64, digits: usize) {
+fn push_prefixed_hex(out: &mut Vec<u8>, value: u64, digits: usize) {
     out.extend_from_slice(b"0x");
     let start = out.len();
     push_hex(out, value);
@@ -262,17 +281,49 @@ pub(super) fn push_prefixed_hex(out: &mut Vec<u8>, value: u64, digits: usize) {
     out.splice(start..start, std::iter::repeat_n(b'0', missing));
 }
 
-pub(super) fn push_network(out: &mut Vec<u8>, address: Option<IpAddr>, mask: u64, style: &Style) {
+/// An observation domain or point, in nfdump 1.7.5 two zeroes if there is none.
+pub(super) fn push_observation(
+    out: &mut Vec<u8>,
+    row: &Row<'_>,
+    style: &Style,
+    place: Location,
+    digits: usize,
+) {
+    let none = style.facts().later && row.record.get(place).is_none();
+    push_prefixed_hex(out, row.get(place), if none { 2 } else { digits });
+}
+
+pub(super) fn push_network(
+    out: &mut Vec<u8>,
+    address: Option<IpAddr>,
+    mask: u64,
+    row: &Row<'_>,
+    style: &Style,
+) {
+    let no_masks = !row.record.has(field::ext::FLOW_MISC);
     push_tag(out, style);
     push_ip(
         out,
-        network(or_unspecified(address), mask as u32),
+        if no_masks && style.facts().later {
+            unspecified_like(or_unspecified(address))
+        } else {
+            network(or_unspecified(address), mask as u32)
+        },
         style.full_ipv6,
     );
     out.push(b'/');
     let start = out.len();
     push_u64(out, mask);
     align_left(out, start, 2);
+}
+
+/// The unspecified address of the same version of IP.
+#[must_use]
+pub fn unspecified_like(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+    }
 }
 
 /// The network of an address. A prefix length of 0 or beyond the address' width masks as nfdump's shifts do (modulo the

@@ -9,12 +9,12 @@ use crate::{
         number::{align_right, push_u64},
         put,
         row::{application, xlate_dst_ip, xlate_src_ip},
-        style::Compat,
         values::{push_country, push_mpls, push_statistic_address},
+        versions::Facts,
     },
     record::RecordView,
 };
-use std::{borrow::Cow, net::IpAddr};
+use std::net::IpAddr;
 
 /// A value to group by: an address (IPv4 in the low 32 bits) or a number (in `low`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -64,6 +64,8 @@ pub enum Source {
     Number(Location),
     /// An address; 0 without it.
     Address(fn(&RecordView<'_>) -> Option<IpAddr>),
+    /// Anything else of an extension.
+    Of(u16, fn(&RecordView<'_>) -> Value),
     /// Anything else.
     Computed(fn(&RecordView<'_>) -> Value),
 }
@@ -75,6 +77,7 @@ impl Source {
         match self {
             Self::Number(location) => record.get(*location).is_some(),
             Self::Address(address) => address(record).is_some(),
+            Self::Of(extension, _) => record.has(*extension),
             Self::Computed(_) => true,
         }
     }
@@ -88,7 +91,7 @@ impl Source {
                 low: record.get_or_zero(*location),
             },
             Self::Address(address) => Value::of_address(address(record)),
-            Self::Computed(value) => value(record),
+            Self::Of(_, value) | Self::Computed(value) => value(record),
         }
     }
 }
@@ -130,32 +133,37 @@ pub struct Element {
     pub kind: Kind,
     /// One value a flow, or two: then the flow counts for both.
     pub sources: &'static [Source],
+    /// A flow without the value counts for 0 in every version.
+    pub always: bool,
 }
 
+/// Both sides of elements that counted one of them up to nfdump 1.7.1.
+const BOTH_SIDES: &[(&str, &[Source])] = &[
+    ("tos", &[Number(field::SRC_TOS), Number(field::DST_TOS)]),
+    (
+        "inmac",
+        &[Number(field::IN_SRC_MAC), Number(field::IN_DST_MAC)],
+    ),
+];
+
 impl Element {
+    /// Where the values come from in a version.
+    #[must_use]
+    pub fn sources_in(&self, facts: &Facts) -> &'static [Source] {
+        let both = BOTH_SIDES
+            .iter()
+            .find(|(name, _)| facts.later && *name == self.name);
+        both.map_or(self.sources, |(_, sources)| *sources)
+    }
+
     /// The heading as a version has it.
     #[must_use]
-    pub fn heading_in(&self, compat: Compat) -> Cow<'static, str> {
-        if compat != Compat::V1_7_5 {
-            return Cow::Borrowed(self.heading);
-        }
-        match self.name {
-            "inmac" => Cow::Borrowed("In Mac"),
-            "outmac" => Cow::Borrowed("Out Mac"),
-            "nbar" => Cow::Borrowed("Nbar"),
-            "ip" => Cow::Borrowed("   IP Addr"),
-            "srctos" => Cow::Borrowed("Src Tos"),
-            "xevent" => Cow::Borrowed(" Event"),
-            "xsrcport" | "nsrcport" => Cow::Borrowed("X-Src Port"),
-            "xdstport" | "ndstport" => Cow::Borrowed("X-Dst Port"),
-            "ja3" => Cow::Borrowed("ja3                             "),
-            "odid" => Cow::Borrowed("Obs DomainID"),
-            "opid" => Cow::Borrowed("Obs PointID"),
-            name => match name.strip_prefix("mpls") {
-                Some(number) => Cow::Owned(format!("MPLS label {number}")),
-                None => Cow::Borrowed(self.heading),
-            },
-        }
+    pub fn heading_in(&self, facts: &Facts) -> &'static str {
+        let found = facts
+            .element_headings
+            .iter()
+            .find(|(name, _)| *name == self.name);
+        found.map_or(self.heading, |(_, heading)| *heading)
     }
 
     /// Appends the value's text (not aligned).
@@ -196,7 +204,7 @@ impl Element {
     }
 }
 
-use Source::{Address, Computed, Number};
+use Source::{Address, Computed, Number, Of};
 
 const fn element(
     name: &'static str,
@@ -209,6 +217,7 @@ const fn element(
         heading,
         kind,
         sources,
+        always: matches!(name.as_bytes(), b"srcas" | b"dstas" | b"as"),
     }
 }
 
@@ -500,13 +509,17 @@ pub static ELEMENTS: &[Element] = &[
         "event",
         " Event",
         Kind::Event,
-        &[Computed(|record| number(events::of_record(record).number))],
+        &[Of(field::ext::NSEL_COMMON, |record| {
+            number(events::of_record(record).number)
+        })],
     ),
     element(
         "nevent",
         " Event",
         Kind::Event,
-        &[Computed(|record| number(events::of_record(record).number))],
+        &[Of(field::ext::NSEL_COMMON, |record| {
+            number(events::of_record(record).number)
+        })],
     ),
     element(
         "xevent",
@@ -518,7 +531,7 @@ pub static ELEMENTS: &[Element] = &[
         "iacl",
         "Ingress ACL",
         Kind::Hex,
-        &[Computed(|record| {
+        &[Of(field::ext::NSEL_ACL, |record| {
             number(record.access_list(field::ingress_acl(0)))
         })],
     ),
@@ -526,7 +539,7 @@ pub static ELEMENTS: &[Element] = &[
         "iace",
         "Ingress ACE",
         Kind::Hex,
-        &[Computed(|record| {
+        &[Of(field::ext::NSEL_ACL, |record| {
             number(record.access_list(field::ingress_acl(1)))
         })],
     ),
@@ -534,7 +547,7 @@ pub static ELEMENTS: &[Element] = &[
         "ixace",
         "Ingress xACE",
         Kind::Hex,
-        &[Computed(|record| {
+        &[Of(field::ext::NSEL_ACL, |record| {
             number(record.access_list(field::ingress_acl(2)))
         })],
     ),
@@ -542,7 +555,7 @@ pub static ELEMENTS: &[Element] = &[
         "eacl",
         "Egress ACL",
         Kind::Hex,
-        &[Computed(|record| {
+        &[Of(field::ext::NSEL_ACL, |record| {
             number(record.access_list(field::egress_acl(0)))
         })],
     ),
@@ -550,7 +563,7 @@ pub static ELEMENTS: &[Element] = &[
         "eace",
         "Egress ACE",
         Kind::Hex,
-        &[Computed(|record| {
+        &[Of(field::ext::NSEL_ACL, |record| {
             number(record.access_list(field::egress_acl(1)))
         })],
     ),
@@ -558,7 +571,7 @@ pub static ELEMENTS: &[Element] = &[
         "exace",
         "Egress xACE",
         Kind::Hex,
-        &[Computed(|record| {
+        &[Of(field::ext::NSEL_ACL, |record| {
             number(record.access_list(field::egress_acl(2)))
         })],
     ),
@@ -566,7 +579,7 @@ pub static ELEMENTS: &[Element] = &[
         "nbar",
         "nbar",
         Kind::Application,
-        &[Computed(|record| {
+        &[Of(field::ext::NBAR_APP, |record| {
             let (engine, selector) = application(record);
             number(u64::from(engine) << 32 | u64::from(selector))
         })],
@@ -575,7 +588,7 @@ pub static ELEMENTS: &[Element] = &[
         "ja3",
         "                             ja3",
         Kind::Fingerprint,
-        &[Computed(|record| {
+        &[Of(field::ext::IN_PAYLOAD, |record| {
             let payload = record.extension(field::ext::IN_PAYLOAD).unwrap_or_default();
             let hash = Hello::parse(payload).map_or(0, |hello| hello.fingerprint());
             Value {

@@ -109,7 +109,7 @@ impl ElementStatistic {
                 (bytes, total.bytes()),
             ] {
                 out.extend_from_slice(b" | ");
-                push_scaled_right(out, part, style.plain_numbers, 0);
+                push_scaled_right(out, part, style.scale(), 0);
                 put!(out, " | {:.1}", percent(part, whole));
             }
             let duration = counters.duration_ms();
@@ -118,7 +118,7 @@ impl ElementStatistic {
                 bits_per_second(bytes, duration),
             ] {
                 out.extend_from_slice(b" | ");
-                push_scaled_right(out, rate, style.plain_numbers, 0);
+                push_scaled_right(out, rate, style.scale(), 0);
             }
             out.extend_from_slice(b" | ");
             time.push_ms(out, counters.first_ms);

@@ -14,26 +14,27 @@ use crate::{
         number::{align_right, bits_per_second, per_second, push_scaled_right, push_u64},
         put,
         row::Counters,
-        style::{Compat, Style},
+        style::Style,
         time::{LocalTime, push_duration_seconds},
         values::{push_bytes_per_packet, push_duration, push_protocol, push_tag},
+        versions::Facts,
     },
     record::RecordView,
 };
-use element::{Element, Kind, Value};
+use element::{Element, Kind, Source, Value};
 use hashbrown::HashMap;
 use order::Order;
-
-/// The default order's name in the heading of the older style, which had none.
-const UNNAMED_ORDER: &str = "-";
 
 /// A growing statistic of one element.
 pub struct ElementStatistic {
     element: &'static Element,
+    sources: &'static [Source],
     by_protocol: bool,
     limits: Limits,
     /// Flows without the element are left out, as in nfdump 1.7.5; before they counted for 0.
     only_present: bool,
+    /// A flow whose two values are equal counts once.
+    equal_once: bool,
     rows: HashMap<Key, Counters, foldhash::fast::RandomState>,
 }
 
@@ -121,13 +122,15 @@ impl ElementStatistic {
         element: &'static Element,
         by_protocol: bool,
         limits: Limits,
-        compat: Compat,
+        facts: &Facts,
     ) -> Self {
         Self {
             element,
+            sources: element.sources_in(facts),
             by_protocol,
             limits,
-            only_present: compat == Compat::V1_7_5,
+            only_present: facts.later,
+            equal_once: facts.equal_once,
             rows: HashMap::default(),
         }
     }
@@ -135,14 +138,23 @@ impl ElementStatistic {
     /// Counts one flow, for an element with two values once for each.
     pub fn add(&mut self, record: &RecordView<'_>, protocol: u8, counters: &Counters) {
         let protocol = if self.by_protocol { protocol } else { 0 };
-        for source in self.element.sources {
-            if self.only_present && !source.is_in(record) {
+        let mut first = None;
+        for source in self.sources {
+            if self.only_present && !self.element.always && !source.is_in(record) {
                 continue;
             }
-            let key = Key {
-                value: source.value(record),
-                protocol,
-            };
+            let value = source.value(record);
+            if self.only_present
+                && self.element.kind == Kind::Fingerprint
+                && value == Value::default()
+            {
+                continue;
+            }
+            if self.equal_once && first == Some(value) {
+                continue;
+            }
+            first.get_or_insert(value);
+            let key = Key { value, protocol };
             self.rows
                 .entry(key)
                 .and_modify(|row| row.add(counters))
@@ -171,7 +183,7 @@ impl ElementStatistic {
         for (key, counters) in rows {
             self.push_row(out, key, &counters, order, total, style, time);
         }
-        if style.compat != Compat::V1_7_5 {
+        if style.facts().line_after_table {
             out.push(b'\n');
         }
     }
@@ -192,7 +204,7 @@ impl ElementStatistic {
             let value = |out: &mut Vec<u8>| self.push_csv_value(out, key.value);
             csv::push_statistic_row(out, protocol, value, &counters, order.side, total, time);
         }
-        if style.compat != Compat::V1_7_5 {
+        if style.facts().line_after_table {
             out.push(b'\n');
         }
     }
@@ -242,33 +254,26 @@ impl ElementStatistic {
         top: usize,
         style: &Style,
     ) {
+        let facts = style.facts();
         out.extend_from_slice(b"Top ");
         if top > 0 {
             push_u64(out, top as u64);
             out.push(b' ');
         }
-        let old = matches!(style.compat, Compat::Tutorial | Compat::V1_6);
-        out.extend_from_slice(self.element.heading_in(style.compat).as_bytes());
+        out.extend_from_slice(self.element.heading_in(facts).as_bytes());
         out.extend_from_slice(b" ordered by ");
         out.extend_from_slice(
-            if style.compat == Compat::Tutorial && !named {
-                UNNAMED_ORDER
-            } else {
-                order.name
+            match facts.unnamed_order {
+                Some(name) if !named => name,
+                _ => order.name,
             }
             .as_bytes(),
         );
         out.extend_from_slice(b":\nDate first seen         ");
-        let start = out.len();
-        if style.compat == Compat::V1_7_5 {
-            out.extend_from_slice(b"    Duration    ");
-        } else {
-            out.extend_from_slice(b"Duration");
-            align_right(out, start, if old { 9 } else { 16 });
-        }
+        out.extend_from_slice(facts.statistic_duration_heading.as_bytes());
         out.extend_from_slice(b" Proto ");
         let start = out.len();
-        out.extend_from_slice(self.element.heading_in(style.compat).as_bytes());
+        out.extend_from_slice(self.element.heading_in(facts).as_bytes());
         align_right(out, start, self.value_width(style));
         out.extend_from_slice(
             b"    Flows(%)     Packets(%)       Bytes(%)         pps      bps   bpp\n",
@@ -307,7 +312,12 @@ impl ElementStatistic {
             push_tag(out, style);
         }
         let start = out.len();
-        self.element.push_value(out, key.value, style.full_ipv6);
+        let unknown = key.value == Value::default();
+        if self.element.kind == Kind::Country && unknown && style.facts().later {
+            put!(out, "{:>45} ({:6})", "unknown", 0);
+        } else {
+            self.element.push_value(out, key.value, style.full_ipv6);
+        }
         align_right(out, start, self.value_width(style));
         for (part, whole) in [
             (counters.flows, total.flows),
@@ -315,7 +325,7 @@ impl ElementStatistic {
             (bytes, total.bytes()),
         ] {
             out.push(b' ');
-            push_scaled_right(out, part, style.plain_numbers, 8);
+            push_scaled_right(out, part, style.sum_scale(), style.facts().counter_width);
             put!(out, "({:4.1})", percent(part, whole));
         }
         for rate in [
@@ -323,7 +333,7 @@ impl ElementStatistic {
             bits_per_second(bytes, duration),
         ] {
             out.push(b' ');
-            push_scaled_right(out, rate, style.plain_numbers, 8);
+            push_scaled_right(out, rate, style.sum_scale(), style.facts().counter_width);
         }
         out.push(b' ');
         push_bytes_per_packet(out, bytes, packets, 5);
@@ -368,6 +378,7 @@ mod tests {
     use super::{element::ELEMENTS, order::ORDERS, *};
     use crate::{
         field,
+        output::style::Compat,
         record::{RecordBuilder, RecordHeader},
     };
     use jiff::tz::TimeZone;
@@ -390,7 +401,7 @@ mod tests {
             .find(|known| known.name == order)
             .expect("known");
         let mut statistic =
-            ElementStatistic::new(element, false, Limits::default(), Compat::V1_7_1);
+            ElementStatistic::new(element, false, Limits::default(), Compat::V1_7_1.facts());
         let mut builder = RecordBuilder::new();
         let mut total = None;
         for (address, port) in FLOWS {

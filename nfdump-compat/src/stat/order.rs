@@ -79,8 +79,11 @@ impl Order {
     }
 }
 
+/// How many of the orders elements have; the others, by time, only flows (`-O`).
+pub const ELEMENT_ORDERS: usize = 16;
+
 /// All orders. Tables are printed in this sequence, in whichever sequence they were asked for.
-pub static ORDERS: [Order; 16] = [
+pub static ORDERS: [Order; 19] = [
     order("flows", Side::In, Key::Flows),
     order("packets", Side::Both, Key::Packets),
     order("ipkg", Side::In, Key::Packets),
@@ -97,10 +100,6 @@ pub static ORDERS: [Order; 16] = [
     order("bpp", Side::Both, Key::BytesPerPacket),
     order("ibpp", Side::In, Key::BytesPerPacket),
     order("obpp", Side::Out, Key::BytesPerPacket),
-];
-
-/// Orders of flows only (`-O`): by time.
-pub static TIME_ORDERS: [Order; 3] = [
     order("tstart", Side::In, Key::First),
     order("tend", Side::In, Key::Last),
     order("duration", Side::In, Key::Duration),
@@ -118,7 +117,6 @@ pub fn print_order(text: &str) -> Result<(&'static Order, bool), UnknownOrder> {
     };
     let order = ORDERS
         .iter()
-        .chain(&TIME_ORDERS)
         .find(|order| order.name.eq_ignore_ascii_case(name))
         .ok_or_else(unknown)?;
     let ascending = match direction.and_then(|direction| direction.bytes().next()) {

@@ -2,8 +2,9 @@
 
 use super::{
     element::{ELEMENTS, Element},
-    order::ORDERS,
+    order::{ELEMENT_ORDERS, ORDERS},
 };
+use crate::output::versions::Facts;
 
 /// What a statistic groups flows by.
 #[derive(Clone, Copy)]
@@ -51,7 +52,7 @@ impl Request {
     ///
     /// # Errors
     /// An element or order that is unknown or not supported yet.
-    pub fn parse(text: &str) -> Result<Self, RequestError> {
+    pub fn parse(text: &str, facts: &Facts) -> Result<Self, RequestError> {
         let mut parts = text.split('/');
         let subject_text = parts.next().unwrap_or_default();
         let (name, by_protocol) = subject_text
@@ -72,13 +73,18 @@ impl Request {
                 text: text.to_owned(),
             };
             let (name, direction) = part.split_once(':').unwrap_or((part, "d"));
+            // Flows have orders by time, too, in later versions, and any direction but `a` is downwards.
+            let all = facts.later && matches!(subject, Subject::Record);
+            let orders = if all { ORDERS.len() } else { ELEMENT_ORDERS };
             let order = ORDERS
                 .iter()
+                .take(orders)
                 .position(|order| order.name.eq_ignore_ascii_case(name))
                 .ok_or_else(unknown)?;
             request.ascending = match direction {
                 "a" => true,
                 "d" => false,
+                _ if facts.later => false,
                 _ => return Err(unknown()),
             };
             request.orders.push(order);
@@ -108,6 +114,11 @@ fn subject(name: &str, text: &str) -> Result<Subject, RequestError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::output::style::Compat;
+
+    fn parse(text: &str) -> Result<Request, RequestError> {
+        Request::parse(text, Compat::V1_7_1.facts())
+    }
 
     fn names(request: &Request) -> Vec<&'static str> {
         request
@@ -119,7 +130,7 @@ mod tests {
 
     #[test]
     fn orders_come_in_their_fixed_sequence() {
-        let request = Request::parse("dstport/pps/packets/bytes").expect("valid");
+        let request = parse("dstport/pps/packets/bytes").expect("valid");
         assert_eq!(names(&request), ["packets", "bytes", "pps"]);
         assert!(!request.by_protocol && !request.ascending);
         assert!(matches!(request.subject, Subject::Element(element) if element.name == "dstport"));
@@ -127,24 +138,16 @@ mod tests {
 
     #[test]
     fn the_last_direction_counts() {
-        assert!(
-            Request::parse("record/flows/bytes:a")
-                .expect("valid")
-                .ascending
-        );
-        assert!(
-            !Request::parse("record/flows:a/bytes")
-                .expect("valid")
-                .ascending
-        );
-        assert!(!Request::parse("RECORD/Flows:d").expect("valid").ascending);
+        assert!(parse("record/flows/bytes:a").expect("valid").ascending);
+        assert!(!parse("record/flows:a/bytes").expect("valid").ascending);
+        assert!(!parse("RECORD/Flows:d").expect("valid").ascending);
     }
 
     #[test]
     fn protocol_split() {
-        assert!(Request::parse("srcip:p/bytes").expect("valid").by_protocol);
-        assert!(Request::parse("proto").expect("valid").by_protocol);
-        assert!(Request::parse("srcip").expect("valid").orders.is_empty());
+        assert!(parse("srcip:p/bytes").expect("valid").by_protocol);
+        assert!(parse("proto").expect("valid").by_protocol);
+        assert!(parse("srcip").expect("valid").orders.is_empty());
     }
 
     #[test]
@@ -160,9 +163,7 @@ mod tests {
             ),
         ] {
             assert_eq!(
-                Request::parse(text)
-                    .map(|_| ())
-                    .map_err(|error| error.to_string()),
+                parse(text).map(|_| ()).map_err(|error| error.to_string()),
                 Err(message.to_owned())
             );
         }
@@ -171,8 +172,8 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn any_text_is_a_request_or_an_error(text in ".{0,40}", tail in "(srcip|record)(:p)?(/[a-z:]{0,8}){0,3}") {
-            let _ = Request::parse(&text);
-            let _ = Request::parse(&tail);
+            let _ = parse(&text);
+            let _ = parse(&tail);
         }
     }
 }

@@ -50,9 +50,9 @@ fn words(text: &str) -> Vec<String> {
     words
 }
 
-/// All command lines.
-pub fn read() -> Vec<Command> {
-    lines("commands.txt")
+/// All command lines of a file.
+pub fn read(name: &str) -> Vec<Command> {
+    lines(name)
         .iter()
         .map(|line| Command::parse(line))
         .collect()
@@ -138,8 +138,10 @@ struct Exception {
 }
 
 impl Exceptions {
-    pub fn read() -> Self {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/table/exceptions.txt");
+    pub fn read(name: &str) -> Self {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("tests/table")
+            .join(name);
         let text = fs::read_to_string(path).unwrap();
         let mut reason = String::new();
         let mut runs = Vec::new();

@@ -3,6 +3,7 @@
 use crate::commands::{Command, Exceptions};
 use std::{
     fs,
+    os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{self, Stdio},
 };
@@ -117,6 +118,8 @@ impl Place<'_> {
                 &[]
             };
             let output = process::Command::new(program)
+                // Some versions print the name by which they were called.
+                .arg0("nfdump")
                 .args(style)
                 .args(&arguments)
                 .env("TZ", "Europe/Zurich")
@@ -218,10 +221,22 @@ impl Place<'_> {
         let words: Vec<&str> = command.runs.iter().flatten().map(String::as_str).collect();
         let order = order_of(&words);
         let format = Some("fmt:%tsr %te %td %fl %ipkt %opkt %ibyt %obyt");
-        let theirs = self.run_all(&self.programs.theirs, &plain(command), file, format);
-        let ours = self.run_all(&self.programs.ours, &plain(command), file, format);
-        let key = |line: &String| order_value(line, &order);
-        let is_row = |line: &&String| !line.starts_with("Total flows processed");
+        let mut theirs = self.run_all(&self.programs.theirs, &plain(command), file, format);
+        let mut ours = self.run_all(&self.programs.ours, &plain(command), file, format);
+        // Later versions print flows put together by chosen fields in the columns of these only.
+        let own_columns = theirs.code != 0 || ours.code != 0;
+        if own_columns {
+            theirs = self.run_all(&self.programs.theirs, &plain(command), file, None);
+            ours = self.run_all(&self.programs.ours, &plain(command), file, None);
+        }
+        let key = |line: &String| match own_columns {
+            true => order_value_of_fields(line, &order),
+            false => order_value(line, &order),
+        };
+        let is_row = |line: &&String| {
+            !line.starts_with("Total flows processed")
+                && !line.starts_with("Total records processed")
+        };
         theirs
             .lines
             .iter()
@@ -286,6 +301,26 @@ fn order_value(line: &str, order: &str) -> String {
         "duration" => duration.to_owned(),
         _ => line.to_owned(),
     }
+}
+
+/// The order value of a row that ends in `%pkt %byt %bps %bpp %fl` with plain numbers; other lines are themselves.
+fn order_value_of_fields(line: &str, order: &str) -> String {
+    let columns: Vec<&str> = line.split_whitespace().rev().take(5).collect();
+    let [flows, bpp, bps, bytes, packets] = columns[..] else {
+        return line.to_owned();
+    };
+    if columns.iter().any(|column| column.parse::<u64>().is_err()) {
+        return line.to_owned();
+    }
+    match order {
+        "flows" => flows,
+        "packets" => packets,
+        "bytes" => bytes,
+        "bps" => bps,
+        "bpp" => bpp,
+        _ => line,
+    }
+    .to_owned()
 }
 
 fn sorted(lines: &[String]) -> Vec<&String> {

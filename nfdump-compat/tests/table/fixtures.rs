@@ -24,6 +24,23 @@ const CAPTURES: &[(&str, &str)] = &[
     ("pcap-http", "edge/no-handshake/no-handshake"),
 ];
 
+/// The exporters whose records nfcapd 1.6.22 understands.
+const OF_LAYOUT_1: &[&str] = &[
+    "v5",
+    "v5-large",
+    "v9",
+    "v9-uptime",
+    "v9-full",
+    "v9-ipv6",
+    "v9-icmp",
+    "v9-mixed",
+    "ipfix",
+    "ipfix-full",
+    "ipfix-icmp",
+    "one",
+    "empty",
+];
+
 /// What each exporter sends: file name, and who made it up.
 fn exporters() -> Vec<(&'static str, Vec<Vec<u8>>)> {
     use Version::{Ipfix, V9};
@@ -85,6 +102,23 @@ pub fn make(root: &Path) -> Option<Files> {
             .filter_map(|(name, capture)| meter(name, capture, root)),
     );
     directories(root);
+    Some(Files { names })
+}
+
+/// Makes files of layout 1 below `root`, with nfcapd 1.6.22; `None` (said) without it.
+pub fn make_layout_1(root: &Path) -> Option<Files> {
+    let nfcapd = harness::nfdump_version("1.6.22", "nfcapd")?;
+    let sent: Vec<_> = exporters()
+        .into_iter()
+        .filter(|(name, _)| OF_LAYOUT_1.contains(name))
+        .collect();
+    let mut names: Vec<String> = sent.iter().map(|(name, _)| (*name).to_owned()).collect();
+    collect(&nfcapd, &["-T", "all"], &sent, root);
+    for (option, name) in [("-z", "lzo"), ("-y", "lz4"), ("-j", "bz2")] {
+        let mixed = datagrams(Version::V9, &["basic", "ipv6"], 100, 9, &mut Dice(20));
+        collect(&nfcapd, &[option], &[(name, mixed)], root);
+        names.push(name.to_owned());
+    }
     Some(Files { names })
 }
 

@@ -1,10 +1,10 @@
 //! The table: command lines of `commands.txt`, each run by nfdump 1.7.1 and by `t2report` under the name nfdump on files that
-//! the real nfcapd and nfpcapd made. Standard output and exit code must be the same bytes, but for the line of run times and
+//! the real nfcapd and nfpcapd made; the same lines by nfdump 1.7.5, and those of `commands-1.6.txt` by nfdump 1.6.22 on files of
+//! its own nfcapd (`ci/nfdump-versions.sh` unpacks both). Standard output and exit code must be the same bytes, but for the line of run times and
 //! for the order of rows that tie. What differs on purpose is listed in `exceptions.txt` with its reason: a difference that is
 //! not listed fails, and so does, when all lines run on all files, a listed one that is gone.
 //!
 //! `T2_TABLE=all` runs every line on every file (else on a share of them, `T2_TABLE_SHARE=N` on one in N), any other value the lines that contain it;
-//! `T2_TABLE_STYLE=1.7.5` measures `--compat 1.7.5` against that version (`ci/nfdump-versions.sh`);
 //! `T2_TABLE_FILES=DIR` keeps the files there; `T2_TABLE_SHOW=N` shows the first N differences.
 #![allow(clippy::unwrap_used, missing_docs)]
 
@@ -15,11 +15,12 @@ mod fixtures;
 
 use commands::{Command, Exceptions};
 use compare::{Programs, Verdict};
+use fixtures::Files;
 use golden::harness;
 use std::{
     collections::BTreeMap,
     env,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{
         Mutex,
         atomic::{AtomicUsize, Ordering},
@@ -35,56 +36,85 @@ fn share() -> usize {
     asked.and_then(|share| share.parse().ok()).unwrap_or(SHARE)
 }
 
+/// A version to compare with.
+struct Version {
+    number: &'static str,
+    /// What ours is told, nothing for the default.
+    compat: Option<&'static str>,
+    commands: &'static str,
+    exceptions: &'static str,
+    /// Makes the files.
+    files: fn(&Path) -> Option<Files>,
+}
+
 #[test]
 fn every_command_line_as_nfdump() {
-    let version = match harness::peer("nfdump") {
-        Some(nfdump) => harness::run(std::process::Command::new(nfdump).arg("-V")),
-        None => return,
-    };
-    if !(version.text() + &version.stderr).contains("1.7.1") {
-        assert!(!harness::in_ci(), "nfdump is not 1.7.1");
-        return harness::skip("nfdump is not 1.7.1");
-    }
-    let scratch = tempfile::tempdir().unwrap();
-    let root =
-        env::var_os("T2_TABLE_FILES").map_or_else(|| scratch.path().join("files"), PathBuf::from);
-    let Some(files) = fixtures::make(&root) else {
+    compare_with(&Version {
+        number: "1.7.1",
+        compat: None,
+        commands: "commands.txt",
+        exceptions: "exceptions.txt",
+        files: fixtures::make,
+    });
+}
+
+#[test]
+fn every_command_line_as_nfdump_1_7_5() {
+    compare_with(&Version {
+        number: "1.7.5",
+        compat: Some("1.7.5"),
+        commands: "commands.txt",
+        exceptions: "exceptions-1.7.5.txt",
+        files: fixtures::make,
+    });
+}
+
+#[test]
+fn every_command_line_as_nfdump_1_6() {
+    compare_with(&Version {
+        number: "1.6.22",
+        compat: Some("1.6"),
+        commands: "commands-1.6.txt",
+        exceptions: "exceptions-1.6.txt",
+        files: fixtures::make_layout_1,
+    });
+}
+
+fn compare_with(version: &Version) {
+    let Some(theirs) = program(version.number) else {
         return;
     };
-    let (theirs, style) = against();
-    let programs = Programs::new(scratch.path(), &root, theirs, style.clone());
-    let (jobs, lines) = jobs(&files.names);
-    let exceptions = Exceptions::read();
-    let results = run(&programs, &jobs, &exceptions);
-    if style.is_empty() {
-        report(&jobs, &results, &exceptions, lines);
-    } else {
-        measure(&jobs, &results);
-    }
-}
-
-/// The program to compare with, and what ours is told: nfdump 1.7.1, or the version that `T2_TABLE_STYLE` names.
-fn against() -> (PathBuf, Vec<String>) {
-    let Ok(version) = env::var("T2_TABLE_STYLE") else {
-        return ("nfdump".into(), Vec::new());
+    let scratch = tempfile::tempdir().unwrap();
+    let root =
+        env::var_os("T2_TABLE_FILES").map_or_else(|| scratch.path().to_owned(), PathBuf::from);
+    let root = root.join(version.exceptions);
+    let Some(files) = (version.files)(&root) else {
+        return;
     };
-    let nfdump = harness::nfdump_version(&version, "nfdump");
-    let nfdump = nfdump.unwrap_or_else(|| panic!("no nfdump {version}"));
-    (nfdump, vec!["--compat".to_owned(), version])
+    let style = version
+        .compat
+        .map(|compat| ["--compat".to_owned(), compat.to_owned()]);
+    let style = style.map_or_else(Vec::new, Vec::from);
+    let programs = Programs::new(scratch.path(), &root, theirs, style);
+    let (jobs, lines) = jobs(&files.names, version.commands);
+    let exceptions = Exceptions::read(version.exceptions);
+    let results = run(&programs, &jobs, &exceptions);
+    report(&jobs, &results, &exceptions, lines);
 }
 
-/// Tells how much is alike; with another version than 1.7.1 that is a figure, not a requirement.
-fn measure(jobs: &[Job], results: &[Verdict]) {
-    let alike = results
-        .iter()
-        .filter(|verdict| !matches!(verdict, Verdict::Different(_)))
-        .count();
-    for (job, verdict) in jobs.iter().zip(results) {
-        if let Verdict::Different(how) = verdict {
-            eprintln!("{}\n{how}", job.name());
-        }
+/// nfdump of that version: the installed one or one that `ci/nfdump-versions.sh` unpacked.
+fn program(number: &str) -> Option<PathBuf> {
+    if number != "1.7.1" {
+        return harness::nfdump_version(number, "nfdump");
     }
-    eprintln!("{alike} of {} runs alike", jobs.len());
+    let nfdump = harness::peer("nfdump")?;
+    let version = harness::run(std::process::Command::new(&nfdump).arg("-V"));
+    if (version.text() + &version.stderr).contains(number) {
+        return Some(nfdump);
+    }
+    assert!(!harness::in_ci(), "nfdump is not {number}");
+    harness::skip("nfdump is not 1.7.1");
+    None
 }
 
 /// A command line on a file (none if the line names its own).
@@ -103,10 +133,10 @@ impl Job {
     }
 }
 
-fn jobs(names: &[String]) -> (Vec<Job>, usize) {
+fn jobs(names: &[String], commands: &str) -> (Vec<Job>, usize) {
     let wanted = env::var("T2_TABLE").unwrap_or_default();
     let all = wanted == "all";
-    let commands: Vec<Command> = commands::read();
+    let commands: Vec<Command> = commands::read(commands);
     let lines = commands.len();
     let mut jobs = Vec::new();
     for (number, command) in commands.into_iter().enumerate() {
