@@ -376,7 +376,7 @@ fn option_over_environment_over_file_over_default() {
     let all = port(&["--nf-port=3"], &[("NF_DPORT", "2")]);
     assert_eq!(all, ("3".to_owned(), 3));
     let resolution = with_file(file, &["-r", "x"], &[]).unwrap();
-    assert_eq!(in_force(&resolution, "mtu"), ("1400".to_owned(), 0));
+    assert_eq!(in_force(&resolution, "idle-timeout"), ("182".to_owned(), 0));
     // What follows from a value of the file is still a default.
     assert_eq!(in_force(&resolution, "profile"), ("standard".to_owned(), 0));
     let config = Config::from_settings(&resolution.settings).unwrap();

@@ -263,7 +263,6 @@ fn damage_is_named() {
         fault(b"hi"),
         "not a pcap or pcapng capture: it starts with 68 69"
     );
-    assert!(fault(b"\xfd7zXZ\0rest").ends_with("fd 37 7a 58 (xz: use xzcat FILE | t2x -r -)"));
     let mut out = Out::new(true);
     out.pcap(0xa1b2_c3d4, 1);
     assert!(
