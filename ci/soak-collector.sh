@@ -7,4 +7,8 @@ cd "$(dirname "$0")/.."
 T2_SOAK_MINUTES=${1:-60}
 T2_SOAK_LOG=$(realpath -m "${2:-soak-collector.tsv}")
 export T2_SOAK_MINUTES T2_SOAK_LOG
-exec nice cargo test --release --locked -p collector --test soak -- --nocapture
+cargo build --release --locked -p collector --bin t2collect
+T2_BIN_DIR=${CARGO_TARGET_DIR:-target}/release
+T2_BIN_DIR=$(realpath "$T2_BIN_DIR")
+export T2_BIN_DIR
+exec nice cargo test --locked -p collector --test soak -- --nocapture

@@ -17,12 +17,12 @@ use service::metrics::{Endpoint, serve};
 
 use crate::board::{Board, Post, Traffic, UNITS};
 use crate::listen::queue::Depth;
-use crate::listen::stream::Places;
+use crate::listen::stream::Door;
 use crate::slot::shared::Watch;
 use crate::store::losses::Losses;
 
 /// A worker that was not seen alive for so long does not do its work.
-const STALL: Duration = Duration::from_secs(15);
+const STALL: Duration = Duration::from_secs(10);
 
 /// Where the figures come from.
 #[derive(Clone, Debug)]
@@ -32,7 +32,7 @@ pub struct Sources {
     /// How full the queues are.
     pub depths: Vec<Depth>,
     /// Streams.
-    pub places: Arc<Places>,
+    pub door: Arc<Door>,
     /// The sources and their slots.
     pub slots: Vec<(String, Watch)>,
 }
@@ -124,10 +124,10 @@ impl Sources {
             ),
         ];
         for (name, help, of) in rows {
-            let sum = posts.iter().map(|post| of(&post.losses)).sum();
+            let sum: u64 = posts.iter().map(|post| of(&post.losses)).sum();
             let name = format!("t2collect_{name}");
-            let mut metric = encoder.encode_descriptor(&name, help, None, MetricType::Counter)?;
-            plain(&mut metric, sum)?;
+            let metric = encoder.encode_descriptor(&name, help, None, MetricType::Counter)?;
+            ConstCounter::new(sum).encode(metric)?;
         }
         Ok(())
     }
@@ -195,7 +195,7 @@ impl Sources {
             (
                 "t2collect_streams",
                 "TCP and TLS streams open",
-                self.places.open(),
+                self.door.open(),
             ),
         ];
         for (name, help, value) in gauges {
@@ -211,8 +211,8 @@ impl Sources {
         }
         let name = "t2collect_streams_refused";
         let help = "TCP and TLS streams refused, by a limit or a certificate";
-        let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
-        plain(&mut metric, self.places.refused())?;
+        let metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+        ConstCounter::new(self.door.refused()).encode(metric)?;
         let name = "t2collect_slots";
         let help = "Slots that have ended";
         let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
@@ -260,11 +260,6 @@ fn exporters(encoder: &mut DescriptorEncoder<'_>, posts: &[Post]) -> fmt::Result
         }
     }
     Ok(())
-}
-
-fn plain(metric: &mut MetricEncoder<'_>, value: u64) -> fmt::Result {
-    let none: [(&str, &str); 0] = [];
-    ConstCounter::new(value).encode(metric.encode_family(&none)?)
 }
 
 fn labelled(metric: &mut MetricEncoder<'_>, label: (&str, &str), value: u64) -> fmt::Result {

@@ -143,7 +143,7 @@ async fn collect(config: &Config, control: &Control<'_>) -> anyhow::Result<()> {
     let sources = metrics::Sources {
         board,
         depths,
-        places: listeners.streams.places(),
+        door: listeners.streams.door(),
         slots,
     };
     let endpoint = match config.metrics {

@@ -1,5 +1,6 @@
 //! Edge to the network: bytes in, batches of messages out over bounded queues.
 
+pub mod places;
 pub mod queue;
 pub mod repeat;
 pub mod stream;

@@ -3,13 +3,11 @@
 //! Connections are bounded in number and memory. A stream whose message boundary is lost cannot be trusted any
 //! further: it is closed with one log line. A peer that starts a message and does not finish it is closed, too.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use foldhash::fast::FixedState;
-use hashbrown::HashMap;
 use protocol::framing::{Framer, FramingError};
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
@@ -18,8 +16,9 @@ use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 use tracing::{debug, info, warn};
 
+use super::places::{Full, Places};
 use super::queue::Queues;
-use super::tls::{self, Gate};
+use super::tls::{self, Gate, Refusal};
 use super::{Batch, Input, ListenError, canonical, now_ms};
 use crate::config::Endpoint;
 use crate::log::RateLimit;
@@ -81,7 +80,7 @@ pub fn adopt(listener: std::net::TcpListener) -> std::io::Result<TcpListener> {
 pub struct Streams {
     queues: Queues,
     stopped: Stopped,
-    places: Arc<Places>,
+    door: Arc<Door>,
 }
 
 impl Streams {
@@ -91,14 +90,18 @@ impl Streams {
         Self {
             queues,
             stopped,
-            places: Arc::new(Places::new(most)),
+            door: Arc::new(Door {
+                places: Places::new(most, most.div_ceil(2)),
+                refused: AtomicU64::new(0),
+                limits: [20, 20].map(|lines| Mutex::new(RateLimit::new(lines))),
+            }),
         }
     }
 
-    /// Streams refused because of a limit or by TLS, and those open.
+    /// Who was let in and who was not.
     #[must_use]
-    pub fn places(&self) -> Arc<Places> {
-        Arc::clone(&self.places)
+    pub fn door(&self) -> Arc<Door> {
+        Arc::clone(&self.door)
     }
 
     /// Accepts connections until the collector stops, through TLS if there is a gate.
@@ -131,7 +134,7 @@ impl Streams {
                     continue;
                 }
             };
-            match self.places.take(peer.ip()) {
+            match self.door.places.take(peer.ip()) {
                 Ok(place) => {
                     let (streams, gate) = (self.clone(), gate.clone());
                     tokio::spawn(async move {
@@ -139,7 +142,16 @@ impl Streams {
                         drop(place);
                     });
                 }
-                Err(reason) => self.refuse(&format!("{transport} {peer}: refused: {reason}")),
+                Err(full) => {
+                    let full = match full {
+                        Full::All(streams) => format!("{streams} streams are open already"),
+                        Full::Address(streams) => {
+                            format!("{streams} streams of this address are open already")
+                        }
+                    };
+                    let sentence = format!("{transport} {peer}: refused: {full}");
+                    self.door.refuse(true, &sentence);
+                }
             }
         }
     }
@@ -156,26 +168,18 @@ impl Streams {
             Some(gate) => {
                 let mut stopped = self.stopped.clone();
                 let admitted = tokio::select! {
-                    admitted = gate.admit(stream) => admitted,
+                    admitted = gate.admit(stream, peer.ip()) => admitted,
                     _ = stopped.wait_for(|stopped| *stopped) => return,
                 };
                 match admitted {
                     Ok(stream) => self.serve("tls", stream, peer).await,
-                    Err(refusal) => self.refuse(&format!("tls {peer}: refused: {refusal}")),
+                    Err(refusal) => {
+                        let sentence = format!("tls {peer}: refused: {refusal}");
+                        self.door
+                            .refuse(matches!(refusal, Refusal::Crowd), &sentence);
+                    }
                 }
             }
-        }
-    }
-
-    /// Each refusal is told once; of a flood, some and their number.
-    fn refuse(&self, sentence: &str) {
-        self.places.refused.fetch_add(1, Ordering::Relaxed);
-        let refusals = self.places.refusals.lock();
-        let passed = refusals
-            .unwrap_or_else(PoisonError::into_inner)
-            .pass(now_ms());
-        if let Some(more) = passed {
-            warn!("{sentence}{more}");
         }
     }
 
@@ -195,73 +199,36 @@ impl Streams {
     }
 }
 
-/// The places of streams: so many altogether, and half of them for one address, so that it cannot keep out all others.
+/// Who may open a stream, and who was refused.
 #[derive(Debug)]
-pub struct Places {
-    most: usize,
-    open: Mutex<HashMap<IpAddr, usize, FixedState>>,
+pub struct Door {
+    places: Arc<Places>,
     refused: AtomicU64,
-    refusals: Mutex<RateLimit>,
+    /// Of lines about limits, and about all else.
+    limits: [Mutex<RateLimit>; 2],
 }
 
-impl Places {
-    fn new(most: usize) -> Self {
-        Self {
-            most,
-            open: Mutex::default(),
-            refused: AtomicU64::new(0),
-            refusals: Mutex::new(RateLimit::new(20)),
-        }
-    }
-
-    /// Streams that are open.
+impl Door {
+    /// How many streams are open.
     #[must_use]
     pub fn open(&self) -> usize {
-        self.table().values().sum()
+        self.places.taken()
     }
 
-    /// Streams refused so far.
+    /// How many were refused by a limit or a certificate.
     #[must_use]
     pub fn refused(&self) -> u64 {
         self.refused.load(Ordering::Relaxed)
     }
 
-    fn table(&self) -> MutexGuard<'_, HashMap<IpAddr, usize, FixedState>> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn take(self: &Arc<Self>, address: IpAddr) -> Result<Place, String> {
-        let mut table = self.table();
-        let all: usize = table.values().sum();
-        if all >= self.most {
-            return Err(format!("{all} streams are open already"));
-        }
-        let own = table.entry(address).or_default();
-        if *own >= self.most.div_ceil(2) {
-            return Err(format!("{own} streams of this address are open already"));
-        }
-        *own += 1;
-        Ok(Place {
-            places: Arc::clone(self),
-            address,
-        })
-    }
-}
-
-/// The place of one stream, free again when this is dropped.
-struct Place {
-    places: Arc<Places>,
-    address: IpAddr,
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut table = self.places.table();
-        if let Some(own) = table.get_mut(&self.address) {
-            *own = own.saturating_sub(1);
-            if *own == 0 {
-                table.remove(&self.address);
-            }
+    /// Each refusal is told once; of a flood, some and their number.
+    fn refuse(&self, for_a_limit: bool, sentence: &str) {
+        self.refused.fetch_add(1, Ordering::Relaxed);
+        let [limits, others] = &self.limits;
+        let limit = if for_a_limit { limits } else { others }.lock();
+        let passed = limit.unwrap_or_else(PoisonError::into_inner).pass(now_ms());
+        if let Some(more) = passed {
+            warn!("{sentence}{more}");
         }
     }
 }

@@ -1,20 +1,24 @@
 //! TLS on a stream: who may come in, and how long a handshake may take (RFC 7011 section 11).
 
+use std::net::IpAddr;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use service::tls::{self, TlsError, TlsFiles};
 use tokio::net::TcpStream;
-use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::server::TlsStream;
 
+use super::places::Places;
+
 /// A handshake that takes longer is given up.
 pub const HANDSHAKE: Duration = Duration::from_secs(10);
 /// Handshakes at a time, over all addresses; further peers are refused.
 pub const MAX_HANDSHAKES: usize = 64;
+/// Handshakes at a time of one address.
+const MAX_OF_ADDRESS: usize = 16;
 /// Octets of one TLS connection: records in both directions, keys, the certificates of the peer.
 pub const CONNECTION: usize = 128 << 10;
 
@@ -25,14 +29,14 @@ pub struct Gate {
     config: RwLock<Arc<ServerConfig>>,
     /// Names of which a client's certificate must have one; none: any certificate that the authority signed.
     peers: Vec<String>,
-    handshakes: Semaphore,
+    handshakes: Arc<Places>,
 }
 
 /// Why a peer is not let in.
 #[derive(Debug, thiserror::Error)]
 pub enum Refusal {
     /// Too much at once.
-    #[error("{MAX_HANDSHAKES} handshakes are going on already")]
+    #[error("too many handshakes are going on already")]
     Crowd,
     /// It does not go on.
     #[error("no complete handshake within {} s", HANDSHAKE.as_secs())]
@@ -52,9 +56,9 @@ impl Gate {
     /// When one is missing, unreadable or unusable.
     pub fn new(files: &TlsFiles, peers: Vec<String>) -> Result<Self, TlsError> {
         Ok(Self {
-            config: RwLock::new(tls::server(files)?),
+            config: RwLock::new(read(files)?),
             peers,
-            handshakes: Semaphore::new(MAX_HANDSHAKES),
+            handshakes: Places::new(MAX_HANDSHAKES, MAX_OF_ADDRESS),
         })
     }
 
@@ -63,7 +67,7 @@ impl Gate {
     /// # Errors
     /// As [`Gate::new`]; what was read before stays then.
     pub fn reload(&self, files: &TlsFiles) -> Result<(), TlsError> {
-        let config = tls::server(files)?;
+        let config = read(files)?;
         *self.config.write().unwrap_or_else(PoisonError::into_inner) = config;
         Ok(())
     }
@@ -72,10 +76,13 @@ impl Gate {
     ///
     /// # Errors
     /// The reason.
-    pub async fn admit(&self, stream: TcpStream) -> Result<TlsStream<TcpStream>, Refusal> {
-        let Ok(_place) = self.handshakes.try_acquire() else {
-            return Err(Refusal::Crowd);
-        };
+    pub async fn admit(
+        &self,
+        stream: TcpStream,
+        address: IpAddr,
+    ) -> Result<TlsStream<TcpStream>, Refusal> {
+        let place = self.handshakes.take(address);
+        let _place = place.map_err(|_| Refusal::Crowd)?;
         let config = {
             let config = self.config.read().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(&config)
@@ -105,4 +112,11 @@ impl Gate {
             Err(Refusal::Name(self.peers.join(", ")))
         }
     }
+}
+
+fn read(files: &TlsFiles) -> Result<Arc<ServerConfig>, TlsError> {
+    let mut config = Arc::unwrap_or_clone(tls::server(files)?);
+    // Exporters only write: one that ends with a ticket unread resets the connection, and what is under way is lost.
+    config.send_tls13_tickets = 0;
+    Ok(Arc::new(config))
 }

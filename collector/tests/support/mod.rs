@@ -1,6 +1,7 @@
 //! Starts the program, speaks to it, reads its files.
 #![allow(dead_code, clippy::unwrap_used)]
 
+pub mod http;
 pub mod wire;
 
 use std::ffi::OsStr;
@@ -26,9 +27,17 @@ pub struct Ended {
     pub log: String,
 }
 
+/// The program: that of `T2_BIN_DIR`, if it is set.
+pub fn binary() -> PathBuf {
+    match std::env::var_os("T2_BIN_DIR") {
+        Some(folder) => Path::new(&folder).join("t2collect"),
+        None => env!("CARGO_BIN_EXE_t2collect").into(),
+    }
+}
+
 /// The program with times in UTC and none of our own environment that matters to it.
 pub fn t2collect() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_t2collect"));
+    let mut command = Command::new(binary());
     command.env("TZ", "UTC").env_remove("T2_FLOWS");
     command
 }
@@ -56,8 +65,13 @@ impl Collector {
 
     /// Starts a command line and waits until it listens on `count` addresses.
     pub fn start(command: &mut Command, count: usize) -> Self {
+        Self::start_as_it_is(command.stdin(Stdio::null()), count)
+    }
+
+    /// The same with the standard input that the command has.
+    pub fn start_as_it_is(command: &mut Command, count: usize) -> Self {
         let mut collector = Self {
-            service: Service::spawn(command.stdin(Stdio::null())),
+            service: Service::spawn(command),
             addresses: Vec::new(),
         };
         for _ in 0..count {
@@ -77,6 +91,12 @@ impl Collector {
     /// Waits for a line with `text` on stderr.
     pub fn wait_for(&mut self, text: &str) -> String {
         self.service.wait_for_line(text)
+    }
+
+    /// Where `--metrics` is served.
+    pub fn metrics(&mut self) -> SocketAddr {
+        let line = self.wait_for("metrics on ");
+        line.rsplit(' ').next().unwrap().parse().unwrap()
     }
 
     /// Sends datagrams from one new socket to its first address.
