@@ -160,6 +160,7 @@ async fn collect(config: &Config, control: &Control<'_>) -> anyhow::Result<()> {
     let mut next_save = Instant::now() + SAVE;
     let mut next_pulse = Instant::now();
     loop {
+        workers.check()?;
         listeners.queues.tick(now_ms());
         if config.state.is_some() && Instant::now() >= next_save {
             next_save = Instant::now() + SAVE;
@@ -193,7 +194,7 @@ async fn collect(config: &Config, control: &Control<'_>) -> anyhow::Result<()> {
     }
     notifier.stopping();
     listeners.stop().await;
-    let done = workers.end(DRAIN).await;
+    let done = workers.end(DRAIN).await?;
     files.end();
     drop(endpoint);
     let kept: Vec<_> = done.iter().flat_map(|done| done.kept.clone()).collect();

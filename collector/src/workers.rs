@@ -53,6 +53,19 @@ pub struct Done {
 struct Hurry {
     asked: AtomicBool,
     dropped: AtomicU64,
+    /// A worker has panicked; the others would wait for it at the end of the slot.
+    died: AtomicBool,
+}
+
+/// Leaves word of a panic behind.
+struct Witness<'a>(&'a Hurry);
+
+impl Drop for Witness<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.died.store(true, Ordering::Relaxed);
+        }
+    }
 }
 
 impl Workers {
@@ -69,7 +82,10 @@ impl Workers {
             let hurry = Arc::clone(&hurry);
             std::thread::Builder::new()
                 .name("worker".to_owned())
-                .spawn(move || work(store, queue, &hurry))
+                .spawn(move || {
+                    let _witness = Witness(&hurry);
+                    work(store, queue, &hurry)
+                })
         });
         Ok(Self {
             threads: threads.collect::<Result<_, _>>()?,
@@ -77,10 +93,26 @@ impl Workers {
         })
     }
 
+    /// An error if one of them has panicked. What is on disk is recovered at the next start.
+    ///
+    /// # Errors
+    /// As said.
+    pub fn check(&self) -> anyhow::Result<()> {
+        anyhow::ensure!(
+            !self.hurry.died.load(Ordering::Relaxed),
+            "a worker has died (a fault of this program: please report it)"
+        );
+        Ok(())
+    }
+
     /// Waits until all have ended; after `patience` they drop what waits for them and finish their slots.
-    pub async fn end(self, patience: Duration) -> Vec<Done> {
+    ///
+    /// # Errors
+    /// When one has panicked.
+    pub async fn end(self, patience: Duration) -> anyhow::Result<Vec<Done>> {
         let deadline = Instant::now() + patience;
         while !self.threads.iter().all(JoinHandle::is_finished) {
+            self.check()?;
             if Instant::now() > deadline {
                 self.hurry.asked.store(true, Ordering::Relaxed);
             }
@@ -90,8 +122,9 @@ impl Workers {
         if dropped > 0 {
             warn!("Lost: {dropped} messages that were still waiting at the end");
         }
+        self.check()?;
         let threads = self.threads.into_iter();
-        threads.filter_map(|thread| thread.join().ok()).collect()
+        Ok(threads.filter_map(|thread| thread.join().ok()).collect())
     }
 }
 

@@ -547,3 +547,99 @@ fn idents_are_no_paths() {
     // The ident is only written into the file; the file lies where it should.
     assert_eq!(harness::slot_files(folder.path()).len(), 1);
 }
+
+/// Connections from an address that is not the healthy exporter's, as many as the system lets it open.
+fn crowd(to: std::net::SocketAddr, count: usize) -> Vec<socket2::Socket> {
+    use socket2::{Domain, Socket, Type};
+    let connect = |_| {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).ok()?;
+        socket
+            .bind(&std::net::SocketAddr::from(([127, 0, 0, 99], 0)).into())
+            .ok()?;
+        socket
+            .connect_timeout(&to.into(), Duration::from_secs(5))
+            .ok()?;
+        Some(socket)
+    };
+    (0..count).filter_map(connect).collect()
+}
+
+/// 13. A message with one flow, over a stream that is closed after it.
+fn send_one(to: std::net::SocketAddr) {
+    use std::io::Write as _;
+    let sets = [
+        set(2, &[template(256, &wire::IPFIX_FIELDS)]),
+        set(256, &[wire::ipfix_flow(1, 1, 100)]),
+    ];
+    let mut stream = std::net::TcpStream::connect(to).unwrap();
+    stream.write_all(&wire::ipfix(0, &sets)).unwrap();
+}
+
+/// 13. Half of the places are for one address at most: another one's exporter is let in at once.
+#[test]
+fn a_crowd_of_one_address_does_not_keep_others_out() {
+    let folder = harness::temp_dir();
+    let collector = Collector::tcp(&["-w", folder.path().to_str().unwrap()]);
+    let crowd = crowd(collector.addresses[0], 300);
+    assert_eq!(crowd.len(), 300);
+    send_one(collector.addresses[0]);
+    let used = peak(collector.pid());
+    let ended = collector.stop();
+    drop(crowd);
+    assert_eq!(ended.code, Some(0), "{}", ended.log);
+    assert!(ended.log.contains("Flows: 1,"), "{}", ended.log);
+    assert!(
+        ended
+            .log
+            .contains("streams of this address are open already"),
+        "{}",
+        ended.log
+    );
+    assert!(ended.log.lines().count() < 100, "{}", ended.log);
+    assert!(used < memory(&Limits::default(), 1));
+}
+
+/// 29. Out of descriptors: streams leave enough of them to the files, so slots go on.
+#[test]
+fn descriptors_that_run_out() {
+    let folder = harness::temp_dir();
+    let script = format!(
+        "ulimit -n 60; exec {} -p 0 -b 127.0.0.1 --listen tcp://127.0.0.1:0 -t 2 -w {}",
+        support::binary().display(),
+        folder.path().display()
+    );
+    let mut command = std::process::Command::new("sh");
+    let mut collector = Collector::start(command.args(["-c", &script]).env("TZ", "UTC"), 2);
+    collector.wait_for("only 60 descriptors");
+    let crowd = crowd(collector.addresses[1], 200);
+    let good = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let files = || harness::slot_files(folder.path()).len();
+    let before = files();
+    let mut sent = 0;
+    // Over more than one end of a slot.
+    harness::wait_until("three slots", harness::PATIENCE, || {
+        collector.send_from(&good, &[healthy(sent)]);
+        sent += 1;
+        thread::sleep(Duration::from_millis(20));
+        files() >= before + 3
+    });
+    send_one(collector.addresses[1]);
+    let ended = collector.stop();
+    drop(crowd);
+    assert_eq!(ended.code, Some(0), "{}", ended.log);
+    assert!(!ended.log.contains("dropped until"), "{}", ended.log);
+    let stored: usize = ended
+        .log
+        .lines()
+        .filter_map(|line| {
+            line.split_once(" Flows: ")?
+                .1
+                .split(',')
+                .next()?
+                .parse::<usize>()
+                .ok()
+        })
+        .sum();
+    assert_eq!(stored, usize::from(sent) + 1, "{}", ended.log);
+    assert!(ended.log.lines().count() < 100, "{}", ended.log);
+}

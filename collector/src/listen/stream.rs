@@ -387,3 +387,72 @@ async fn read<'a>(
         Some(octets) => Read::Octets(octets),
     })
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use tokio::io::{AsyncWriteExt as _, DuplexStream, duplex};
+
+    use super::*;
+
+    /// Reads what `exporter` sends, in a time that passes as fast as nothing happens.
+    async fn end_of<F: Future<Output = ()> + Send + 'static>(
+        exporter: impl FnOnce(DuplexStream) -> F,
+    ) -> (End, Duration) {
+        let (queues, _receivers) = Queues::new(1);
+        let (_stop, stopped) = watch::channel(false);
+        let streams = Streams::new(queues, stopped, 4);
+        let (near, mut far) = duplex(64);
+        tokio::spawn(exporter(near));
+        let begin = Instant::now();
+        let peer = SocketAddr::from(([192, 0, 2, 1], 4739));
+        let end = streams.read_messages(&mut far, peer).await;
+        (end, begin.elapsed())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_peer_that_sends_an_octet_now_and_then_is_given_up() {
+        let (end, time) = end_of(async |mut near| {
+            // A message of 1000 octets that would take five hours.
+            for octet in [0, 10, 3, 0xe8]
+                .into_iter()
+                .chain(std::iter::repeat_n(0, 996))
+            {
+                if near.write_all(&[octet]).await.is_err() {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_secs(20)).await;
+            }
+        })
+        .await;
+        assert!(matches!(end, End::Silent), "{end}");
+        assert!(
+            (PATIENCE..PATIENCE + Duration::from_secs(1)).contains(&time),
+            "{time:?}"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_peer_that_says_nothing_is_given_up_and_one_that_rests_is_not() {
+        let (end, time) = end_of(async |near| {
+            tokio::time::sleep(FOREVER).await;
+            drop(near);
+        })
+        .await;
+        assert!(matches!(end, End::Silent), "{end}");
+        assert!(
+            (PATIENCE..PATIENCE + Duration::from_secs(1)).contains(&time),
+            "{time:?}"
+        );
+
+        let rest = Duration::from_secs(86_400);
+        let (end, time) = end_of(async move |mut near| {
+            let empty = [&[0, 10, 0, 16][..], &[0; 12]].concat();
+            near.write_all(&empty).await.unwrap();
+            tokio::time::sleep(rest).await;
+        })
+        .await;
+        assert!(matches!(end, End::Eof), "{end}");
+        assert!(time >= rest, "{time:?}");
+    }
+}
