@@ -276,13 +276,16 @@ fn descriptors() -> usize {
         .min(stream::MAX_STREAMS)
 }
 
+/// Names of sources, and what looks at their slots.
+type Watches = Vec<(String, Watch)>;
+
 /// A store for each worker, and what looks at their slots.
 fn open_stores(
     config: &Config,
     now: u64,
     board: &Arc<Board>,
     files: &FilesHandle,
-) -> anyhow::Result<(Vec<Store>, Vec<(String, Watch)>)> {
+) -> anyhow::Result<(Vec<Store>, Watches)> {
     let count = board.workers();
     let limits = workers::share(&config.limits, count);
     let mut sessions: Vec<_> = (0..count)

@@ -542,10 +542,10 @@ fn streams_that_stop_in_the_middle() {
 fn idents_are_no_paths() {
     let folder = harness::temp_dir();
     let definition = format!("../../evil,127.0.0.1,{}", folder.path().display());
-    let collector = Collector::udp(&["-n", &definition]);
-    assert_eq!(collector.stop().code, Some(0));
-    // The ident is only written into the file; the file lies where it should.
-    assert_eq!(harness::slot_files(folder.path()).len(), 1);
+    let ended = harness::run(support::t2collect().args(["-p", "0", "-n", &definition]));
+    assert_eq!(ended.code(), Some(2), "{}", ended.stderr);
+    assert!(ended.stderr.contains("'../../evil'"), "{}", ended.stderr);
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
 }
 
 /// Connections from an address that is not the healthy exporter's, as many as the system lets it open.
@@ -609,7 +609,10 @@ fn descriptors_that_run_out() {
         folder.path().display()
     );
     let mut command = std::process::Command::new("sh");
-    let mut collector = Collector::start(command.args(["-c", &script]).env("TZ", "UTC"), 2);
+    let mut collector = Collector::start_on(
+        command.args(["-c", &script]).env("TZ", "UTC"),
+        &["udp", "tcp"],
+    );
     collector.wait_for("only 60 descriptors");
     let crowd = crowd(collector.addresses[1], 200);
     let good = UdpSocket::bind("127.0.0.1:0").unwrap();

@@ -225,7 +225,7 @@ fn adopt(socket: impl Into<OwnedFd>, name: &str, directory: &std::path::Path) ->
     );
     let mut command = Command::new("sh");
     command.args(["-c", &script]).stdin(socket.into());
-    Collector::start_as_it_is(&mut command, 1)
+    Collector::start_on(&mut command, &[""])
 }
 
 #[test]

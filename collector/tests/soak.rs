@@ -140,7 +140,7 @@ fn templates_that_change_all_the_time() {
         "tcp://127.0.0.1:0",
     ]);
     command.args(["-t", "60", "--workers", &workers, "-w"]);
-    let collector = Collector::start(command.arg(folder.path()), 2);
+    let collector = Collector::start_on(command.arg(folder.path()), &["udp", "tcp"]);
     let pid = collector.pid();
     let stop = Arc::new(AtomicBool::new(false));
     let [udp, tcp] = collector.addresses[..] else {

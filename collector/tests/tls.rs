@@ -189,7 +189,7 @@ fn certificates_are_read_again_while_streams_go_on() {
     assert_eq!(stored, ["1", "2", "3"]);
 }
 
-/// 13. and 14. of the catalogue of attacks: peers that begin a handshake and do not go on, more of them than there are
+/// Rows 13 and 14 of the catalogue of attacks: peers that begin a handshake and do not go on, more of them than there are
 /// places, beside an exporter of another address.
 #[test]
 fn handshakes_that_do_not_go_on() {

@@ -63,19 +63,20 @@ impl Collector {
         )
     }
 
-    /// Starts a command line and waits until it listens on `count` addresses.
+    /// Starts a command line and waits until it listens.
     pub fn start(command: &mut Command, count: usize) -> Self {
-        Self::start_as_it_is(command.stdin(Stdio::null()), count)
+        assert_eq!(count, 1, "start_on() knows several");
+        Self::start_on(command.stdin(Stdio::null()), &[""])
     }
 
-    /// The same with the standard input that the command has.
-    pub fn start_as_it_is(command: &mut Command, count: usize) -> Self {
+    /// Starts a command line as it is and waits until it listens over each of these transports, once.
+    pub fn start_on(command: &mut Command, transports: &[&str]) -> Self {
         let mut collector = Self {
             service: Service::spawn(command),
             addresses: Vec::new(),
         };
-        for _ in 0..count {
-            let line = collector.wait_for("listening on ");
+        for transport in transports {
+            let line = collector.wait_for(&format!("listening on {transport}"));
             collector
                 .addresses
                 .push(line.rsplit(' ').next().unwrap().parse().unwrap());

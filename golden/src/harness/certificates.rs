@@ -54,23 +54,28 @@ impl Certificates {
             server: pair(
                 at,
                 "server",
-                names(&["localhost", "127.0.0.1", "::1"]),
+                &names(&["localhost", "127.0.0.1", "::1"]),
                 Some(&authority),
             ),
-            client: pair(at, "client", names(&["exporter.example"]), Some(&authority)),
+            client: pair(
+                at,
+                "client",
+                &names(&["exporter.example"]),
+                Some(&authority),
+            ),
             wrong_name: pair(
                 at,
                 "wrong-name",
-                names(&["other.example"]),
+                &names(&["other.example"]),
                 Some(&authority),
             ),
             expired: pair(
                 at,
                 "expired",
-                old(names(&["exporter.example"])),
+                &old(names(&["exporter.example"])),
                 Some(&authority),
             ),
-            self_signed: pair(at, "self-signed", names(&["exporter.example"]), None),
+            self_signed: pair(at, "self-signed", &names(&["exporter.example"]), None),
             folder,
         }
     }
@@ -109,7 +114,7 @@ fn old(mut params: CertificateParams) -> CertificateParams {
 fn pair(
     folder: &Path,
     name: &str,
-    params: CertificateParams,
+    params: &CertificateParams,
     authority: Option<&Issuer<'_, KeyPair>>,
 ) -> Pair {
     let key = KeyPair::generate().expect("a key can be made");
