@@ -5,7 +5,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use crate::capture::{CaptureFile, Filter, Frame, LinkType, LiveCapture, LiveCounters, clamp_ns};
 use crate::config::Config;
 use crate::dissect::{Detail, Dissector, Packet};
-use crate::meter::Meter;
+use crate::meter::{FlowSink, Meter};
 use crate::progress::Progress;
 use crate::report::{InputReport, PacketCounters};
 use crate::run::Sinks;
@@ -213,6 +213,11 @@ impl Pass {
             if belongs {
                 waiting += 1;
             } else {
+                if sinks.wants_packets() {
+                    self.count(waiting, sinks);
+                    waiting = 0;
+                    sinks.skip();
+                }
                 let (octets, ts_ns) = (frame.original_len, frame.ts_ns);
                 sinks.exports.observed.ignore(octets, ts_ns);
                 if !Dissector::knows(frame.link) {

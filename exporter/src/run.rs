@@ -13,13 +13,13 @@ use crate::config::{Config, FilterText, Input, LiveConfig};
 use crate::dissect::Dissector;
 use crate::export::{ExportCounters, Exports};
 use crate::inputs::Inputs;
-use crate::meter::flow::{Flow, FlowSink};
+use crate::meter::flow::{Flow, FlowSink, Seen};
 use crate::pass::Pass;
 use crate::progress::Progress;
 use crate::report::{FlowCounters, NetflowTarget, Report, Usage};
 use crate::send::Lost;
 use crate::signals::Signals;
-use crate::text_files::TextFiles;
+use crate::text_files::{PacketFile, TextFiles};
 use crate::watch::Watch;
 
 /// What came of a run.
@@ -143,6 +143,8 @@ pub(crate) struct Sinks {
     pub exports: Exports,
     /// Text, JSON and socket.
     text: Vec<TextFiles>,
+    /// Packet mode.
+    packets: Option<PacketFile>,
     /// What could not be opened.
     failures: Vec<String>,
 }
@@ -163,6 +165,11 @@ impl Sinks {
             flows: FlowCounters::default(),
             exports,
             text,
+            packets: config
+                .packets
+                .as_deref()
+                .map(PacketFile::create)
+                .transpose()?,
             failures: errors.iter().map(|error| format!("{error:#}")).collect(),
         })
     }
@@ -180,9 +187,16 @@ impl Sinks {
         self.exports.counters()
     }
 
+    /// A packet has no flow. Those before it must have been counted.
+    pub(crate) fn skip(&mut self) {
+        if let Some(packets) = &mut self.packets {
+            packets.skip();
+        }
+    }
+
     /// Nobody takes flows any more.
     pub(crate) fn all_failed(&self) -> bool {
-        self.exports.is_empty() && self.text.iter().all(TextFiles::failed)
+        self.exports.is_empty() && self.packets.is_none() && self.text.iter().all(TextFiles::failed)
     }
 
     /// Ends all sinks and gathers what became of the flows.
@@ -205,6 +219,10 @@ impl Sinks {
         }
         failures.extend(self.failures);
         let mut names = Vec::new();
+        match self.packets.map(PacketFile::finish).transpose() {
+            Ok(name) => names.extend(name),
+            Err(error) => failures.push(format!("{:#}", anyhow::Error::from(error))),
+        }
         for text in self.text {
             let written = text.finish();
             names.extend(written.names);
@@ -234,6 +252,16 @@ impl FlowSink for Sinks {
         self.exports.pair(now_ns, first, second);
         for text in &mut self.text {
             text.pair(now_ns, first, second);
+        }
+    }
+
+    fn wants_packets(&self) -> bool {
+        self.packets.is_some()
+    }
+
+    fn packet(&mut self, seen: &Seen<'_>) {
+        if let Some(packets) = &mut self.packets {
+            packets.packet(seen);
         }
     }
 }

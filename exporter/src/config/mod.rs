@@ -45,6 +45,8 @@ pub struct Config {
     pub json: Option<TextOutput>,
     /// The socket sink, if it runs.
     pub socket: Option<SocketConfig>,
+    /// Where packets are printed to, if they are.
+    pub packets: Option<PathBuf>,
     /// Where the end report goes, if not to standard error.
     pub log: Option<PathBuf>,
     /// What the octet columns of all three count.
@@ -256,12 +258,21 @@ impl Config {
                 Some(Metric::L7 | Metric::Ip) | None => Metric::Ip,
             },
             max_flows: usize::from(settings.hash_factor) * MeterConfig::default().max_flows,
-            text: text.is_some() || json.is_some() || runs(SinkKind::Socket),
+            text: text.is_some()
+                || json.is_some()
+                || runs(SinkKind::Socket)
+                || settings.packet_mode,
         };
-        let log = settings.log_file.then(|| match output() {
-            TextOutput::Prefix(prefix) | TextOutput::Split(prefix, _) => prefix,
-            TextOutput::Stdout => input.stem(),
-        });
+        let beside = |ending: &str| {
+            let mut name = match output() {
+                TextOutput::Prefix(prefix) | TextOutput::Split(prefix, _) => prefix,
+                TextOutput::Stdout => input.stem(),
+            };
+            name.as_mut_os_string().push(ending);
+            name
+        };
+        let log = settings.log_file.then(|| beside("_log.txt"));
+        let packets = settings.packet_mode.then(|| beside("_packets.txt"));
         Ok(Config {
             user: settings.user.clone(),
             monitor: settings.monitor,
@@ -277,10 +288,8 @@ impl Config {
                 socket_type: settings.socket_type,
                 content: settings.socket_content,
             }),
-            log: log.map(|mut prefix| {
-                prefix.as_mut_os_string().push("_log.txt");
-                prefix
-            }),
+            log,
+            packets,
             text,
             json,
             text_metric: settings.bytes.unwrap_or(Metric::L7),

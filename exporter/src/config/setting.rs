@@ -198,6 +198,7 @@ pub struct Settings {
     pub sink: Vec<SinkKind>,
     pub report: ReportForm,
     pub log_file: bool,
+    pub packet_mode: bool,
 
     pub socket_addr: String,
     pub socket_port: u16,

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::text::TextFeatures;
-use crate::dissect::{Family, Packet};
+use crate::dissect::{Detail, Family, Packet};
 
 /// The key of one direction (spec: flow definition of Tranalyzer).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -164,4 +164,31 @@ impl Flow {
 pub trait FlowSink {
     /// `now_ns` is the packet clock at the moment of release. `second` is the opposite direction, if it was seen.
     fn pair(&mut self, now_ns: i64, first: &Flow, second: Option<&Flow>);
+
+    /// Whether [`packet`](Self::packet) is to be called.
+    fn wants_packets(&self) -> bool {
+        false
+    }
+
+    /// A packet was counted.
+    fn packet(&mut self, _seen: &Seen<'_>) {}
+}
+
+/// A packet, and its flow when it came.
+#[derive(Clone, Copy, Debug)]
+pub struct Seen<'a> {
+    /// The packet.
+    pub packet: &'a Packet,
+    /// Its details, where they are gathered.
+    pub detail: Option<&'a Detail>,
+    /// Number of the flow pair.
+    pub index: u64,
+    /// Status bits of the flow so far, where they are gathered.
+    pub status: u64,
+    /// Time of the flow's first packet.
+    pub first_ns: i64,
+    /// Time of the packet before this one in the same flow.
+    pub previous_ns: Option<i64>,
+    /// Time of the last packet of the opposite flow.
+    pub opposite_ns: Option<i64>,
 }

@@ -19,7 +19,7 @@ pub mod text;
 mod timeouts;
 
 pub use config::{MeterConfig, MeterStats, TcpTimeouts, TextStats};
-pub use flow::{EndReason, Endpoints, Flow, FlowSink, MacPair, Metric, Octets};
+pub use flow::{EndReason, Endpoints, Flow, FlowSink, MacPair, Metric, Octets, Seen};
 pub use text::TextFeatures;
 
 use std::cmp::Reverse;
@@ -251,9 +251,63 @@ impl Meter {
             Some(id) if !self.begins(id, lookup.direction) => id,
             _ => self.begin(known, None, lookup, packet, sink),
         };
+        let before = sink
+            .wants_packets()
+            .then(|| self.last_times(id, lookup.direction));
         let inverted = self.update(id, lookup.direction, packet, detail);
         self.stats.count_packet(packet, inverted);
+        if let Some(before) = before {
+            self.show(id, lookup.direction, (packet, detail), before, sink);
+        }
         (id, lookup.direction)
+    }
+
+    /// The times of the last packets of a direction and of its opposite.
+    fn last_times(&self, id: u32, direction: usize) -> [Option<i64>; 2] {
+        let pair = self.table.pairs.get(id as usize);
+        [direction, 1 - direction].map(|direction| {
+            let direction = pair?.directions.get(direction)?;
+            (direction.packets > 0).then_some(direction.last_ns)
+        })
+    }
+
+    /// Tells the sink of a packet; `before` are the times of the last packets before it.
+    fn show(
+        &mut self,
+        id: u32,
+        direction: usize,
+        (packet, detail): (&Packet, Option<&Detail>),
+        [previous_ns, opposite_ns]: [Option<i64>; 2],
+        sink: &mut impl FlowSink,
+    ) {
+        let status = self
+            .table
+            .text_of(id, direction)
+            .map_or(0, |text| text.status);
+        let (Some(pair), Some(cold)) = (
+            self.table.pairs.get(id as usize),
+            self.table.cold.get(id as usize),
+        ) else {
+            return;
+        };
+        let inverted = if pair.inverted(direction) {
+            status::INVERTED
+        } else {
+            0
+        };
+        let first_ns = cold
+            .directions
+            .get(direction)
+            .map(|direction| direction.first_ns);
+        sink.packet(&Seen {
+            packet,
+            detail,
+            index: pair.index,
+            status: status | packet.status | inverted,
+            first_ns: first_ns.unwrap_or(packet.ts_ns),
+            previous_ns,
+            opposite_ns,
+        });
     }
 
     /// Whether the active time-out of this direction is over. Link flows are not cut, as in Tranalyzer.

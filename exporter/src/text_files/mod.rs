@@ -9,8 +9,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 
 use crate::config::{Config, SocketConfig, TextOutput};
+use crate::meter::flow::Seen;
 use crate::meter::{Flow, FlowSink, Metric};
-use crate::sink::text::{Layout, TextSink, Vendors, write_headers};
+use crate::sink::text::{Layout, PacketSink, TextSink, Vendors, write_headers};
 
 use lines::Lines;
 pub use socket::SocketCounters;
@@ -229,6 +230,47 @@ impl TextFiles {
             lost,
             socket,
         }
+    }
+}
+
+/// The lines of packet mode.
+pub struct PacketFile {
+    sink: PacketSink<BufWriter<File>>,
+    path: PathBuf,
+}
+
+impl PacketFile {
+    /// Creates `path`.
+    ///
+    /// # Errors
+    /// When it cannot be created.
+    pub fn create(path: &Path) -> Result<Self, TextError> {
+        let out = BufWriter::with_capacity(1 << 18, create(path)?);
+        let sink = PacketSink::new(out).map_err(|source| error(path, source))?;
+        Ok(PacketFile {
+            sink,
+            path: path.to_owned(),
+        })
+    }
+
+    /// A packet without flow.
+    pub fn skip(&mut self) {
+        self.sink.skip();
+    }
+
+    /// Prints a packet.
+    pub fn packet(&mut self, seen: &Seen<'_>) {
+        self.sink.packet(seen);
+    }
+
+    /// Writes what is left; gives the file's name.
+    ///
+    /// # Errors
+    /// The first error of all.
+    pub fn finish(self) -> Result<String, TextError> {
+        let finished = self.sink.finish();
+        finished.map_err(|source| error(&self.path, source))?;
+        Ok(self.path.display().to_string())
     }
 }
 

@@ -7,6 +7,7 @@ mod export;
 mod follow;
 mod inputs;
 mod outputs;
+mod packets;
 mod progress;
 mod report;
 mod support;

@@ -3,7 +3,7 @@
 use super::super::setting::{Fallback, SETTING, Set, Setting, choice, choices, put, words};
 use crate::cli::{ReportForm, SinkKind, parse_split};
 
-pub(super) static SETTINGS: [Setting; 5] = [
+pub(super) static SETTINGS: [Setting; 6] = [
     Setting {
         name: "write",
         short: Some('w'),
@@ -47,6 +47,14 @@ pub(super) static SETTINGS: [Setting; 5] = [
         set: Set::Choice(words::<ReportForm>, |to, text| {
             put(&mut to.report, choice(text))
         }),
+        ..SETTING
+    },
+    Setting {
+        name: "packet-mode",
+        short: Some('s'),
+        default: Fallback::Is("no"),
+        help: "Also write PREFIX_packets.txt, one line a packet (Tranalyzer's packet mode)",
+        set: Set::Flag(|to, flag| to.packet_mode = flag),
         ..SETTING
     },
     Setting {

@@ -4,8 +4,10 @@
 
 mod columns;
 mod number;
+mod packets;
 mod vendors;
 
+pub use packets::PacketSink;
 pub use vendors::Vendors;
 
 use std::borrow::Cow;

@@ -57,7 +57,7 @@ pub(super) static COLUMNS: [Column; 4] = [
 ];
 
 /// A MAC in hexadecimal with colons.
-pub(super) fn mac(out: &mut dyn Write, mac: [u8; 6]) -> io::Result<()> {
+pub(in crate::sink::text) fn mac(out: &mut dyn Write, mac: [u8; 6]) -> io::Result<()> {
     let [a, b, c, d, e, f] = mac;
     write!(out, "{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{f:02x}")
 }

@@ -9,6 +9,8 @@ use std::io::{self, Write};
 
 use super::Row;
 
+pub(in crate::sink::text) use mac_recorder::mac;
+
 /// A column: type and name as in Tranalyzer's `_headers.txt`, what it is, and how it is printed.
 pub(super) struct Column {
     pub kind: &'static str,
