@@ -475,8 +475,8 @@ pub fn parse_mtu(text: &str) -> Result<u16, String> {
 /// Room for both templates in one message.
 const MIN_MTU: u16 = 300;
 
-/// The longest UDP payload over IPv4.
-const MAX_MTU: u16 = 65_507;
+/// The longest message of IPFIX. A datagram is no longer than its path takes.
+const MAX_MTU: u16 = u16::MAX;
 
 /// Flows a second, or `unlimited`.
 ///

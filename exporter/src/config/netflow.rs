@@ -116,9 +116,6 @@ impl Sampling {
     }
 }
 
-/// Octets of a message unless told otherwise: fits an Ethernet frame with room for a tunnel header.
-const DEFAULT_MTU: u16 = 1400;
-
 impl NetflowConfig {
     /// One export for each collector.
     ///
@@ -162,7 +159,6 @@ impl NetflowConfig {
         // A limit for messages to collectors is none for files.
         NetflowConfig {
             max_records: [0; 2],
-            max_message: settings.mtu.unwrap_or(u16::MAX).into(),
             rate: Rate::Unlimited,
             ..Self::new(settings, Version::Ipfix, destination)
         }
@@ -177,7 +173,7 @@ impl NetflowConfig {
                 patience: crate::send::PATIENCE,
             },
             max_records: [settings.nf_num4flws, settings.nf_num6flws],
-            max_message: settings.mtu.unwrap_or(DEFAULT_MTU).into(),
+            max_message: settings.mtu.into(),
             rate: settings.rate,
             source_id: settings.source_id,
             refresh_interval: Duration::from_secs(settings.template_refresh.into()),

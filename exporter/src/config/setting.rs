@@ -224,7 +224,7 @@ pub struct Settings {
     pub tls_key: Option<PathBuf>,
     pub reconnect: Duration,
     pub reconnect_queue: usize,
-    pub mtu: Option<u16>,
+    pub mtu: u16,
     pub rate: Rate,
     pub profile: ProfileKind,
     pub source_id: u32,

@@ -408,7 +408,7 @@ fn tranalyzers_file() {
         faults,
         [
             "FILE:2: NF_DPRT is no setting; a similar one exists: NF_DPORT",
-            "FILE:3: NF_SOCKTYPE = 3: udp (0) or tcp (1) expected"
+            "FILE:3: NF_SOCKTYPE = 3: udp (0), tcp (1) or tls expected"
         ]
     );
 }
@@ -421,7 +421,7 @@ fn every_fault_of_a_file_is_told() {
         faults,
         [
             "FILE:1: nf-prot is no setting; a similar one exists: nf-port",
-            "FILE:2: mtu = 3: a number from 300 to 65507 expected",
+            "FILE:2: mtu = 3: a number from 300 to 65535 expected",
             "FILE:3: report = xml: one of text, json expected",
             "FILE:4: zzzz is no setting",
         ]

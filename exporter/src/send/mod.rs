@@ -296,6 +296,7 @@ impl Sender {
                     if !self.lose_unacknowledged(&mut stream, &cause) {
                         self.counters.fail(&cause);
                     }
+                    stream.abort();
                 }
             }
             Way::File(file) => {
@@ -346,6 +347,7 @@ impl Sender {
         if let Way::Stream(mut stream) = std::mem::replace(&mut self.way, away) {
             let cause = format!("not acknowledged when the connection broke ({cause})");
             self.lose_unacknowledged(&mut stream, &cause);
+            stream.abort();
         }
     }
 

@@ -167,6 +167,11 @@ impl Stream {
         sum
     }
 
+    /// Ends the connection at once: what is counted as lost must not arrive later.
+    pub(super) fn abort(self) {
+        let _ = rustix::net::sockopt::set_socket_linger(&self.tcp, Some(Duration::ZERO));
+    }
+
     /// Tells the collector that this was all, and waits until it has closed its side: a reset instead of an end
     /// means that it did not read everything. What is not acknowledged then is what
     /// [`unacknowledged`](Self::unacknowledged) says.

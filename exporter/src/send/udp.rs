@@ -23,6 +23,10 @@ const TOGETHER: usize = 32;
 /// Octets of IP and UDP headers.
 const HEADERS_V4: usize = 28;
 const HEADERS_V6: usize = 48;
+const HEADER_V6: usize = 40;
+
+/// The largest number in the length field of an IP header.
+const LONGEST_PACKET: usize = 65_535;
 
 /// A connected socket, and datagrams that wait.
 pub(super) struct Udp {
@@ -62,7 +66,12 @@ impl Udp {
             SocketAddr::V6(_) => (sockopt::ipv6_mtu(&self.socket), HEADERS_V6),
         };
         let mtu = usize::try_from(mtu.ok()?).ok()?;
-        mtu.checked_sub(headers)
+        // A packet has at most 65535 octets, whatever an interface takes; those of IPv6 headers count apart.
+        let longest = match self.address {
+            SocketAddr::V4(_) => LONGEST_PACKET,
+            SocketAddr::V6(_) => LONGEST_PACKET + HEADER_V6,
+        };
+        mtu.min(longest).checked_sub(headers)
     }
 
     /// Takes a message. It goes at the latest with [`flush`](Self::flush).

@@ -48,16 +48,21 @@ impl NetflowSink {
         let mut templates = profile.templates();
         let first_options = templates.len();
         templates.extend(options.templates());
+        // RFC 7011 section 8.1: in a stream a template is sent once, and options by the clock. v9 has no such rule.
+        let repeat_templates = config.version == Version::V9 || config.destination.is_udp();
         let encoder = Encoder::new(
             EncoderConfig {
                 version: config.version.into(),
                 domain: config.source_id,
                 max_message,
-                refresh_messages: config.refresh_messages,
+                refresh_messages: if repeat_templates {
+                    config.refresh_messages
+                } else {
+                    0
+                },
                 refresh_interval_ms: u64::try_from(config.refresh_interval.as_millis())
                     .unwrap_or(u64::MAX),
-                // RFC 7011 section 8.1: in a stream a template is sent once. v9 has no such rule.
-                repeat_templates: config.version == Version::V9 || config.destination.is_udp(),
+                repeat_templates,
                 uptime_base_ms: base_ms,
             },
             templates,

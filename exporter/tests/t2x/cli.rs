@@ -75,7 +75,7 @@ fn wrong_usage() {
     assert!(
         usage(&["-r", "x", "--sink", "txt"]).contains("invalid value 'txt' for '--sink <SINK>'")
     );
-    assert!(usage(&["-r", "x", "--mtu", "70000"]).contains("a number from 300 to 65507 expected"));
+    assert!(usage(&["-r", "x", "--mtu", "70000"]).contains("a number from 300 to 65535 expected"));
     assert!(usage(&["-r", "x", "--rate", "fast"]).contains("or unlimited, expected"));
     assert!(usage(&["-r", "x", "--tcp-timeouts", "1,2"]).contains("five times in seconds"));
     let variable = fails(t2x().args(["-r", "x"]).env("NF_DPORT", "https"), 2);

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod cli;
+mod collectors;
 mod conservation;
 mod export;
 mod follow;

@@ -125,10 +125,17 @@ pub(super) static SETTINGS: [Setting; 22] = [
     Setting {
         name: "mtu",
         value: "BYTES",
-        default: Fallback::Nothing("1400, in an IPFIX file 65535"),
+        default: Fallback::Follows(
+            // Fits an Ethernet frame with room for a tunnel header.
+            |settings| match settings.sink.contains(&SinkKind::Netflow) {
+                true => "1400",
+                false => "65535",
+            },
+            "1400, for an IPFIX file alone 65535",
+        ),
         heading: EXPORT,
         help: "Octets of a message at most, without IP and UDP headers, if the path takes so many",
-        set: Set::Text(|to, text| put(&mut to.mtu, parse_mtu(text).map(Some))),
+        set: Set::Text(|to, text| put(&mut to.mtu, parse_mtu(text))),
         ..SETTING
     },
     Setting {
