@@ -101,9 +101,9 @@ pub struct Arguments {
     #[arg(short = 'w', value_name = "FILE")]
     pub write: Option<PathBuf>,
 
-    /// Compress it with LZO
-    #[arg(short = 'z')]
-    pub lzo: bool,
+    /// Compress it: lzo (also -z alone), bz2, lz4[:LEVEL] or zstd[:LEVEL]
+    #[arg(short = 'z', value_name = "METHOD", num_args = 0..=1, require_equals = true, default_missing_value = "lzo")]
+    pub method: Option<String>,
 
     /// Compress it with LZ4
     #[arg(short = 'y')]
@@ -113,8 +113,8 @@ pub struct Arguments {
     #[arg(short = 'j')]
     pub bz2: bool,
 
-    /// Change the compression of the files: 0 none, 1 LZO, 2 bzip2, 3 LZ4
-    #[arg(short = 'J', value_name = "0…3")]
+    /// Change the compression of the files: 0 none, 1 LZO, 2 bzip2, 3 LZ4, 4 ZSTD (which nfdump reads from 1.7.3 on)
+    #[arg(short = 'J', value_name = "0…4")]
     pub recompress: Option<String>,
 
     /// Change the name of the source in the file of -r
@@ -423,16 +423,17 @@ impl Arguments {
         })
     }
 
-    /// Compression of the file to write.
+    /// Compression of the file to write, and its level.
     ///
     /// # Errors
-    /// More than one is asked for.
-    pub fn compression(&self) -> anyhow::Result<Compression> {
-        match (self.lzo, self.lz4, self.bz2) {
-            (false, false, false) => Ok(Compression::None),
-            (true, false, false) => Ok(Compression::Lzo),
-            (false, true, false) => Ok(Compression::Lz4),
-            (false, false, true) => Ok(Compression::Bz2),
+    /// More than one is asked for, or one that there is not.
+    pub fn compression(&self) -> anyhow::Result<(Compression, Option<i32>)> {
+        match (&self.method, self.lz4, self.bz2) {
+            (None, false, false) => Ok((Compression::None, None)),
+            (Some(method), false, false) => Compression::parse_method(method)
+                .map_err(|what| anyhow::anyhow!("-z={method}: {what}")),
+            (None, true, false) => Ok((Compression::Lz4, None)),
+            (None, false, true) => Ok((Compression::Bz2, None)),
             _ => anyhow::bail!("only one of -z, -y and -j can be used"),
         }
     }

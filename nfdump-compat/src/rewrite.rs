@@ -13,7 +13,7 @@ pub fn rewrite(arguments: &Arguments) -> anyhow::Result<()> {
     let named = arguments.read.is_some() || arguments.sequence.is_some();
     anyhow::ensure!(named, "-J and -i need the file: -r FILE");
     let compression = match &arguments.recompress {
-        Some(text) => Some(compression(text, arguments.compat.facts().later)?),
+        Some(text) => Some(compression(text)?),
         None => None,
     };
     for input in find_inputs(arguments)? {
@@ -30,12 +30,11 @@ pub fn rewrite(arguments: &Arguments) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn compression(text: &str, zstd: bool) -> anyhow::Result<Compression> {
-    let codes = if zstd { 5 } else { 4 };
-    let number = text.parse().ok().filter(|number| *number < codes);
-    number
-        .and_then(Compression::from_code)
-        .with_context(|| format!("-J {text}: expected 0 (none), 1 (LZO), 2 (bzip2) or 3 (LZ4)"))
+fn compression(text: &str) -> anyhow::Result<Compression> {
+    let number = text.parse().ok().filter(|number| *number < 5);
+    number.and_then(Compression::from_code).with_context(|| {
+        format!("-J {text}: expected 0 (none), 1 (LZO), 2 (bzip2), 3 (LZ4) or 4 (ZSTD)")
+    })
 }
 
 fn rename(path: &Path, ident: &str) -> anyhow::Result<()> {

@@ -21,6 +21,7 @@ pub struct Written {
     /// Of exporters only those numbered without a gap from 1 are written, no samplers: what nfdump 1.7.5 does with aggregated
     /// or sorted flows. The next such number.
     next_exporter: Option<u16>,
+    level: Option<i32>,
     /// It has the name of its source: that of the first input, of aggregated or sorted flows none.
     named: bool,
     open: Option<(FileWriter, Copier)>,
@@ -33,11 +34,13 @@ impl Arguments {
     /// Its directory does not exist, or two compressions are asked for.
     pub fn written(&self, query: &Query) -> anyhow::Result<Written> {
         let path = self.write.clone().filter(|_| query.statistics.is_empty());
+        let (compression, level) = self.compression()?;
         let facts = query.style.facts();
         let made = query.aggregation.is_some() || query.order.is_some();
         let mut written = Written {
             path,
-            compression: self.compression()?,
+            compression,
+            level,
             next_exporter: (made && facts.later).then_some(1),
             named: made || facts.later,
             open: None,
@@ -62,7 +65,10 @@ impl Written {
             compression: self.compression,
             created_s: i64::try_from(since.as_secs()).unwrap_or(0),
         };
-        let writer = FileWriter::create(path, &options)?;
+        let mut writer = FileWriter::create(path, &options)?;
+        if let Some(level) = self.level {
+            writer.set_level(level)?;
+        }
         self.open = Some((writer, Copier::new()));
         Ok(())
     }

@@ -44,6 +44,33 @@ impl Compression {
     }
 }
 
+impl Compression {
+    /// A method as `-z=` takes it: `lzo`, `bz2`, `lz4[:LEVEL]` or `zstd[:LEVEL]`; and its level. Levels of LZ4 say how hard
+    /// to try, here always the least.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn parse_method(text: &str) -> Result<(Self, Option<i32>), &'static str> {
+        let (name, level) = match text.split_once(':') {
+            None => (text, None),
+            Some((name, level)) => {
+                let level: i32 = level.parse().map_err(|_| "the level is no number")?;
+                (name, Some(level))
+            }
+        };
+        match (name, level) {
+            ("lzo", None) => Ok((Self::Lzo, None)),
+            ("bz2", None) => Ok((Self::Bz2, None)),
+            ("lz4", None | Some(1..=12)) => Ok((Self::Lz4, None)),
+            ("zstd", None | Some(1..=22)) => Ok((Self::Zstd, level)),
+            ("lzo" | "bz2", _) => Err("it has no levels"),
+            ("lz4", _) => Err("levels of LZ4 are 1 to 12"),
+            ("zstd", _) => Err("levels of ZSTD are 1 to 22"),
+            _ => Err("expected lzo, bz2, lz4[:1…12] or zstd[:1…22]"),
+        }
+    }
+}
+
 impl fmt::Display for Compression {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
@@ -86,6 +113,16 @@ impl Encoder {
             lzo,
             zstd,
         })
+    }
+
+    /// Takes another level of Zstandard; other methods have none.
+    pub(super) fn set_level(&mut self, level: i32) -> Result<(), String> {
+        match &mut self.zstd {
+            Some(encoder) => encoder
+                .set_compression_level(level)
+                .map_err(|e| e.to_string()),
+            None => Ok(()),
+        }
     }
 
     /// Appends the stored form of `raw` to `out`.

@@ -52,6 +52,16 @@ impl FileWriter {
         })
     }
 
+    /// Compresses the blocks from here on at this level (ZSTD only).
+    ///
+    /// # Errors
+    /// There is no such level.
+    pub fn set_level(&mut self, level: i32) -> Result<(), FileError> {
+        self.encoder
+            .set_level(level)
+            .map_err(|e| FileError::io(&self.path, None, "start the encoder", io::Error::other(e)))
+    }
+
     /// Takes the name of the source that another file has, if nfdump can read it.
     pub fn adopt_ident(&mut self, ident: Option<&str>) {
         if let Some(ident) = ident
