@@ -115,16 +115,6 @@ impl Encoder {
         })
     }
 
-    /// Takes another level of Zstandard; other methods have none.
-    pub(super) fn set_level(&mut self, level: i32) -> Result<(), String> {
-        match &mut self.zstd {
-            Some(encoder) => encoder
-                .set_compression_level(level)
-                .map_err(|e| e.to_string()),
-            None => Ok(()),
-        }
-    }
-
     /// Appends the stored form of `raw` to `out`.
     pub(super) fn encode(&mut self, raw: &[u8], out: &mut Vec<u8>) -> Result<(), String> {
         if self.compression == Compression::None {

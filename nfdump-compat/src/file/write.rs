@@ -57,9 +57,16 @@ impl FileWriter {
     /// # Errors
     /// There is no such level.
     pub fn set_level(&mut self, level: i32) -> Result<(), FileError> {
-        self.encoder
-            .set_level(level)
-            .map_err(|e| FileError::io(&self.path, None, "start the encoder", io::Error::other(e)))
+        let compression = self.encoder.compression();
+        self.encoder = BlockEncoder::new(compression, Some(level)).map_err(|e| {
+            FileError::io(
+                self.file.path(),
+                None,
+                "start the encoder",
+                io::Error::other(e),
+            )
+        })?;
+        Ok(())
     }
 
     /// Takes the name of the source that another file has, if nfdump can read it.
