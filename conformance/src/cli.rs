@@ -44,6 +44,12 @@ pub enum Command {
     Exporter(Box<Exporter>),
     /// Judges a collector by what it stores of well-formed, odd and hostile messages
     Collector(Box<crate::collector::options::Collector>),
+    /// Judges files: nfcapd files by their structure, IPFIX files by the rules of messages
+    File(crate::file::Files),
+    /// Relays messages to a collector, and does to them what networks and devices do
+    Proxy(Box<crate::proxy::options::Proxy>),
+    /// Puts results of several devices side by side
+    Matrix(crate::matrix::Matrix),
 }
 
 /// Options of `t2check exporter`.

@@ -8,8 +8,9 @@ use clap::Parser;
 use conformance::cli::{Cli, Command, Exporter};
 use conformance::collector::options::Collector;
 use conformance::known::unknown;
+use conformance::proxy::relay;
 use conformance::run::{Outcome, print, run};
-use conformance::{catalogue, collector, explain, vectors};
+use conformance::{catalogue, collector, explain, file, matrix, vectors};
 use exporter::cli::one_line;
 use exporter::signals::stop_on_signals;
 
@@ -38,6 +39,12 @@ fn main() -> ExitCode {
         }),
         Command::Exporter(options) => return judge(&options),
         Command::Collector(options) => return judge_collector(&options),
+        Command::File(options) => return ended(file::run(&options)),
+        Command::Matrix(options) => matrix::run(&options),
+        Command::Proxy(options) => match options.transport() {
+            Err(error) => return complain(&error, USAGE),
+            Ok(_) => stop_on_signals().and_then(|stop| relay::run(&options, &stop)),
+        },
     };
     match shown {
         Ok(()) => ExitCode::SUCCESS,

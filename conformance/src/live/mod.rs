@@ -87,7 +87,7 @@ fn datagrams(
     Ok(())
 }
 
-fn is_pause(error: &std::io::Error) -> bool {
+pub(crate) fn is_pause(error: &std::io::Error) -> bool {
     matches!(
         error.kind(),
         ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted

@@ -24,6 +24,9 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// How long a device may take to open the interface.
 const READY: Duration = Duration::from_secs(15);
 
+/// From opening the interface to reading it.
+const SETTLE: Duration = Duration::from_millis(1500);
+
 /// What is done.
 #[derive(Clone, Debug)]
 pub struct Drive {
@@ -210,7 +213,12 @@ fn captures_on(iface: &str) -> anyhow::Result<usize> {
 /// The device may listen at the other end of a pair of interfaces: those of any are counted.
 fn packet_sockets() -> usize {
     let table = fs::read_to_string("/proc/net/packet").unwrap_or_default();
-    table.lines().skip(1).count()
+    // sk RefCnt Type Proto Iface R …: one that is bound and running takes packets.
+    let running = |line: &&str| {
+        let mut columns = line.split_whitespace().skip(4);
+        columns.next().is_some_and(|iface| iface != "0") && columns.next() == Some("1")
+    };
+    table.lines().skip(1).filter(running).count()
 }
 
 /// Waits until the device takes packets.
@@ -224,6 +232,8 @@ fn ready(process: &mut Process, before: usize, driven: &mut Driven) -> anyhow::R
             );
         }
         if packet_sockets() > before {
+            // It sets up its queue after the socket.
+            thread::sleep(SETTLE);
             return Ok(());
         }
         thread::sleep(LOOK);

@@ -1,7 +1,7 @@
 //! Text that is put into XML and HTML.
 
 /// With markup replaced, and what XML 1.0 does not allow at all left out.
-pub(super) fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for letter in text.chars() {
         match letter {

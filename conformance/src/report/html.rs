@@ -222,7 +222,8 @@ fn others(page: &mut String, report: &Report) {
     page.push_str("</table>\n");
 }
 
-fn class(verdict: Verdict) -> &'static str {
+/// The class of a cell.
+pub(crate) fn class(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::NotApplicable => "none",
         Verdict::Pass => "pass",

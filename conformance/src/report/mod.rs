@@ -15,11 +15,13 @@ use crate::known::Known;
 use crate::verdict::{Profile, Verdict};
 use crate::wire::Transport;
 
+pub(crate) use escape::escape;
+pub(crate) use html::class;
 pub use html::html;
 pub use json::json;
 pub use junit::junit;
 pub use pcap::write_captures;
-pub(crate) use pcap::{Way, capture};
+pub(crate) use pcap::{Way, capture, frame, head};
 pub use text::text;
 
 /// What a report is made of.

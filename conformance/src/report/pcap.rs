@@ -61,14 +61,7 @@ pub(crate) struct Way {
 
 /// A capture of these messages, each with its time in milliseconds since 1970.
 pub(crate) fn capture(way: Way, messages: &[(u64, &[u8])]) -> Vec<u8> {
-    let mut file = Vec::new();
-    // Microseconds, version 2.4, no zone, no limit.
-    file.extend(0xa1b2_c3d4_u32.to_le_bytes());
-    file.extend(2_u16.to_le_bytes());
-    file.extend(4_u16.to_le_bytes());
-    for word in [0, 0, 262_144, LINKTYPE_RAW] {
-        file.extend(u32::to_le_bytes(word));
-    }
+    let mut file = head();
     let mut sequence = 1_u32;
     for (at_ms, bytes) in messages {
         if !way.stream && bytes.len() <= MOST_IN_DATAGRAM {
@@ -79,6 +72,27 @@ pub(crate) fn capture(way: Way, messages: &[(u64, &[u8])]) -> Vec<u8> {
             record(&mut file, way, *at_ms, TCP, &tcp(way, sequence, part));
             sequence = sequence.wrapping_add(part.len() as u32);
         }
+    }
+    file
+}
+
+/// One message as a datagram of a capture; what is too long for one is cut.
+pub(crate) fn frame(way: Way, at_ms: u64, bytes: &[u8]) -> Vec<u8> {
+    let mut file = Vec::new();
+    let bytes = bytes.get(..MOST_IN_DATAGRAM).unwrap_or(bytes);
+    record(&mut file, way, at_ms, UDP, &udp(way, bytes));
+    file
+}
+
+/// The head of a capture.
+pub(crate) fn head() -> Vec<u8> {
+    let mut file = Vec::new();
+    // Microseconds, version 2.4, no zone, no limit.
+    file.extend(0xa1b2_c3d4_u32.to_le_bytes());
+    file.extend(2_u16.to_le_bytes());
+    file.extend(4_u16.to_le_bytes());
+    for word in [0, 0, 262_144, LINKTYPE_RAW] {
+        file.extend(u32::to_le_bytes(word));
     }
     file
 }
