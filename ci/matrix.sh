@@ -1,10 +1,13 @@
 #!/usr/bin/env bash
 # Makes docs/conformance/: devices and requirements side by side, from what t2check says of them now. Needs the peers of
-# ci/setup.sh; takes some minutes. DEVICE=FILE arguments add reports of others.
+# ci/setup.sh; takes some minutes. DEVICE=FILE arguments add reports of others. T2_BIN names a folder of built programs.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-cargo build --release --locked -p conformance -p collector -p exporter -p golden --bins
-bin=${CARGO_TARGET_DIR:-target}/release
+bin=${T2_BIN:-}
+if [ -z "$bin" ]; then
+    cargo build --release --locked -p conformance -p collector -p exporter -p golden --bins
+    bin=${CARGO_TARGET_DIR:-target}/release
+fi
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 "$bin/t2gen" replica --out "$work/replica.pcap" >"$work/log"
