@@ -76,7 +76,7 @@ fn damaged_nfcapd_files_are_told_with_their_place() {
     let appendix = u64::from_le_bytes(whole[24..32].try_into().unwrap());
     // The first V3 record: type 11 stands behind the block's header, or behind an exporter's record.
     let damaged = folder.path().join("damaged");
-    let mut check = |name: &str, change: &dyn Fn(&mut Vec<u8>), rule: &str, offset: u64| {
+    let check = |name: &str, change: &dyn Fn(&mut Vec<u8>), rule: &str, offset: u64| {
         let mut bytes = whole.clone();
         change(&mut bytes);
         assert_ne!(bytes, whole, "{name}");
