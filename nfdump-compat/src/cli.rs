@@ -187,9 +187,10 @@ pub struct Arguments {
     #[arg(long, value_name = "STYLE", default_value = "1.7.1")]
     pub compat: Compat,
 
-    /// The time window of the summary: that of the files, as in nfdump, or that of the flows that passed
-    #[arg(long = "window", value_name = "OF", default_value = "file")]
-    pub window_of: WindowOf,
+    /// The time window of the summary: that of the files, as in nfdump, or that of the flows that passed [default: file]; with
+    /// it json and ndjson end with an object that tells the sums and both windows
+    #[arg(long = "window", value_name = "OF")]
+    pub window_of: Option<WindowOf>,
 
     /// Only flows that lie wholly in this window (local time); any part may be missing from the right
     #[arg(short = 't', value_name = "YYYY/MM/dd.hh:mm:ss[-…]", value_parser = window::parse, allow_hyphen_values = true)]
@@ -258,7 +259,8 @@ impl Arguments {
             mode,
             filter: None,
             window: self.window,
-            window_of: self.window_of,
+            window_of: self.window_of.unwrap_or_default(),
+            json_summary: self.window_of.is_some(),
             limits: self.limits(!statistics.is_empty() || aggregation.is_some())?,
             statistics,
             aggregation,

@@ -56,6 +56,8 @@ pub struct Query {
     pub window: Option<Window>,
     /// What the summary's time window is.
     pub window_of: WindowOf,
+    /// The JSON formats end with an object of sums and both time windows.
+    pub json_summary: bool,
     /// Only records that pass; without it all.
     pub filter: Option<Filter>,
     /// Statistics; without any, records are listed.
@@ -462,11 +464,32 @@ impl<'q> Answer<'q> {
             }
         }
         self.push_elements(out);
+        if query.json_summary && !query.to_file {
+            self.push_json_summary(out);
+        }
         if is_json && !query.to_file {
             if matches!(query.mode, Mode::Json(Layout::V1_7_5)) && self.objects > 0 {
                 out.push(b'\n');
             }
             out.extend_from_slice(b"]\n");
+        }
+    }
+
+    /// Of the JSON formats what other formats tell in the summary, with the time window of the files and that of the flows that
+    /// passed.
+    fn push_json_summary(&mut self, out: &mut Vec<u8>) {
+        let is_json = matches!(self.query.mode, Mode::Json(_));
+        if !is_json && !matches!(self.query.mode, Mode::JsonLines) {
+            return;
+        }
+        if is_json {
+            self.push_separator(out);
+        }
+        let passed = self.totals.counters;
+        let selection = passed.map(|sum| (sum.first_ms, sum.last_ms));
+        json::push_summary(out, &self.totals, selection, &mut self.time);
+        if !is_json {
+            out.push(b'\n');
         }
     }
 

@@ -4,8 +4,9 @@
 use super::{
     address::{push_address_full, push_mac},
     events,
-    number::{push_u64, push_zero_padded},
-    row::{Row, or_unspecified},
+    number::push_u64,
+    row::{Counters, Row, or_unspecified},
+    summary::Totals,
     time::LocalTime,
     values::{network, push_flag_letters, push_mpls, unspecified_like},
 };
@@ -87,6 +88,58 @@ pub fn push_escaped(out: &mut Vec<u8>, text: &str) {
             c if c.is_control() => put!(out, "\\u{:04x}", c as u32),
             c => out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
         }
+    }
+}
+
+/// Appends an object with sums and time windows: that of the files, as far as they tell, and that of the flows that passed
+/// (local time in ISO 8601; null if there is none).
+pub fn push_summary(
+    out: &mut Vec<u8>,
+    totals: &Totals,
+    selection: Option<(u64, u64)>,
+    time: &mut LocalTime,
+) {
+    let sum = totals.counters.unwrap_or(Counters::NONE);
+    put!(
+        out,
+        "{{ \"summary\" : {{ \"flows\" : {}, \"packets\" : {}, \"bytes\" : {}, \"processed\" : {}, \"passed\" : {}, \"window\" : {{ ",
+        sum.flows,
+        sum.packets(),
+        sum.bytes(),
+        totals.processed,
+        totals.passed
+    );
+    for (name, window, end) in [
+        (
+            "file",
+            totals
+                .window
+                .filter(|(first, last)| *first >= 1000 && *last > 0),
+            ", ",
+        ),
+        ("selection", selection, " } } }"),
+    ] {
+        put!(out, "\"{name}\" : ");
+        match window {
+            None => out.extend_from_slice(b"null"),
+            Some((first, last)) => {
+                out.extend_from_slice(b"{ \"first\" : \"");
+                push_iso(out, first, time);
+                out.extend_from_slice(b"\", \"last\" : \"");
+                push_iso(out, last, time);
+                out.extend_from_slice(b"\" }");
+            }
+        }
+        out.extend_from_slice(end.as_bytes());
+    }
+}
+
+/// A local time in ISO 8601 with milliseconds, without its offset from UTC.
+fn push_iso(out: &mut Vec<u8>, ms: u64, time: &mut LocalTime) {
+    let start = out.len();
+    time.push_ms(out, ms);
+    if let Some(blank) = out.iter_mut().skip(start).find(|byte| **byte == b' ') {
+        *blank = b'T';
     }
 }
 
@@ -180,13 +233,7 @@ impl Object<'_, '_> {
     fn moment(&mut self, name: &str, ms: u64) {
         self.name(name);
         self.out.push(b'"');
-        let start = self.out.len();
-        self.time.push_seconds(self.out, ms / 1000);
-        if let Some(blank) = self.out.iter_mut().skip(start).find(|byte| **byte == b' ') {
-            *blank = b'T';
-        }
-        self.out.push(b'.');
-        push_zero_padded(self.out, ms % 1000, 3);
+        push_iso(self.out, ms, self.time);
         self.out.push(b'"');
         self.comma();
     }

@@ -100,8 +100,14 @@ impl Files {
     }
 }
 
+/// Gives flow records with every field that can be printed.
+#[allow(dead_code, reason = "not every test needs them")]
+pub fn make_flows(count: u64, take: impl FnMut(&[u8])) {
+    records::make(count, take);
+}
+
 /// Writes what `make` gives.
-fn write(path: &Path, compression: Compression, make: impl FnOnce(&mut dyn FnMut(&[u8]))) {
+pub fn write(path: &Path, compression: Compression, make: impl FnOnce(&mut dyn FnMut(&[u8]))) {
     let options = WriterOptions {
         ident: "tests".to_owned(),
         compression,
