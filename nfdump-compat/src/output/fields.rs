@@ -616,7 +616,11 @@ impl Field {
                 let headings = style.facts().headings;
                 let found = headings.iter().find(|(token, _)| *token == self.token);
                 let text = found.map_or(text, |(_, heading)| *heading);
+                let start = out.len();
                 out.extend_from_slice(text.as_bytes());
+                if matches!(self.print, Scaled(_)) {
+                    align_right(out, start, style.facts().counter_width);
+                }
             }
             Address(name, rest) => {
                 let start = out.len();

@@ -195,6 +195,23 @@ mod tests {
         );
     }
 
+    /// As nfdump 1.8 is described: `k` from a thousand on, no blank.
+    #[test]
+    fn thousands() {
+        for (value, expected) in [
+            (999, "999"),
+            (1000, "1.0k"),
+            (97_078, "97.1k"),
+            (547_141, "547.1k"),
+            (2_100_000, "2.1M"),
+            (3_000_000_000, "3.0G"),
+        ] {
+            let mut out = Vec::new();
+            push_scaled(&mut out, value, Scale::Thousands);
+            assert_eq!(String::from_utf8_lossy(&out), expected);
+        }
+    }
+
     #[test]
     fn rates_truncate() {
         assert_eq!(per_second(1000, 999), 1001);
