@@ -33,7 +33,7 @@ pub struct Outcome {
 
 /// What is read.
 enum Origin {
-    Captures(Inputs),
+    Captures(Box<Inputs>),
     Live(LiveCapture),
 }
 
@@ -48,7 +48,8 @@ pub fn run(config: &Config, signals: &Signals) -> anyhow::Result<Outcome> {
     let mut filter = filter(config.filter.as_ref())?;
     let origin = match &config.input {
         Input::Captures(captures) => {
-            Origin::Captures(Inputs::open(captures, filter.as_mut(), &signals.stop)?)
+            let inputs = Inputs::open(captures, filter.as_mut(), &signals.stop)?;
+            Origin::Captures(Box::new(inputs))
         }
         Input::Live(live) => Origin::Live(listen(live, filter.take())?),
     };

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::capture::STDIN;
-use crate::cli::{Cli, ReportForm, SinkKind, SocketType};
+use crate::cli::{Cli, Rate, ReportForm, SinkKind, SocketType};
 use crate::dissect::Tunnel;
 use crate::inputs::Rotation;
 use crate::meter::{MeterConfig, Metric};
@@ -169,6 +169,8 @@ pub struct SocketConfig {
     pub socket_type: SocketType,
     /// What is sent.
     pub content: Layout,
+    /// Flows per second over UDP.
+    pub rate: Rate,
 }
 
 /// A command line, or an environment, that makes no sense. Exit code 2.
@@ -287,6 +289,7 @@ impl Config {
                 port: settings.socket_port,
                 socket_type: settings.socket_type,
                 content: settings.socket_content,
+                rate: settings.rate,
             }),
             log,
             packets,

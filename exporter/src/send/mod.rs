@@ -25,12 +25,12 @@ use service::tls::TlsError;
 use crate::cli::{Rate, SocketType};
 use crate::config::{Collector, Destination, NetflowConfig, Reconnect};
 use file::MessageFile;
-use pacer::Pacer;
 use stream::{ConnectError, Stream};
 use tls::Tls;
 use udp::Udp;
 
 pub use counters::{Load, Lost, SendCounters};
+pub(crate) use pacer::Pacer;
 
 /// How long a collector may read nothing before its connection is given up.
 pub const PATIENCE: Duration = Duration::from_secs(30);

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 /// The bucket. Does not wait itself.
 #[derive(Debug)]
-pub(super) struct Pacer {
+pub(crate) struct Pacer {
     /// Tokens a second.
     rate: f64,
     /// The most tokens that a pause can save up: what a collector's socket buffer takes in one go.
@@ -15,7 +15,7 @@ pub(super) struct Pacer {
 
 impl Pacer {
     /// Two milliseconds' worth, and never more than some 45 messages of 1400 octets: 64 KiB.
-    pub(super) fn new(rate: u32, now: Instant) -> Self {
+    pub(crate) fn new(rate: u32, now: Instant) -> Self {
         let rate = f64::from(rate);
         let burst = (rate * 0.002).clamp(1.0, 800.0);
         Pacer {
@@ -27,7 +27,7 @@ impl Pacer {
     }
 
     /// Takes `flows` tokens; says how long to wait before the flows may go.
-    pub(super) fn delay(&mut self, now: Instant, flows: u64) -> Duration {
+    pub(crate) fn delay(&mut self, now: Instant, flows: u64) -> Duration {
         let passed = now.saturating_duration_since(self.last).as_secs_f64();
         self.last = now;
         self.tokens = (self.tokens + passed * self.rate).min(self.burst) - flows as f64;

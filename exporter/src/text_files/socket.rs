@@ -8,8 +8,9 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::lines::count;
-use crate::cli::SocketType;
+use crate::cli::{Rate, SocketType};
 use crate::config::SocketConfig;
+use crate::send::Pacer;
 
 /// How long a connection may take to come about at the start, and later.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -24,6 +25,9 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// After a connection is lost the next one is tried so soon, after each failure twice as late, up to the other.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// Shorter waits cost more than they smooth.
+const SHORTEST_SLEEP: Duration = Duration::from_millis(1);
 
 /// Chunks of lines that may wait.
 const WAITING: usize = 16;
@@ -73,6 +77,10 @@ impl SocketWriter {
             address,
             socket,
             names,
+            pacer: match config.rate {
+                Rate::PerSecond(rate) => Some(Pacer::new(rate, Instant::now())),
+                Rate::Unlimited => None,
+            },
             first_line: None,
             counters: SocketCounters::default(),
         };
@@ -147,6 +155,8 @@ struct Peer {
     address: SocketAddr,
     socket: Socket,
     names: bool,
+    /// Of datagrams: a stream slows down by itself.
+    pacer: Option<Pacer>,
     first_line: Option<Vec<u8>>,
     counters: SocketCounters,
 }
@@ -157,7 +167,9 @@ impl Peer {
             let lines = self.without_names(&chunk);
             self.come_back();
             match &mut self.socket {
-                Socket::Udp(socket) => datagrams(socket, lines, &mut self.counters),
+                Socket::Udp(socket) => {
+                    datagrams(socket, lines, self.pacer.as_mut(), &mut self.counters);
+                }
                 Socket::Tcp(stream) => {
                     if let Err(error) = write(stream, lines, &mut self.counters) {
                         self.go_away(&error);
@@ -284,8 +296,19 @@ fn hear(stream: &mut TcpStream) -> io::Result<()> {
 }
 
 /// One datagram a line.
-fn datagrams(socket: &UdpSocket, lines: &[u8], counters: &mut SocketCounters) {
+fn datagrams(
+    socket: &UdpSocket,
+    lines: &[u8],
+    mut pacer: Option<&mut Pacer>,
+    counters: &mut SocketCounters,
+) {
     for line in lines.split_inclusive(|octet| *octet == b'\n') {
+        if let Some(pacer) = pacer.as_deref_mut() {
+            let delay = pacer.delay(Instant::now(), 1);
+            if delay >= SHORTEST_SLEEP {
+                std::thread::sleep(delay);
+            }
+        }
         let mut sent = socket.send(line);
         if sent
             .as_ref()

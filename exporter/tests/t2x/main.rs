@@ -3,6 +3,7 @@
 
 mod cli;
 mod collectors;
+mod config;
 mod conservation;
 mod export;
 mod follow;
