@@ -549,12 +549,12 @@ fn idents_are_no_paths() {
 }
 
 /// Connections from an address that is not the healthy exporter's, as many as the system lets it open.
-fn crowd(to: std::net::SocketAddr, count: usize) -> Vec<socket2::Socket> {
+fn crowd(to: std::net::SocketAddr, count: usize, last: u8) -> Vec<socket2::Socket> {
     use socket2::{Domain, Socket, Type};
     let connect = |_| {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).ok()?;
         socket
-            .bind(&std::net::SocketAddr::from(([127, 0, 0, 99], 0)).into())
+            .bind(&std::net::SocketAddr::from(([127, 0, 0, last], 0)).into())
             .ok()?;
         socket
             .connect_timeout(&to.into(), Duration::from_secs(5))
@@ -580,7 +580,7 @@ fn send_one(to: std::net::SocketAddr) {
 fn a_crowd_of_one_address_does_not_keep_others_out() {
     let folder = harness::temp_dir();
     let collector = Collector::tcp(&["-w", folder.path().to_str().unwrap()]);
-    let crowd = crowd(collector.addresses[0], 300);
+    let crowd = crowd(collector.addresses[0], 300, 99);
     assert_eq!(crowd.len(), 300);
     send_one(collector.addresses[0]);
     let used = peak(collector.pid());
@@ -614,7 +614,8 @@ fn descriptors_that_run_out() {
         &["udp", "tcp"],
     );
     collector.wait_for("only 60 descriptors");
-    let crowd = crowd(collector.addresses[1], 200);
+    send_one(collector.addresses[1]);
+    let crowd = [98, 99].map(|last| crowd(collector.addresses[1], 100, last));
     let good = UdpSocket::bind("127.0.0.1:0").unwrap();
     let files = || harness::slot_files(folder.path()).len();
     let before = files();
@@ -626,7 +627,6 @@ fn descriptors_that_run_out() {
         thread::sleep(Duration::from_millis(20));
         files() >= before + 3
     });
-    send_one(collector.addresses[1]);
     let ended = collector.stop();
     drop(crowd);
     assert_eq!(ended.code, Some(0), "{}", ended.log);
