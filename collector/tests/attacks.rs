@@ -11,6 +11,7 @@ use std::thread;
 use std::time::Duration;
 
 use collector::limits::memory;
+use collector::listen::stream;
 use golden::harness;
 use protocol::limits::Limits;
 use support::Collector;
@@ -621,7 +622,8 @@ fn descriptors_that_run_out() {
     let before = files();
     let mut sent = 0;
     // Over more than one end of a slot.
-    harness::wait_until("three slots", harness::PATIENCE, || {
+    // Before the streams are given up for their silence.
+    harness::wait_until("three slots", stream::PATIENCE * 2 / 3, || {
         collector.send_from(&good, &[healthy(sent)]);
         sent += 1;
         thread::sleep(Duration::from_millis(20));

@@ -181,6 +181,7 @@ fn certificates_are_read_again_while_streams_go_on() {
         stream.flush().unwrap();
     }
     drop((first, second));
+    wait_metric(collector.metrics(), "t2collect_records_total", 3);
     let ended = collector.stop();
     assert!(ended.log.contains("Flows: 3,"), "{}", ended.log);
     assert!(!ended.log.contains("refused"), "{}", ended.log);

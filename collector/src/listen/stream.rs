@@ -13,7 +13,7 @@ use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tracing::{debug, info, warn};
 
 use super::places::{Full, Places};
@@ -35,6 +35,8 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 const FOREVER: Duration = Duration::from_secs(30 * 86_400);
 /// Nothing for so long is a pause; after the collector was told to stop, the stream is drained then.
 const QUIET: Duration = Duration::from_millis(100);
+/// How long a handshake may still take after the collector was told to stop.
+const GRACE: Duration = Duration::from_secs(1);
 
 /// Octets that all streams take at most: what is read at a time, and messages in the making.
 #[must_use]
@@ -130,7 +132,7 @@ impl Streams {
                     if let Some(more) = failures.pass(now_ms()) {
                         warn!("{transport}: cannot accept a connection: {error}{more}");
                     }
-                    tokio::time::sleep(Duration::from_millis(100)).await;
+                    sleep(Duration::from_millis(100)).await;
                     continue;
                 }
             };
@@ -169,7 +171,11 @@ impl Streams {
                 let mut stopped = self.stopped.clone();
                 let admitted = tokio::select! {
                     admitted = gate.admit(stream, peer.ip()) => admitted,
-                    _ = stopped.wait_for(|stopped| *stopped) => return,
+                    () = async {
+                        // What has been sent already comes with the end of its handshake.
+                        let _ = stopped.wait_for(|stopped| *stopped).await;
+                        sleep(GRACE).await;
+                    } => return,
                 };
                 match admitted {
                     Ok(stream) => self.serve("tls", stream, peer).await,
