@@ -36,7 +36,7 @@ files)
             for run in 1 2; do
                 start -t 86400 $([ "$option" = none ] || echo "$option")
                 for source in 127.0.0.1 127.0.0.2; do
-                    [ "$flows" = 0 ] || "$root/ci/v9-load.py" "$port" 60000 3600 $((flows / 4)) "$source" >"$work/sent.$source" &
+                    [ "$flows" = 0 ] || "$root/ci/v9-load.py" "$port" 60000 3600 $((flows / 4)) "$source" >"$work/sent.$source" 2>/dev/null &
                 done
                 wait $(jobs -p | grep -v "^$pid\$") 2>/dev/null || true
                 [ "$flows" = 0 ] || sum=$((sum + $(cat "$work"/sent.* | awk '{ n += $1 } END { print n }')))
@@ -46,11 +46,11 @@ files)
             file=$(echo "$work"/flows/nfcapd.2*)
             nfdump=nfdump
             [ "$option" != -z=zstd ] || nfdump=$T2_PEERS/1.7.5/usr/bin/nfdump
-            "$nfdump" -v -r "$file" >"$work/check" 2>&1 || echo "nfdump -v failed"
-            listed=$("$nfdump" -r "$file" -q -o 'fmt:%sp' | grep -c . || true)
+            "$nfdump" -v "$file" >"$work/check" 2>&1 || echo "nfdump -v failed"
+            listed=$("$nfdump" -r "$file" -q -o 'fmt:%sp' | grep -c '[0-9]' || true)
             stated=$("$nfdump" -r "$file" -I | awk '/^Flows:/ { print $2 }')
-            exporters=$("$nfdump" -E "$file" 2>/dev/null | grep -c 'SysID' || true)
-            echo "$option: $sum sent, $stated in the totals, $listed listed, $exporters exporters, $(stat -c %s "$file") octets; nfdump -v: $(grep -ci 'error' "$work/check" || true) errors"
+            exporters=$("$nfdump" -E "$file" 2>/dev/null | grep -c '^SysID\|SysID:' || true)
+            echo "$option: $sum sent, $stated in the totals, $listed listed, $exporters exporters, $(stat -c %s "$file") octets; nfdump -v: $(sed -n 's/^Records *: //p' "$work/check") records, $(grep -ciE 'error|corrupt' "$work/check" || true) errors"
             lost
         done
     done; done
@@ -59,7 +59,7 @@ rotation)
     rate=${2:-500000} seconds=${3:-60}
     mkdir "$work/flows"
     start -t 2
-    "$root/ci/v9-load.py" "$port" "$rate" "$seconds" >"$work/sent"
+    "$root/ci/v9-load.py" "$port" "$rate" "$seconds" >"$work/sent" 2>/dev/null
     kill "$pid"; wait "$pid"
     cat "$work/sent"
     stored=0 files=0

@@ -45,6 +45,7 @@ def stop(*_):
 
 signal.signal(signal.SIGTERM, stop)
 sent = sequence = refused = 0
+print("begins", file=sys.stderr, flush=True)
 begin = time.monotonic()
 while running:
     elapsed = time.monotonic() - begin
