@@ -58,11 +58,10 @@ echo "folder: $work"
 awk 'NR > 6 { if (!min || $2 < min) min = $2; if ($2 > max) max = $2; last = $2 }
   NR == 7 { first = $2 }
   END { print "memory after the first minute: first", first, "KB, last", last, "KB, least", min, "KB, most", max, "KB,", NR, "samples" }' "$work/memory"
-grep '"kind":"options"' "$work/kept.json" | jq -r '.template' | sort | uniq -c |
+jq -r 'select(.kind == "options") | .template' "$work/kept.json" | sort | uniq -c |
   awk '{ print "options records of template", $2 ":", $1 }'
 # From the first packet of a flow that the active time-out cut to the message it came with, seconds.
-grep '"flowEndReason":2' "$work/kept.json" |
-  jq -r '(.exportTime | sub("\\..*Z"; "Z") | fromdate) - (.fields.flowStartMilliseconds | sub("\\..*Z"; "Z") | fromdate)' |
+jq -r 'select(.kind == "flow") | (.exportTime | sub("\\..*Z"; "Z") | fromdate) - (.fields.flowStartMilliseconds | sub("\\..*Z"; "Z") | fromdate)' "$work/kept.json" |
   sort -n | uniq -c | awk '{ print "cut by the active time-out after", $2, "s:", $1 }'
 tail -n 1 "$work/exporter.json" | jq -c '{inputs: .inputs[0] | {received, packets, kernelDropped, interfaceDropped, ringDropped, clockSteps},
   run: .run | {elapsed, processorTime}, flows: .flows.flows, memory: .memory, netflow: .netflow, failures}'

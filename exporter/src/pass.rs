@@ -237,7 +237,7 @@ impl Pass {
 }
 
 /// This machine's clock, nanoseconds since 1970.
-fn wall_ns() -> i64 {
+pub(crate) fn wall_ns() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     since.map_or(0, |since| clamp_ns(since.as_nanos().cast_signed()))
 }

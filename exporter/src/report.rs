@@ -35,6 +35,12 @@ pub struct NetflowTarget {
 /// What the process used.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Usage {
+    /// Its number.
+    pub process: u32,
+    /// Its nice value, -20 to 19; `None` where the system does not tell.
+    pub nice: Option<i64>,
+    /// When it started, nanoseconds since 1970.
+    pub started_ns: i64,
     /// From start to report.
     pub elapsed: Duration,
     /// Processor time of all threads.

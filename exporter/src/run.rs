@@ -14,7 +14,7 @@ use crate::dissect::Dissector;
 use crate::export::{ExportCounters, Exports};
 use crate::inputs::Inputs;
 use crate::meter::flow::{Flow, FlowSink, Seen};
-use crate::pass::Pass;
+use crate::pass::{Pass, wall_ns};
 use crate::progress::Progress;
 use crate::report::{FlowCounters, NetflowTarget, Report, Usage};
 use crate::send::Lost;
@@ -275,15 +275,27 @@ fn usage(start: Instant) -> Usage {
             time.tv_usec().unsigned_abs() as u32 * 1000,
         )
     };
+    let since_ns = i64::try_from(elapsed.as_nanos()).unwrap_or(i64::MAX);
+    let told = Usage {
+        process: std::process::id(),
+        nice: nice(),
+        started_ns: wall_ns().saturating_sub(since_ns),
+        elapsed,
+        ..Usage::default()
+    };
     match getrusage(UsageWho::RUSAGE_SELF) {
         Ok(usage) => Usage {
-            elapsed,
             cpu: duration(usage.user_time()) + duration(usage.system_time()),
             memory: usage.max_rss().unsigned_abs() * 1024,
+            ..told
         },
-        Err(_) => Usage {
-            elapsed,
-            ..Usage::default()
-        },
+        Err(_) => told,
     }
+}
+
+/// The process's nice value: the 17th field behind its name (proc(5)).
+fn nice() -> Option<i64> {
+    let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
+    let (_, behind) = stat.rsplit_once(") ")?;
+    behind.split(' ').nth(16)?.parse().ok()
 }

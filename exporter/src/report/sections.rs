@@ -96,6 +96,14 @@ fn run(report: &Report) -> Vec<Item> {
     let cpu = report.usage.cpu.as_secs_f64();
     let some = packets.first_ns.is_some();
     vec![
+        Item::new("process", "Process", Number(report.usage.process.into())),
+        Item::new(
+            "nice",
+            "Nice value",
+            Text(report.usage.nice.map(|nice| nice.to_string())),
+        ),
+        Item::new("started", "Started", Time(Some(report.usage.started_ns))),
+        Item::new("sinks", "Sink", List(sinks(report))),
         Item::new("stopped", "Stopped by a signal", Flag(report.stopped)),
         Item::new("firstPacket", "First packet", Time(packets.first_ns)),
         Item::new(
@@ -120,6 +128,12 @@ fn run(report: &Report) -> Vec<Item> {
             }),
         ),
     ]
+}
+
+/// Where flows went, as far as it is known by name.
+fn sinks(report: &Report) -> Vec<String> {
+    let exports = report.netflow.iter().map(|(target, _)| target.path.clone());
+    exports.chain(report.text.iter().cloned()).collect()
 }
 
 fn packets(report: &Report) -> Vec<Item> {

@@ -47,6 +47,16 @@ fn numbers_of_a_small_capture() {
     assert_eq!(input["octets"], 24 + 5 * 16 + all);
     let run = &told["run"];
     assert_eq!(run["stopped"], false);
+    assert!(run["process"].as_u64().is_some_and(|process| process > 1));
+    let nice = run["nice"]
+        .as_str()
+        .and_then(|nice| nice.parse::<i8>().ok());
+    assert!(nice.is_some_and(|nice| (-20..20).contains(&nice)), "{run}");
+    let started: jiff::Timestamp = run["started"].as_str().unwrap().parse().unwrap();
+    let ago = jiff::Timestamp::now().as_second() - started.as_second();
+    assert!((0..600).contains(&ago), "{started}");
+    let sink = format!("NetFlow v9 over UDP to 127.0.0.1:{}", collector.port());
+    assert_eq!(run["sinks"], json!([sink]));
     assert_eq!(run["firstPacket"], "2009-11-18T11:36:55.037210000Z");
     assert_eq!(run["lastPacket"], "2009-11-18T11:36:57.037210000Z");
     assert_eq!(run["duration"], 2.0);
