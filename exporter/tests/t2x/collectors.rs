@@ -193,11 +193,11 @@ fn a_tcp_collector_that_is_killed_and_comes_back() {
     killed_and_back(60_000, 300_000);
 }
 
-/// `T2_LONG=1`: a million flows.
+/// `T2_LONG=1`: half a million flows.
 #[test]
-fn a_tcp_collector_that_is_killed_and_comes_back_among_a_million_flows() {
+fn a_tcp_collector_that_is_killed_and_comes_back_among_half_a_million_flows() {
     if std::env::var_os("T2_LONG").is_none() {
-        harness::skip("a million flows only with T2_LONG=1");
+        harness::skip("half a million flows only with T2_LONG=1");
         return;
     }
     killed_and_back(500_000, 20_000_000);
