@@ -134,7 +134,14 @@ fn every_kind_of_message() {
         ),
         (
             "v9-standard",
-            &["--profile", "standard", "--link-flows", "yes"],
+            &[
+                "--profile",
+                "standard",
+                "--options-data",
+                "yes",
+                "--link-flows",
+                "yes",
+            ],
         ),
         ("ipfix-t2", &["--nf-version", "10", "--profile", "t2"]),
         ("ipfix-standard", &ipfix),

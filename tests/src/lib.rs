@@ -1,5 +1,7 @@
 //! Support for the tests against other people's programs: recorded datagrams, and what a report says.
 
+pub mod exported;
+
 use std::net::{Ipv4Addr, UdpSocket};
 use std::path::Path;
 use std::process::Command;

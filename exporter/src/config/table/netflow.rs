@@ -253,11 +253,11 @@ pub(super) static SETTINGS: [Setting; 22] = [
         name: "options-data",
         value: "yes|no",
         default: Fallback::Follows(
-            |settings| match settings.profile {
-                ProfileKind::Standard => "yes",
-                ProfileKind::T2 => "no",
+            |settings| match settings.profile == ProfileKind::Standard && is_ipfix(settings) {
+                true => "yes",
+                false => "no",
             },
-            "yes with profile standard",
+            "yes with profile standard over IPFIX",
         ),
         heading: EXPORT,
         help: "Whether the exporter tells of itself: what was sent and lost, keys of flows, when its clock was zero",
