@@ -88,11 +88,8 @@ impl Udp {
         let mut too_long = false;
         let mut first = 0;
         while first < self.ends.len() {
-            let sent = match self.send_together(first) {
-                // One call for one datagram is what `send_alone` does, and it knows what to do with errors.
-                Ok(sent @ 1..) => sent,
-                _ => 0,
-            };
+            // One call for one datagram is what `send_alone` does, and it knows what to do with errors.
+            let sent = self.send_together(first).unwrap_or_default();
             for index in first..first + sent {
                 let (message, load) = self.message(index);
                 counters.sent(message.len(), load);
