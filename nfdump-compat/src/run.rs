@@ -226,8 +226,11 @@ fn by_file(inputs: &[Input]) -> anyhow::Result<()> {
     let mut out = Output::new();
     out.buffer
         .extend_from_slice(b"# yyyy-mm-dd HH:MM:SS,flows,packets,bytes\n");
+    let mut readable = false;
     for input in inputs {
-        match totals_of(input) {
+        let totals = totals_of(input);
+        readable |= totals.is_ok();
+        match totals {
             Ok((_, Some(stat))) => {
                 let name = match input {
                     Input::File(path) => path.file_name().unwrap_or_default().to_string_lossy(),
@@ -239,7 +242,9 @@ fn by_file(inputs: &[Input]) -> anyhow::Result<()> {
             Err(error) => eprintln!("t2report: {error}"),
         }
     }
-    out.flush().context(NO_OUTPUT)
+    out.flush().context(NO_OUTPUT)?;
+    anyhow::ensure!(readable, "no flow file could be read");
+    Ok(())
 }
 
 /// Source name and totals of a file; of a stream they are known at its end.

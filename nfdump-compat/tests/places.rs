@@ -334,3 +334,32 @@ fn faults_are_one_line() {
     assert_eq!(code, 1);
     assert!(errors.contains("-G FILE"), "{errors}");
 }
+
+/// Files of a layout that cannot be read: whatever is asked, one sentence names the layout, and the exit code is 1.
+#[test]
+fn unknown_layouts_are_named() {
+    let setting = Setting::make();
+    for (layout, by) in [(3, "nfdump 1.8"), (77, "unknown")] {
+        let path = setting.path("later").display().to_string();
+        let mut bytes = fs::read(setting.path("flows")).unwrap();
+        bytes[2] = layout;
+        fs::write(&path, bytes).unwrap();
+        for arguments in [
+            ["-v"].as_slice(),
+            &["-E"],
+            &["-x"],
+            &["-I", "-r"],
+            &["-g", "-r"],
+            &["-o", "line", "-r"],
+            &["-J", "1", "-r"],
+            &["-i", "other", "-r"],
+        ] {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_t2report"));
+            let output = command.args(arguments).arg(&path).output().unwrap();
+            let errors = String::from_utf8(output.stderr).unwrap();
+            assert_eq!(output.status.code(), Some(1), "{arguments:?} {errors}");
+            let named = format!("layout version {layout} ({by})");
+            assert_eq!(errors.matches(&named).count(), 1, "{arguments:?} {errors}");
+        }
+    }
+}

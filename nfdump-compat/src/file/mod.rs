@@ -38,8 +38,7 @@ pub struct FileError {
     pub path: PathBuf,
     /// Offset of the header, block or record at fault, in bytes from the start of the file, where it has one.
     pub offset: Option<u64>,
-    /// What it is.
-    #[source]
+    /// What it is; the message says it, so that it is no source of its own.
     pub kind: FileErrorKind,
 }
 
