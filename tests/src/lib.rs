@@ -65,24 +65,25 @@ impl Totals {
     /// # Panics
     /// If there is no such line.
     pub fn of_summary(report: &str) -> Self {
-        let line = report
-            .lines()
-            .find(|line| line.starts_with("Summary:"))
-            .unwrap_or_else(|| panic!("no summary line in:\n{report}"));
-        let number = |label: &str| -> u64 {
-            let (_, rest) = line
-                .split_once(label)
-                .unwrap_or_else(|| panic!("no {label:?} in {line:?}"));
-            let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
-            digits
-                .parse()
-                .unwrap_or_else(|_| panic!("{label:?} is not a plain number in {line:?}"))
+        Self::in_summary(report)
+            .unwrap_or_else(|| panic!("no summary with plain numbers in:\n{report}"))
+    }
+
+    /// As [`Self::of_summary`]; `None` without such a line.
+    pub fn in_summary(report: &str) -> Option<Self> {
+        let line = report.lines().find(|line| line.starts_with("Summary:"))?;
+        let number = |label: &str| -> Option<u64> {
+            let (_, rest) = line.split_once(label)?;
+            let end = rest
+                .find(|c: char| !c.is_ascii_digit())
+                .unwrap_or(rest.len());
+            rest.get(..end)?.parse().ok()
         };
-        Self {
-            flows: number("total flows: "),
-            packets: number("total packets: "),
-            bytes: number("total bytes: "),
-        }
+        Some(Self {
+            flows: number("total flows: ")?,
+            packets: number("total packets: ")?,
+            bytes: number("total bytes: ")?,
+        })
     }
 
     /// The sum of two reports.
