@@ -1,5 +1,6 @@
 //! Packets as Tranalyzer's packet mode prints them: one line each, tab separated, under a row of column names. The
-//! columns are those of its that a packet and its flow at that moment give; names and order are Tranalyzer's.
+//! columns are those that a packet and its flow at that moment give, named and ordered as far as Tranalyzer's are known;
+//! its own list was not compared.
 
 use std::io::{self, Write};
 use std::net::{Ipv4Addr, Ipv6Addr};
