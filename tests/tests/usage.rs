@@ -22,7 +22,7 @@ const CASES: &[(&str, &[&str], i32, &str)] = &[
     ("t2x", &["-r", "x", "--bytes", "l5"], 2, "l5"),
     ("t2x", &["-R", "/no/such"], 1, "/no/such"),
     ("t2x", &["-R", "/dev/null"], 1, "no capture"),
-    ("t2x", &["-r", "x", "-R", "y"], 2, "-R"),
+    ("t2x", &["-r", "x", "-R", "y"], 2, "--read-list"),
     ("t2x", &["-r", "x", "-F", "/no/such"], 1, "/no/such"),
     ("t2x", &["-r", "x", "-f", "many"], 2, "many"),
     ("t2x", &["-r", "x", "--report", "yaml"], 2, "yaml"),

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use exporter::capture::{CaptureFile, Filter, Frame, LinkType};
+use exporter::capture::{CaptureFile, LinkType};
 use exporter::dissect::{Dissector, Fragment, Packet};
 use exporter::meter::status;
 use foldhash::fast::RandomState;
@@ -175,7 +175,7 @@ pub fn read(
     mut each: impl FnMut(&Packet),
 ) -> anyhow::Result<Traffic> {
     let mut capture = CaptureFile::open(path)?;
-    let mut filter = (!device.traffic.is_empty()).then(|| Filter::new(&device.traffic));
+    let mut filter = filter::Traffic::new(&device.traffic)?;
     let mut dissector = Dissector::new(device.tunnel.tunnel());
     let mut counter = Counter::new(device, policy);
     let mut packet = Packet::default();
@@ -190,7 +190,7 @@ pub fn read(
         };
         for frame in batch {
             counter.traffic.frames += 1;
-            if left_out(&mut filter, &frame) {
+            if !filter.wants(&frame) {
                 counter.traffic.left_out += 1;
                 continue;
             }
@@ -201,9 +201,7 @@ pub fn read(
             counter.packet(&packet, link_header(frame.link));
             each(&packet);
         }
-        if let Some(error) = filter.as_ref().and_then(Filter::failed) {
-            anyhow::bail!("traffic of the declaration: {error}");
-        }
+        filter.check()?;
         if counter.traffic.packets > MOST_PACKETS {
             anyhow::bail!(
                 "{}: more than {MOST_PACKETS} packets: judge it in parts",
@@ -225,6 +223,54 @@ fn link_header(link: LinkType) -> u32 {
     }
 }
 
-fn left_out(filter: &mut Option<Filter>, frame: &Frame<'_>) -> bool {
-    filter.as_mut().is_some_and(|filter| !filter.wants(frame))
+/// The traffic that was declared, by libpcap.
+#[cfg(feature = "live")]
+mod filter {
+    use exporter::capture::{Filter, Frame};
+
+    pub(super) struct Traffic(Option<Filter>);
+
+    impl Traffic {
+        pub(super) fn new(text: &str) -> anyhow::Result<Self> {
+            Ok(Self((!text.is_empty()).then(|| Filter::new(text))))
+        }
+
+        pub(super) fn wants(&mut self, frame: &Frame<'_>) -> bool {
+            self.0.as_mut().is_none_or(|filter| filter.wants(frame))
+        }
+
+        pub(super) fn check(&self) -> anyhow::Result<()> {
+            match self.0.as_ref().and_then(Filter::failed) {
+                Some(error) => anyhow::bail!("traffic of the declaration: {error}"),
+                None => Ok(()),
+            }
+        }
+    }
+}
+
+/// Without libpcap nothing can be declared. The feature is this crate's own: in a build of the whole workspace the
+/// exporter has libpcap, and this program must not need it for that.
+#[cfg(not(feature = "live"))]
+mod filter {
+    use exporter::capture::Frame;
+
+    pub(super) struct Traffic;
+
+    impl Traffic {
+        pub(super) fn new(text: &str) -> anyhow::Result<Self> {
+            anyhow::ensure!(
+                text.is_empty(),
+                "traffic of the declaration: this t2check is built without libpcap (feature `live`)"
+            );
+            Ok(Self)
+        }
+
+        pub(super) fn wants(&mut self, _: &Frame<'_>) -> bool {
+            true
+        }
+
+        pub(super) fn check(&self) -> anyhow::Result<()> {
+            Ok(())
+        }
+    }
 }

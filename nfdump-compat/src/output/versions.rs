@@ -320,6 +320,9 @@ const V1_7_5: Facts = Facts {
     ..V1_7_1
 };
 
+/// Words that stand for nothing alone, but behind these others.
+const COMPOSED: [(&str, &str); 3] = [("exporter", "sysid"), ("nat", "pblock"), ("pf", "dir")];
+
 /// nfdump 1.8 as its development tree was described; there is no release to compare with.
 const V1_8: Facts = Facts {
     version: "1.8",
@@ -374,10 +377,17 @@ impl Facts {
             })
             .collect();
         let words: Vec<&str> = spaced.split_whitespace().collect();
-        let unknown = |word: &&&str| {
-            self.no_filter_words
-                .iter()
-                .any(|unknown| unknown.eq_ignore_ascii_case(word))
+        let unknown = |&(place, word): &(usize, &&str)| {
+            let before = place.checked_sub(1).and_then(|place| words.get(place));
+            let is_part = COMPOSED.iter().any(|(first, second)| {
+                second.eq_ignore_ascii_case(word)
+                    && before.is_some_and(|before| first.eq_ignore_ascii_case(before))
+            });
+            !is_part
+                && self
+                    .no_filter_words
+                    .iter()
+                    .any(|unknown| unknown.eq_ignore_ascii_case(word))
         };
         let both = words.windows(2).find_map(|pair| match pair {
             ["src" | "dst", second @ ("and" | "or")] if self.later => Some(*second),
@@ -385,8 +395,9 @@ impl Facts {
         });
         words
             .iter()
+            .enumerate()
             .find(unknown)
-            .copied()
+            .map(|(_, word)| *word)
             .or(both)
             .map(str::to_owned)
     }
