@@ -123,9 +123,21 @@ fn totals(engine: &Engine, reporter: Reporter, flows: &Path) -> anyhow::Result<T
         folders: vec![(flows, "/flows")],
     };
     let told = engine.run(&job)?;
-    let text = &told.stdout;
-    Totals::in_summary(text)
-        .with_context(|| format!("exit code {:?}: {}", told.code, told.last_line()))
+    let rows = told.stdout.lines().map(row).collect::<Option<Vec<_>>>();
+    let rows = rows.filter(|rows| !rows.is_empty());
+    let rows = rows.with_context(|| format!("exit code {:?}: {}", told.code, told.last_line()))?;
+    Ok(rows.into_iter().fold(Totals::default(), Totals::and))
+}
+
+/// Flows, packets and bytes of a line.
+fn row(line: &str) -> Option<Totals> {
+    let mut numbers = line.split_whitespace().map(str::parse);
+    let mut number = || numbers.next()?.ok();
+    Some(Totals {
+        flows: number()?,
+        packets: number()?,
+        bytes: number()?,
+    })
 }
 
 /// The versions that the images really have.

@@ -170,9 +170,18 @@ impl Reporter {
             Reporter::T2report => "t2report",
             Reporter::Nfdump(_) => "nfdump",
         };
-        [program, "-R", "/flows", "-N", "-o", "line"]
-            .map(str::to_owned)
-            .to_vec()
+        // Rows to add up: 1.6 scales the numbers of its summary whatever is asked for.
+        [
+            program,
+            "-R",
+            "/flows",
+            "-q",
+            "-N",
+            "-o",
+            "fmt:%fl %pkt %byt",
+        ]
+        .map(str::to_owned)
+        .to_vec()
     }
 }
 
