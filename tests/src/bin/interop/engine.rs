@@ -85,7 +85,17 @@ impl Engine {
         docker_or_fail(&["info", "--format", "{{.ServerVersion}}"])
             .context("no Docker engine answers")?;
         let network = format!("t2-interop-{}", std::process::id());
-        docker_or_fail(&["network", "create", "--internal", &network])?;
+        // With a subnet of its own, so that a container can come back to its address: 198.18.0.0/15 is for tests
+        // (RFC 2544).
+        let subnet = format!("198.18.{}.0/24", std::process::id() % 256);
+        docker_or_fail(&[
+            "network",
+            "create",
+            "--internal",
+            "--subnet",
+            &subnet,
+            &network,
+        ])?;
         Ok(Engine {
             network,
             started: Mutex::default(),
