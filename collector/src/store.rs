@@ -613,10 +613,13 @@ impl Events for Sink {
         }
     }
 
-    fn recovered(&mut self, message: &MessageInfo, found: u64, _unit: LossUnit) {
+    fn recovered(&mut self, message: &MessageInfo, found: u64, unit: LossUnit) {
         self.gaps.recovered += found;
         if let Some(stream) = self.streams.get_mut(self.current) {
             stream.exporters.recovered(message, found);
+        }
+        if let Some(json) = &mut self.outputs.json {
+            json.recovered(message, found, unit);
         }
         if let Some(explain) = &mut self.outputs.explain {
             explain.recovered(message, found);

@@ -343,6 +343,8 @@ fn losses_and_broken_rules_have_lines_of_their_own() {
         good(0),
         // A set of four octets is a record of one and three of padding? No: four records of one octet.
         good(10),
+        // Four of the six that are missing come late.
+        good(4),
         broken,
     ];
     let seen = lines(&messages, &["--events"]);
@@ -353,6 +355,12 @@ fn losses_and_broken_rules_have_lines_of_their_own() {
     assert_eq!(
         (&losses[0]["missing"], &losses[0]["unit"]),
         (&json!(6), &json!("records"))
+    );
+    let late = of("recovered");
+    assert_eq!(late.len(), 1);
+    assert_eq!(
+        (&late[0]["found"], &late[0]["unit"]),
+        (&json!(4), &json!("records"))
     );
     let violations = of("violation");
     assert_eq!(violations.len(), 1);

@@ -210,6 +210,14 @@ fn write_uptimes<'a>(
     }
 }
 
+/// What is counted, in JSON.
+fn name(unit: LossUnit) -> &'static str {
+    match unit {
+        LossUnit::Messages => "messages",
+        LossUnit::Flows | LossUnit::Records => "records",
+    }
+}
+
 /// The beginning of all lines that belong to a message.
 fn begin(out: &mut Vec<u8>, message: &MessageInfo) {
     write_sender(out, message.exporter);
@@ -335,10 +343,7 @@ impl Json {
         }
         let out = &mut self.buffer;
         begin(out, message);
-        let unit = match unit {
-            LossUnit::Messages => "messages",
-            LossUnit::Flows | LossUnit::Records => "records",
-        };
+        let unit = name(unit);
         let _ = write!(
             out,
             ",\"kind\":\"loss\",\"sequence\":{},\"missing\":{missing},\"unit\":\"{unit}\"",
@@ -348,6 +353,22 @@ impl Json {
             let _ = write!(out, ",\"estimatedRecords\":{records}");
         }
         out.extend_from_slice(b"}\n");
+        self.end_line();
+    }
+
+    /// What was told as missing came late, with this message.
+    pub fn recovered(&mut self, message: &MessageInfo, found: u64, unit: LossUnit) {
+        if !self.events {
+            return;
+        }
+        let out = &mut self.buffer;
+        begin(out, message);
+        let unit = name(unit);
+        let _ = writeln!(
+            out,
+            ",\"kind\":\"recovered\",\"sequence\":{},\"found\":{found},\"unit\":\"{unit}\"}}",
+            message.sequence
+        );
         self.end_line();
     }
 

@@ -228,6 +228,9 @@ fn counted_as_lost(events: &Path) -> anyhow::Result<u64> {
         if event["kind"] == "loss" && event["unit"] == "records" {
             lost += event["missing"].as_u64().unwrap_or(0);
         }
+        if event["kind"] == "recovered" && event["unit"] == "records" {
+            lost -= event["found"].as_u64().unwrap_or(0).min(lost);
+        }
     }
     Ok(lost)
 }
