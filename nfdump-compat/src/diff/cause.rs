@@ -375,7 +375,9 @@ fn sampled(groups: &Groups, equal: &Spread) -> Option<Finding> {
             Side::B => [pair.a.packets(), pair.b.packets()],
         };
         let mut seen: Vec<[u64; 2]> = groups.pairs.iter().map(of).collect();
-        seen.extend(groups.splits.iter().flat_map(|split| pieces(split, side)));
+        let packets = |flows: &[Flow]| flows.iter().map(Flow::packets).sum();
+        let sums = |split: &Split| [split.of(side.other()), split.of(side)].map(packets);
+        seen.extend(groups.splits.iter().map(sums));
         seen.extend(groups.only[large].iter().map(|flow| [flow.packets(), 0]));
         let mut spread = equal.clone();
         for [of, seen] in &seen {
@@ -417,14 +419,6 @@ fn sampled(groups: &Groups, equal: &Spread) -> Option<Finding> {
         }
         Some(finding)
     })
-}
-
-fn pieces(split: &Split, side: Side) -> Vec<[u64; 2]> {
-    let sum = |flows: &[Flow]| flows.iter().map(Flow::packets).sum();
-    match side {
-        Side::A => vec![[sum(&split.b), sum(&split.a)]],
-        Side::B => vec![[sum(&split.a), sum(&split.b)]],
-    }
 }
 
 /// Clocks that differ are told from other differences of time by so many flows.

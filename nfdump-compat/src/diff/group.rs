@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::flow::{Flow, Key};
-use super::{Odd, Options};
+use super::{Odd, Options, Side};
 
 /// A flow of each side that are the same flow, seen differently.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -28,6 +28,16 @@ impl Pair {
 pub(super) struct Split {
     pub a: Vec<Flow>,
     pub b: Vec<Flow>,
+}
+
+impl Split {
+    /// The flows of a side.
+    pub fn of(&self, side: Side) -> &[Flow] {
+        match side {
+            Side::A => &self.a,
+            Side::B => &self.b,
+        }
+    }
 }
 
 /// All that differs, put side by side.

@@ -52,15 +52,7 @@ fn finer_side(split: &Split) -> Option<Side> {
 /// An active time-out leaves pieces that are all shorter than what they were cut from and follow each other closely;
 /// an idle time-out leaves pauses.
 fn timeout(splits: &[&Split], finer: Side) -> Cause {
-    let fine = |split: &&Split| match finer {
-        Side::A => split.a.clone(),
-        Side::B => split.b.clone(),
-    };
-    let coarse = |split: &&Split| match finer {
-        Side::A => split.b.clone(),
-        Side::B => split.a.clone(),
-    };
-    let longest = |flows: Vec<Flow>| {
+    let longest = |flows: &[Flow]| {
         flows
             .iter()
             .map(|flow| flow.last.abs_diff(flow.first))
@@ -69,12 +61,11 @@ fn timeout(splits: &[&Split], finer: Side) -> Cause {
     };
     let piece = splits
         .iter()
-        .map(|split| longest(fine(split)))
+        .map(|split| longest(split.of(finer)))
         .max()
         .unwrap_or(0);
     let pauses = |split: &&Split| {
-        let flows = fine(split);
-        let whole = coarse(split);
+        let whole = split.of(finer.other());
         let pause = |pair: &[Flow]| match pair {
             [one, next] => {
                 // Where the other side cuts, too, is no cut of the finer side alone.
@@ -83,10 +74,12 @@ fn timeout(splits: &[&Split], finer: Side) -> Cause {
             }
             _ => None,
         };
-        flows.windows(2).filter_map(pause).collect::<Vec<u64>>()
+        split.of(finer).windows(2).filter_map(pause).min()
     };
-    let shortest = splits.iter().flat_map(pauses).min().unwrap_or(0);
-    let all_longer = splits.iter().all(|split| longest(coarse(split)) > piece);
+    let shortest = splits.iter().filter_map(pauses).min().unwrap_or(0);
+    let all_longer = splits
+        .iter()
+        .all(|split| longest(split.of(finer.other())) > piece);
     match all_longer && shortest < piece {
         true => Cause::ActiveTimeout {
             finer,
