@@ -274,32 +274,15 @@ fn compression(
         (None, false, true) => "bz2",
         (None, false, false) => return Ok((Compression::None, None)),
     };
-    let wrong = |what: &str| ConfigError::Usage(format!("-z={method}: {what}"));
-    let (name, level) = match method.split_once(':') {
-        None => (method, None),
-        Some((name, level)) => {
-            let level: i32 = level
-                .parse()
-                .map_err(|_| wrong("the level is not a number"))?;
-            (name, Some(level))
-        }
-    };
-    match (name, level) {
-        ("lzo", None) => Ok((Compression::Lzo, None)),
-        ("bz2", None) => Ok((Compression::Bz2, None)),
-        ("lz4", None) => Ok((Compression::Lz4, None)),
-        ("lz4", Some(1..=12)) => {
-            notices.push(format!(
-                "-z={method}: LZ4 is always compressed at its fast level; the files are the same to read"
-            ));
-            Ok((Compression::Lz4, None))
-        }
-        ("zstd", None | Some(1..=22)) => Ok((Compression::Zstd, level)),
-        ("lz4", _) => Err(wrong("levels of LZ4 are 1 to 12")),
-        ("zstd", _) => Err(wrong("levels of ZSTD are 1 to 22")),
-        ("lzo" | "bz2", _) => Err(wrong("this method has no levels")),
-        _ => Err(wrong("unknown method, expected lzo, lz4, bz2 or zstd")),
+    let parsed = Compression::parse_method(method);
+    let (compression, level) =
+        parsed.map_err(|what| ConfigError::Usage(format!("-z={method}: {what}")))?;
+    if compression == Compression::Lz4 && method.contains(':') {
+        notices.push(format!(
+            "-z={method}: LZ4 is always compressed at its fast level; the files are the same to read"
+        ));
     }
+    Ok((compression, level))
 }
 
 /// The sampling that `-s` asks for.
