@@ -5,9 +5,8 @@
 #   ci/collector-files.sh rotation [FLOWS_PER_S=500000] [SECONDS=60]
 #
 # Needs nfdump, for ZSTD nfdump 1.7.5 below $T2_PEERS, and python3; the binary is that of the release build.
-set -euo pipefail
-root=$(cd "$(dirname "$0")/.." && pwd)
-collect=${T2_BIN_DIR:-$root/target/release}/t2collect
+. "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+collect=${T2_BIN_DIR:-target/release}/t2collect
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 export TZ=UTC
@@ -15,13 +14,7 @@ export TZ=UTC
 start() { # options… ; sets pid and port
     "$collect" -b 127.0.0.1 -p 0 -w "$work/flows" -B 64000000 "$@" 2>"$work/log" &
     pid=$!
-    port=
-    for _ in $(seq 600); do
-        port=$(sed -n 's/.*listening on udp .*:\([0-9]*\).*/\1/p' "$work/log" | head -n 1)
-        [ -z "$port" ] || return 0
-        sleep 0.05
-    done
-    echo "t2collect did not start" >&2; cat "$work/log" >&2; exit 1
+    port=$(udp_port "$pid" "$work/log")
 }
 lost() { grep -h 'Lost:\|were dropped\|could not be written' "$work"/log* || true; }
 
@@ -36,7 +29,7 @@ files)
             for run in 1 2; do
                 start -t 86400 $([ "$option" = none ] || echo "$option")
                 for source in 127.0.0.1 127.0.0.2; do
-                    [ "$flows" = 0 ] || "$root/ci/v9-load.py" "$port" 60000 3600 $((flows / 4)) "$source" >"$work/sent.$source" 2>/dev/null &
+                    [ "$flows" = 0 ] || ci/v9-load.py "$port" 60000 3600 $((flows / 4)) "$source" >"$work/sent.$source" 2>/dev/null &
                 done
                 wait $(jobs -p | grep -v "^$pid\$") 2>/dev/null || true
                 [ "$flows" = 0 ] || sum=$((sum + $(cat "$work"/sent.* | awk '{ n += $1 } END { print n }')))
@@ -59,7 +52,7 @@ rotation)
     rate=${2:-500000} seconds=${3:-60}
     mkdir "$work/flows"
     start -t 2
-    "$root/ci/v9-load.py" "$port" "$rate" "$seconds" >"$work/sent" 2>/dev/null
+    ci/v9-load.py "$port" "$rate" "$seconds" >"$work/sent" 2>/dev/null
     kill "$pid"; wait "$pid"
     cat "$work/sent"
     stored=0 files=0

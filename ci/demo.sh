@@ -15,17 +15,9 @@ trap finish EXIT
 mkdir "$dir/flows"
 
 "$bin/t2gen" replica --out "$dir/faf-replica.pcap"
-# Port 0: one that is free. The collector says which.
 "$bin/t2collect" -b 127.0.0.1 -p 0 -w "$dir/flows" -T all -B 1000000 2>"$dir/collector.log" &
 collector=$!
-port=
-for _ in $(seq 100); do
-  port=$(sed -n 's/.*listening on udp .*:\([0-9][0-9]*\)[^0-9]*$/\1/p' "$dir/collector.log" | head -n 1)
-  [ -z "$port" ] || break
-  kill -0 "$collector" 2>/dev/null || break
-  sleep 0.1
-done
-[ -n "$port" ] || { cat "$dir/collector.log" >&2; die "t2collect does not listen"; }
+port=$(udp_port "$collector" "$dir/collector.log")
 
 "$bin/t2x" -r "$dir/faf-replica.pcap" --nf-port "$port" 2>"$dir/exporter.log" ||
   { cat "$dir/exporter.log" >&2; die "t2x failed"; }

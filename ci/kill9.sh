@@ -5,10 +5,9 @@
 #
 # Odd rounds write uncompressed files, even ones LZ4. After each kill the file is read by nfdump as it was left and
 # again after the next start has recovered it. Needs nfdump and python3; the binary is that of the release build.
-set -euo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 rounds=${1:-200} rate=${2:-30000}
-root=$(cd "$(dirname "$0")/.." && pwd)
-collect=${T2_BIN_DIR:-$root/target/release}/t2collect
+collect=${T2_BIN_DIR:-target/release}/t2collect
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 export TZ=UTC
@@ -16,13 +15,7 @@ export TZ=UTC
 start() { # options… ; sets pid and port
     "$collect" -b 127.0.0.1 -p 0 -w "$work/flows" -t 86400 -B 32000000 "$@" 2>"$work/log" &
     pid=$!
-    port=
-    for _ in $(seq 600); do
-        port=$(sed -n 's/.*listening on udp .*:\([0-9]*\).*/\1/p' "$work/log" | head -n 1)
-        [ -z "$port" ] || return 0
-        sleep 0.05
-    done
-    echo "t2collect did not start" >&2; cat "$work/log" >&2; exit 1
+    port=$(udp_port "$pid" "$work/log")
 }
 flows() { # file: what nfdump lists
     nfdump -r "$1" -q -o 'fmt:%sp' | grep -c '[0-9]' || true
@@ -34,7 +27,7 @@ for round in $(seq "$rounds"); do
     option=$([ $((round % 2)) = 1 ] || echo -y)
     start $option
     rm -f "$work/flowing"
-    "$root/ci/v9-load.py" "$port" "$rate" 60 >"$work/sent" 2>"$work/flowing" &
+    ci/v9-load.py "$port" "$rate" 60 >"$work/sent" 2>"$work/flowing" &
     load=$!
     until [ -s "$work/flowing" ]; do sleep 0.02; done
     sleep "$((RANDOM % 3)).$((RANDOM % 900 + 100))"

@@ -5,11 +5,10 @@
 #
 # The programs take turns, so that a busy neighbour hits all of them; the least CPU time of each is compared.
 # The default capture is 13.4 M frames of 64 bytes, 1.07 GB. Needs the release build, nfpcapd and softflowd.
-set -euo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 rounds=${1:-3} packets=${2:-13400000} size=${3:-64} flows=100000
-root=$(cd "$(dirname "$0")/.." && pwd)
-bin=${T2_BIN_DIR:-$root/target/release}
+bin=${T2_BIN_DIR:-target/release}
 work=$(mktemp -d)
 collector=
 cleanup() {
@@ -19,7 +18,7 @@ cleanup() {
 trap cleanup EXIT
 
 for program in "$bin/t2x" "$bin/t2gen" "$bin/t2collect" nfpcapd softflowd; do
-    command -v "$program" >/dev/null || { echo "ci/speed.sh: $program is missing" >&2; exit 1; }
+    command -v "$program" >/dev/null || die "$program is missing"
 done
 
 capture=$work/frames.pcap
@@ -30,12 +29,7 @@ cat "$capture" >/dev/null
 mkdir "$work/flows" "$work/nfpcapd"
 "$bin/t2collect" -b 127.0.0.1 -p 0 -w "$work/flows" -B 8000000 2>"$work/collector.log" &
 collector=$!
-for _ in $(seq 100); do
-    port=$(sed -n 's/.*listening on udp .*:\([0-9]*\).*/\1/p' "$work/collector.log" | head -n 1)
-    [ -z "$port" ] || break
-    sleep 0.1
-done
-[ -n "$port" ] || { echo "ci/speed.sh: t2collect did not start" >&2; cat "$work/collector.log" >&2; exit 1; }
+port=$(udp_port "$collector" "$work/collector.log")
 
 TIMEFORMAT='%U %S %R'
 measure() { # name command…
