@@ -224,7 +224,7 @@ pub struct Cli {
     #[arg(long = "explain")]
     pub explain: bool,
 
-    /// Keep the templates of UDP exporters in FILE over a restart
+    /// Keep templates and sequence numbers of UDP exporters in FILE over a restart
     #[arg(long = "state", value_name = "FILE")]
     pub state: Option<PathBuf>,
 

@@ -13,11 +13,12 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
-use service::metrics::{Endpoint, serve};
+use service::metrics::{Endpoint, escaped, serve};
 
 use crate::board::{Board, Post, Traffic, UNITS};
 use crate::listen::queue::Depth;
 use crate::listen::stream::Door;
+use crate::slot::files::Dropped;
 use crate::slot::shared::Watch;
 use crate::store::losses::Losses;
 
@@ -35,6 +36,8 @@ pub struct Sources {
     pub door: Arc<Door>,
     /// The sources and their slots.
     pub slots: Vec<(String, Watch)>,
+    /// What the files have not taken.
+    pub dropped: Arc<Dropped>,
 }
 
 impl Sources {
@@ -151,6 +154,12 @@ impl Sources {
             for (count, cause) in listing.iter() {
                 labelled(&mut metric, ("cause", cause), count)?;
             }
+            // Told in the log source by source, when a slot ends.
+            if name == "t2collect_lost" {
+                for (count, cause) in self.dropped.causes() {
+                    labelled(&mut metric, ("cause", cause), count)?;
+                }
+            }
         }
         Ok(())
     }
@@ -263,7 +272,8 @@ fn exporters(encoder: &mut DescriptorEncoder<'_>, posts: &[Post]) -> fmt::Result
 }
 
 fn labelled(metric: &mut MetricEncoder<'_>, label: (&str, &str), value: u64) -> fmt::Result {
-    ConstCounter::new(value).encode(metric.encode_family(&[label])?)
+    let (name, text) = label;
+    ConstCounter::new(value).encode(metric.encode_family(&[(name, escaped(text))])?)
 }
 
 fn gauge(value: usize) -> ConstGauge<i64> {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use protocol::session::{KeptTemplate, Session};
+use protocol::session::Session;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until};
@@ -34,7 +34,7 @@ use crate::slot::files::{Files, FilesHandle, FilesOptions};
 use crate::slot::name::Calendar;
 use crate::slot::shared::{SharedSlot, Watch};
 use crate::slot::{SlotOptions, SlotWriter};
-use crate::state;
+use crate::state::{self, Kept};
 use crate::store::{Dynamic, OpenSource, Outputs, Store};
 use crate::systemd::{Notifier, Sockets};
 use crate::workers::{self, Done, Workers};
@@ -94,9 +94,9 @@ fn read(config: &Config, file: &Path, ports: &[u16]) -> anyhow::Result<()> {
     outcome
 }
 
-fn save(config: &Config, templates: &[KeptTemplate]) {
+fn save(config: &Config, kept: &Kept) {
     if let Some(path) = &config.state {
-        state::save(path, templates);
+        state::save(path, kept);
     }
 }
 
@@ -145,6 +145,7 @@ async fn collect(config: &Config, control: &Control<'_>) -> anyhow::Result<()> {
         depths,
         door: listeners.streams.door(),
         slots,
+        dropped: files.handle().dropped(),
     };
     let endpoint = match config.metrics {
         Some(address) => {
@@ -197,7 +198,8 @@ async fn collect(config: &Config, control: &Control<'_>) -> anyhow::Result<()> {
     let done = workers.end(DRAIN).await?;
     files.end();
     drop(endpoint);
-    let kept: Vec<_> = done.iter().flat_map(|done| done.kept.clone()).collect();
+    let mut kept = Kept::default();
+    done.iter().for_each(|done| kept.add(done.kept.clone()));
     save(config, &kept);
     let mut stores = done.iter().map(|Done { store, .. }| store);
     stores.try_for_each(|store| explain(config, store))
@@ -222,12 +224,17 @@ fn keep(config: &Config, queues: &Queues) {
         let mut templates = Vec::new();
         for answer in answers {
             match answer.await {
-                Ok(kept) => templates.extend(kept),
+                Ok(kept) => templates.extend(kept.templates),
                 // A worker that ends leaves its templates to the last writing.
                 Err(_) => return,
             }
         }
-        tokio::task::spawn_blocking(move || state::save(&path, &templates));
+        // Sequence numbers go on meanwhile.
+        let kept = Kept {
+            templates,
+            ..Kept::default()
+        };
+        tokio::task::spawn_blocking(move || state::save(&path, &kept));
     });
 }
 

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use foldhash::fast::FixedState;
 use hashbrown::{HashMap, HashSet};
 use protocol::error::DecodeError;
-use protocol::session::{DataRecord, Events, KeptTemplate, LossUnit, MessageInfo, Session};
+use protocol::session::{DataRecord, Events, LossUnit, MessageInfo, Session};
 use protocol::template::{Template, TemplateKind};
 use tracing::{debug, error, info, warn};
 
@@ -28,6 +28,7 @@ use crate::log::RateLimit;
 use crate::map::{Clock, Mapper};
 use crate::merge::{Unfold, has_lists};
 use crate::slot::shared::SharedSlot;
+use crate::state::Kept;
 
 /// Unknown senders that are told by name.
 const MAX_STRANGERS: usize = 1024;
@@ -213,10 +214,10 @@ impl Store {
         }
     }
 
-    /// The templates of datagram exporters.
+    /// What is known of datagram exporters and may outlive the process.
     #[must_use]
-    pub fn kept(&self) -> Vec<KeptTemplate> {
-        self.session.kept().collect()
+    pub fn kept(&self) -> Kept {
+        Kept::of(&self.session)
     }
 
     /// Decodes one datagram and stores its records.

@@ -6,13 +6,13 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use protocol::limits::Limits;
-use protocol::session::KeptTemplate;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time;
 use tracing::warn;
 
 use crate::listen::queue::Queued;
 use crate::listen::{Batch, Input};
+use crate::state::Kept;
 use crate::store::Store;
 
 /// Counters are posted this often under load.
@@ -44,8 +44,8 @@ pub struct Workers {
 pub struct Done {
     /// With everything finished.
     pub store: Store,
-    /// Templates of datagram exporters.
-    pub kept: Vec<KeptTemplate>,
+    /// What may outlive the process.
+    pub kept: Kept,
 }
 
 /// The end may not take longer: what still waits is dropped.

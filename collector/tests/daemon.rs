@@ -28,7 +28,8 @@ fn v9(sequence: u32, records: u16) -> Vec<u8> {
 fn counters_are_those_of_arithmetic() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().to_str().unwrap();
-    let mut collector = Collector::udp(&["-w", path, "--metrics", "127.0.0.1:0"]);
+    let named = ["-I", r#"a"b\c"#, "-w", path, "--metrics", "127.0.0.1:0"];
+    let mut collector = Collector::udp(&named);
     let metrics = collector.metrics();
     let (one, two) = (
         UdpSocket::bind("127.0.0.1:0").unwrap(),
@@ -71,7 +72,8 @@ fn counters_are_those_of_arithmetic() {
                 .into(),
             1,
         ),
-        ("t2collect_slots_total{ident=\"none\"}".into(), 0),
+        // Escaped after OpenMetrics.
+        (r#"t2collect_slots_total{ident="a\"b\\c"}"#.into(), 0),
         ("t2collect_queue_octets{worker=\"0\"}".into(), 0),
     ] {
         wait_metric(metrics, &name, value);
@@ -133,7 +135,21 @@ fn a_full_disk_is_told_by_its_health() {
     });
     assert!(answer.contains("source 'none': "), "{answer}");
     assert!(answer.contains("too large"), "{answer}");
-    collector.stop();
+    let lost = "t2collect_lost_total{cause=\"flow records that could not be written\"}";
+    let mut counted = 0;
+    wait_until("lost records in the metrics", PATIENCE, || {
+        sequence += 1;
+        collector.send_from(&socket, &[v9(sequence, 40)]);
+        counted = metric(metrics, lost).unwrap();
+        counted > 0
+    });
+    // What waits for the disk until the end is lost, too.
+    let ended = collector.stop();
+    let told = ended.log.lines().find_map(|line| {
+        let (before, _) = line.split_once(" flow records could not be written")?;
+        before.rsplit(' ').next()?.parse::<u64>().ok()
+    });
+    assert!(told.unwrap() >= counted, "{counted}: {}", ended.log);
 }
 
 /// A reader of the JSON lines that does not read: the worker stands still, the receiving thread goes on and counts.

@@ -525,12 +525,14 @@ fn a_stopped_disk_costs_the_records_that_find_no_room_and_stops_nothing() {
     }
     let (sender, told) = std::sync::mpsc::channel();
     writer.finish(&[], move |report| sender.send(report).unwrap());
+    let dropped = handle.dropped().causes().map(|(count, _)| count);
     files.end();
     let report = told.recv().unwrap();
     // What fills the block at hand (1 MiB) is stored, the rest is counted.
     let fits = (1 << 20) / record.len() as u64;
     assert_eq!(report.totals.unwrap().flows, fits);
     assert_eq!((report.overrun, report.lost), (GIVEN - fits, 0));
+    assert_eq!(dropped, [GIVEN - fits, 0]);
     if let Some(seen) = flows(&the_file(flowdir.path()), "%sp") {
         assert_eq!(seen.len() as u64, fits);
     }

@@ -1,4 +1,4 @@
-//! Templates over a restart of the collector, and what tells exporters apart.
+//! Templates and sequence numbers over a restart of the collector, and what tells exporters apart.
 #![allow(clippy::unwrap_used)]
 
 mod support;
@@ -8,8 +8,9 @@ use std::net::UdpSocket;
 use std::path::Path;
 
 use golden::harness;
-use support::Collector;
-use support::wire::{FIELDS, flow, set, template, v9};
+use nix::sys::signal::Signal;
+use support::wire::{self, FIELDS, IPFIX_FIELDS, flow, set, template, v9};
+use support::{Collector, http};
 
 /// Starts a collector, sends it datagrams from these sockets, and gives its log once it has ended.
 fn run(folder: &Path, extra: &[&str], sent: &[(&UdpSocket, Vec<u8>)]) -> String {
@@ -88,4 +89,98 @@ fn ports_of_one_exporter() {
         let borrowed = log.contains("1 data sets read by templates of another port");
         assert_eq!(borrowed, key == "address+port", "{log}");
     }
+}
+
+/// The message of v5, v9 and IPFIX exporters behind so many messages of two flows each.
+fn exporters(messages: u32) -> [Vec<u8>; 3] {
+    let (v5, v9) = ([(1, 1, 100); 2], [flow(1, 1, 100), flow(2, 1, 100)]);
+    let ipfix = [wire::ipfix_flow(1, 1, 100), wire::ipfix_flow(2, 1, 100)];
+    [
+        wire::v5(2 * messages, &v5),
+        wire::v9(
+            messages,
+            3,
+            &[set(0, &[template(256, &FIELDS)]), set(256, &v9)],
+        ),
+        wire::ipfix(
+            2 * messages,
+            &[set(2, &[template(256, &IPFIX_FIELDS)]), set(256, &ipfix)],
+        ),
+    ]
+}
+
+/// What is told as missing, in the order of versions.
+fn told(folder: &Path) -> Vec<u64> {
+    let text = fs::read_to_string(folder.join("records.json")).unwrap();
+    let mut losses: Vec<(u64, u64)> = text
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
+        .filter(|line| line["kind"] == "loss")
+        .map(|line| {
+            (
+                line["version"].as_u64().unwrap(),
+                line["missing"].as_u64().unwrap(),
+            )
+        })
+        .collect();
+    losses.sort_unstable();
+    losses.into_iter().map(|(_, missing)| missing).collect()
+}
+
+/// Runs a collector, with state, for messages of three exporters with these numbers.
+fn run_with_state(folder: &Path, sockets: &[UdpSocket; 3], numbers: &[u32]) -> String {
+    let state = folder.join("state.json");
+    let datagrams = numbers.iter().map(|&number| exporters(number));
+    let sent: Vec<_> = datagrams
+        .flat_map(|three| sockets.iter().zip(three))
+        .collect();
+    let keep = ["--events", "--state", state.to_str().unwrap()];
+    run(folder, &keep, &sent)
+}
+
+#[test]
+fn what_is_lost_while_the_collector_is_restarted_is_counted() {
+    let folder = harness::temp_dir();
+    let folder = folder.path();
+    let sockets = [(); 3].map(|()| UdpSocket::bind("127.0.0.1:0").unwrap());
+    run_with_state(folder, &sockets, &[0, 1, 2]);
+    assert_eq!(told(folder), [0; 0]);
+    // Five messages of two flows each come while nobody listens; the next one tells.
+    run_with_state(folder, &sockets, &[8, 9]);
+    assert_eq!(told(folder), [10, 5, 10]);
+    // Nothing was lost: nothing more is told.
+    run_with_state(folder, &sockets, &[10]);
+    assert_eq!(told(folder), [10, 5, 10]);
+    // The exporters begin anew: no loss, and what follows is counted again.
+    run_with_state(folder, &sockets, &[0, 1, 2, 3, 5]);
+    assert_eq!(told(folder), [2, 10, 1, 5, 2, 10]);
+}
+
+#[test]
+fn after_a_crash_nothing_is_told_as_lost_that_was_stored() {
+    let folder = harness::temp_dir();
+    let folder = folder.path();
+    let sockets = [(); 3].map(|()| UdpSocket::bind("127.0.0.1:0").unwrap());
+    run_with_state(folder, &sockets, &[0, 1]);
+    let state = folder.join("state.json");
+    let keep = [
+        "--metrics",
+        "127.0.0.1:0",
+        "--state",
+        state.to_str().unwrap(),
+    ];
+    let here = ["-w", folder.to_str().unwrap()];
+    let mut collector = Collector::udp(&[&keep[..], &here].concat());
+    let metrics = collector.metrics();
+    for number in 2..5 {
+        for (socket, datagram) in sockets.iter().zip(exporters(number)) {
+            collector.send_from(socket, &[datagram]);
+        }
+    }
+    http::wait_metric(metrics, "t2collect_messages_total", 9);
+    collector.signal(Signal::SIGKILL);
+    collector.wait();
+    // What its file said before was good for one start.
+    run_with_state(folder, &sockets, &[5]);
+    assert_eq!(told(folder), [0; 0]);
 }

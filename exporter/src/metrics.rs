@@ -9,7 +9,7 @@ use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
-use service::metrics::{Endpoint, serve};
+use service::metrics::{Endpoint, escaped, serve};
 
 use crate::monitor::{Number, Snapshot};
 
@@ -101,12 +101,6 @@ impl Collector for Shown {
         }
         Ok(())
     }
-}
-
-/// A label's value as OpenMetrics has it: the crate writes it as it is.
-fn escaped(value: &str) -> String {
-    let value = value.replace('\\', r"\\").replace('"', "\\\"");
-    value.replace('\n', r"\n")
 }
 
 fn value(number: &Number, encoder: &mut MetricEncoder<'_>) -> Result<(), fmt::Error> {

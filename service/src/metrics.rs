@@ -42,6 +42,13 @@ pub struct Endpoint {
     thread: Option<JoinHandle<()>>,
 }
 
+/// The value of a label as OpenMetrics has it: prometheus-client writes it as it is.
+#[must_use]
+pub fn escaped(value: &str) -> String {
+    let value = value.replace('\\', r"\\").replace('"', "\\\"");
+    value.replace('\n', r"\n")
+}
+
 /// Opens `address` and answers there until the returned [`Endpoint`] is dropped.
 ///
 /// # Errors

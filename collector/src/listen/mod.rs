@@ -10,8 +10,9 @@ pub mod udp;
 use std::net::SocketAddr;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use protocol::session::KeptTemplate;
 use tokio::sync::oneshot;
+
+use crate::state::Kept;
 
 /// Why an address cannot be listened on.
 #[derive(Debug, thiserror::Error)]
@@ -119,8 +120,8 @@ pub enum Input {
     Closed(SocketAddr),
     /// Time has passed: it is so many milliseconds since 1970.
     Tick(u64),
-    /// The templates of datagram exporters are asked for.
-    Keep(oneshot::Sender<Vec<KeptTemplate>>),
+    /// What may outlive the process is asked for.
+    Keep(oneshot::Sender<Kept>),
     /// Nothing more will come.
     End,
 }

@@ -9,11 +9,11 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use foldhash::fast::FixedState;
-use protocol::session::KeptTemplate;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::{Batch, Input};
+use crate::state::Kept;
 
 /// Room is given out in pieces of this many octets; no input takes less, which bounds their number.
 const PIECE: usize = 1024;
@@ -151,7 +151,7 @@ impl Queues {
 
     /// Asks every worker for the templates of its datagram exporters.
     #[must_use]
-    pub fn keep(&self) -> Vec<oneshot::Receiver<Vec<KeptTemplate>>> {
+    pub fn keep(&self) -> Vec<oneshot::Receiver<Kept>> {
         let ask = |queue: &Queue| {
             let (answer, kept) = oneshot::channel();
             queue.send(Input::Keep(answer), None);

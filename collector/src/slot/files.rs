@@ -1,6 +1,6 @@
-//! The threads behind the slots: some compress blocks, one writes them in order and closes the files, so that whoever
-//! decodes waits neither for a processor nor for a disk. The blocks that may wait are bounded; when there are too many,
-//! datagrams' records are dropped and counted, those of streams and files wait.
+//! The threads behind the slots: some compress blocks, one writes them in order, one [closes the files](super::finish),
+//! so that whoever decodes waits neither for a processor nor for a disk. The blocks that may wait are bounded; when
+//! there are too many, datagrams' records are dropped and counted, those of streams and files wait.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -9,21 +9,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{Builder, JoinHandle};
-use std::time::{Duration, Instant};
 
-use nfdump_compat::file::{
-    BlockEncoder, BlockFile, Compression, FileError, RawBlock, StoredBlock, WriterOptions,
-};
-use tracing::{error, info, warn};
+use nfdump_compat::file::{BlockEncoder, Compression, FileError, RawBlock, StoredBlock};
+use tracing::{error, warn};
 
-use super::{SlotOptions, SlotReport, publish};
-use crate::expire::Expirer;
-use crate::launcher::{Finished, Launcher};
+use super::finish::Finisher;
+use super::running::{Slot, Status};
+use super::{SlotOptions, SlotReport};
 
 /// Blocks (of 1 MiB before compression) that may wait for compression and disk, all sources together.
 pub const MAX_WAITING: usize = 32;
-/// What a disk refused is tried again after this time.
-const AGAIN: Duration = Duration::from_secs(10);
 
 /// Octets of waiting blocks, each with its stored form.
 #[must_use]
@@ -65,29 +60,49 @@ pub struct FilesHandle {
     /// Directories in which a file was opened.
     opened: Arc<Mutex<HashSet<PathBuf>>>,
     compression: Compression,
+    dropped: Arc<Dropped>,
+}
+
+/// Flow records that came to no file, of all sources.
+#[derive(Debug, Default)]
+pub struct Dropped {
+    /// There was no room before compression and disk.
+    overrun: AtomicU64,
+    /// The disk did not take them.
+    unwritten: AtomicU64,
+}
+
+impl Dropped {
+    /// How many for each cause.
+    #[must_use]
+    pub fn causes(&self) -> [(u64, &'static str); 2] {
+        let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        [
+            (
+                read(&self.overrun),
+                "flow records dropped because compression and disk were behind",
+            ),
+            (
+                read(&self.unwritten),
+                "flow records that could not be written",
+            ),
+        ]
+    }
+
+    /// There was no room for one more.
+    pub fn overrun(&self) {
+        self.overrun.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The disk did not take so many.
+    pub fn unwritten(&self, flows: u64) {
+        self.unwritten.fetch_add(flows, Ordering::Relaxed);
+    }
 }
 
 impl fmt::Debug for FilesHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "FilesHandle({})", self.compression)
-    }
-}
-
-/// How a slot's file is, for those who look at it from outside.
-#[derive(Debug, Default)]
-pub struct Status {
-    trouble: Mutex<Option<String>>,
-}
-
-impl Status {
-    /// Why records are dropped at present.
-    #[must_use]
-    pub fn trouble(&self) -> Option<String> {
-        lock(&self.trouble).clone()
-    }
-
-    fn set(&self, trouble: Option<String>) {
-        *lock(&self.trouble) = trouble;
     }
 }
 
@@ -102,7 +117,7 @@ enum Step {
     Open(u64, Box<Slot>),
     Block(u64, Receiver<Result<StoredBlock, String>>),
     Tick(u64),
-    Close(u64, Box<Ending>),
+    Close(u64, Box<Ending>, Option<Next>),
     End,
 }
 
@@ -114,26 +129,16 @@ pub struct Ending {
     pub end_s: i64,
     /// Flow records that there was no room for.
     pub overrun: u64,
-    /// The next slot's options and the second in which it begins to be written; `None`: there is none.
-    pub next: Option<(SlotOptions, i64)>,
     /// Told what the file holds.
     pub tell: Box<dyn FnOnce(SlotReport) + Send>,
 }
 
-/// The file of a slot, on the writing thread.
-pub struct Slot {
-    options: SlotOptions,
-    working: PathBuf,
-    created_s: i64,
-    /// `None` while it cannot be created.
-    file: Option<BlockFile>,
-    unwritten: Option<StoredBlock>,
-    /// Exporters and samplers of blocks that were dropped.
-    owed: RawBlock,
-    lost: u64,
-    /// Since when the disk refuses blocks, or when it was tried last.
-    stalled: Option<Instant>,
-    status: Arc<Status>,
+/// The slot that follows.
+pub struct Next {
+    /// Where and how it is written.
+    pub options: SlotOptions,
+    /// The second in which it begins to be written.
+    pub created_s: i64,
 }
 
 impl Files {
@@ -160,30 +165,29 @@ impl Files {
         }
         let (steps, received) = channel();
         let room = Arc::<Room>::default();
+        let next_id = Arc::<AtomicU64>::default();
         let handle = FilesHandle {
             steps,
             jobs,
             room: Arc::clone(&room),
             spares: Arc::clone(&spares),
-            next_id: Arc::default(),
+            next_id: Arc::clone(&next_id),
             opened: Arc::default(),
             compression: options.compression,
+            dropped: Arc::default(),
         };
         let mut writer = Writer {
             slots: HashMap::new(),
             encoder: encoder()?,
             room,
             spares,
-            launcher: Launcher::new(options.launch),
-            expirer: if options.expire {
-                Some(Expirer::start()?)
-            } else {
-                None
-            },
+            next_id,
+            finisher: Finisher::start(encoder()?, options.expire, options.launch)?,
         };
-        let writer = Builder::new()
-            .name("write".to_owned())
-            .spawn(move || writer.run(&received))?;
+        let writer = Builder::new().name("write".to_owned()).spawn(move || {
+            writer.run(&received);
+            writer.finisher.end();
+        })?;
         Ok(Self { handle, writer })
     }
 
@@ -220,22 +224,18 @@ impl FilesHandle {
         working: PathBuf,
         created_s: i64,
     ) -> Result<(u64, Arc<Status>), FileError> {
-        let status = Arc::<Status>::default();
-        let mut slot = Slot {
-            options: options.clone(),
-            working,
-            created_s,
-            file: None,
-            unwritten: None,
-            owed: RawBlock::default(),
-            lost: 0,
-            stalled: None,
-            status: Arc::clone(&status),
-        };
-        slot.file = Some(slot.create(self.compression)?);
+        let (options, dropped) = (options.clone(), self.dropped());
+        let slot = Slot::open(options, working, created_s, self.compression, dropped)?;
+        let status = slot.status();
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let _ = self.steps.send(Step::Open(id, Box::new(slot)));
         Ok((id, status))
+    }
+
+    /// What came to no file so far.
+    #[must_use]
+    pub fn dropped(&self) -> Arc<Dropped> {
+        Arc::clone(&self.dropped)
     }
 
     /// Asks for room for one more block; a patient one waits until there is some.
@@ -279,9 +279,9 @@ impl FilesHandle {
         let _ = self.steps.send(Step::Tick(id));
     }
 
-    /// Ends a slot.
-    pub fn close(&self, id: u64, ending: Ending) {
-        let _ = self.steps.send(Step::Close(id, Box::new(ending)));
+    /// Ends a slot, and begins the next if there is one.
+    pub fn close(&self, id: u64, ending: Ending, next: Option<Next>) {
+        let _ = self.steps.send(Step::Close(id, Box::new(ending), next));
     }
 }
 
@@ -315,7 +315,7 @@ impl Room {
 
 /// Memory of blocks that are written, to be used again.
 #[derive(Debug, Default)]
-struct Spares(Mutex<Vec<Vec<u8>>>);
+pub struct Spares(Mutex<Vec<Vec<u8>>>);
 
 impl Spares {
     const MAX: usize = 8;
@@ -324,7 +324,8 @@ impl Spares {
         lock(&self.0).pop().unwrap_or_default()
     }
 
-    fn give(&self, memory: Vec<u8>) {
+    /// Keeps some of it.
+    pub fn give(&self, memory: Vec<u8>) {
         let mut spares = lock(&self.0);
         if spares.len() < Self::MAX {
             spares.push(memory);
@@ -352,8 +353,8 @@ struct Writer {
     encoder: BlockEncoder,
     room: Arc<Room>,
     spares: Arc<Spares>,
-    launcher: Launcher,
-    expirer: Option<Expirer>,
+    next_id: Arc<AtomicU64>,
+    finisher: Finisher,
 }
 
 impl Writer {
@@ -379,188 +380,24 @@ impl Writer {
                         slot.retry(&mut self.encoder, false);
                     }
                 }
-                Step::Close(id, ending) => self.close(id, *ending),
+                Step::Close(id, ending, next) => self.close(id, *ending, next),
                 Step::End => break,
             }
         }
-        self.launcher.end();
-        if let Some(expirer) = self.expirer.take() {
-            expirer.end();
-        }
     }
 
-    fn close(&mut self, id: u64, ending: Ending) {
+    /// Hands the file on to be closed and begins the next one at once.
+    fn close(&mut self, id: u64, ending: Ending, next: Option<Next>) {
         let Some(mut slot) = self.slots.remove(&id) else {
             return;
         };
-        let (totals, published) = slot.close(&ending, &mut self.encoder);
-        let Ending {
-            start_s,
-            overrun,
-            next,
-            tell,
-            ..
-        } = ending;
-        tell(SlotReport {
-            totals,
-            lost: slot.lost,
-            overrun,
-        });
-        let options = slot.options.clone();
-        if let Some((options, created_s)) = next {
-            slot.options = options;
-            slot.created_s = created_s;
-            slot.begin(&self.encoder);
+        let mut written = slot.end(ending, &mut self.encoder);
+        if let Some(next) = next {
+            let number = self.next_id.fetch_add(1, Ordering::Relaxed);
+            slot.begin(next, written.make_way(number), &self.encoder);
             self.slots.insert(id, slot);
         }
-        if let Some(expirer) = &self.expirer {
-            expirer.slot_ended(&options.directory);
-        }
-        if let Some(path) = published {
-            self.launcher.launch(&Finished {
-                path: &path,
-                directory: &options.directory,
-                stamp: options.calendar.stamp(start_s),
-                start_s,
-                ident: &options.ident,
-            });
-        }
-    }
-}
-
-impl Slot {
-    fn create(&self, compression: Compression) -> Result<BlockFile, FileError> {
-        let options = WriterOptions {
-            ident: self.options.ident.clone(),
-            compression,
-            created_s: self.created_s,
-        };
-        BlockFile::create(&self.working, &options)
-    }
-
-    /// Begins the file of another slot.
-    fn begin(&mut self, encoder: &BlockEncoder) {
-        (self.lost, self.stalled) = (0, None);
-        self.owed = RawBlock::default();
-        self.status.set(None);
-        match self.create(encoder.compression()) {
-            Ok(file) => self.file = Some(file),
-            Err(error) => self.stall(&error),
-        }
-    }
-
-    /// Writes a block, or counts what it holds as lost while the disk refuses.
-    fn block(&mut self, block: StoredBlock, encoder: &mut BlockEncoder, spares: &Spares) {
-        self.retry(encoder, false);
-        match (&mut self.file, self.stalled) {
-            (Some(file), None) => match file.append(block) {
-                Ok(memory) => spares.give(memory),
-                Err(not_written) => {
-                    let (error, block) = *not_written;
-                    self.unwritten = block;
-                    self.stall(&error);
-                }
-            },
-            _ => self.drop(block),
-        }
-    }
-
-    fn drop(&mut self, block: StoredBlock) {
-        self.lost += u64::from(block.flows());
-        self.owed.append(&block.origins());
-    }
-
-    /// Tries again what was refused, if that is long enough ago.
-    fn retry(&mut self, encoder: &mut BlockEncoder, now: bool) {
-        let Some(since) = self.stalled else {
-            return;
-        };
-        if !now && since.elapsed() < AGAIN {
-            return;
-        }
-        self.stalled = Some(Instant::now());
-        if let Err(error) = self.write_again(encoder) {
-            self.status.set(Some(error.to_string()));
-            return;
-        }
-        self.stalled = None;
-        self.status.set(None);
-        info!(
-            "{}: written again, {} flow records were dropped meanwhile",
-            self.working.display(),
-            self.lost
-        );
-    }
-
-    fn write_again(&mut self, encoder: &mut BlockEncoder) -> Result<(), FileError> {
-        let mut file = match self.file.take() {
-            Some(file) => file,
-            None => self.create(encoder.compression())?,
-        };
-        let mut outcome = Ok(());
-        if let Some(block) = self.unwritten.take() {
-            outcome = file.append(block).map(|_| ()).map_err(|not_written| {
-                let (error, block) = *not_written;
-                self.unwritten = block;
-                error
-            });
-        }
-        if outcome.is_ok() && !self.owed.is_empty() {
-            let owed = std::mem::take(&mut self.owed);
-            if let Ok((block, _)) = encoder.store(owed, Vec::new()) {
-                outcome = file.append(block).map(|_| ()).map_err(|not_written| {
-                    let (error, block) = *not_written;
-                    self.unwritten = block;
-                    error
-                });
-            }
-        }
-        self.file = Some(file);
-        outcome
-    }
-
-    /// The disk refused something: says so once.
-    fn stall(&mut self, error: &FileError) {
-        if self.stalled.is_none() {
-            error!("flow records are dropped until the disk takes them again: {error}");
-        }
-        self.stalled = Some(Instant::now());
-        self.status.set(Some(error.to_string()));
-    }
-
-    /// Closes the file and gives it its name; its totals, and where it is.
-    fn close(
-        &mut self,
-        ending: &Ending,
-        encoder: &mut BlockEncoder,
-    ) -> (Option<nfdump_compat::file::StatRecord>, Option<PathBuf>) {
-        self.retry(encoder, true);
-        if let Some(block) = self.unwritten.take() {
-            self.drop(block);
-        }
-        let Some(file) = self.file.take() else {
-            return (None, None);
-        };
-        let ms = |s: i64| u64::try_from(s).unwrap_or(0).saturating_mul(1000);
-        let totals = match file.close((ms(ending.start_s), ms(ending.end_s)), encoder) {
-            Ok(totals) => Some(totals),
-            Err(error) => {
-                error!("the file of this slot stays without its totals: {error}");
-                None
-            }
-        };
-        match publish(&self.working, &self.options, ending.start_s) {
-            Ok(path) => (totals, Some(path)),
-            Err(error) => {
-                error!("{}: {error}", self.working.display());
-                // Somebody has deleted it.
-                if !self.working.exists() {
-                    self.lost += totals.map_or(0, |totals| totals.flows);
-                    return (None, None);
-                }
-                (totals, None)
-            }
-        }
+        self.finisher.finish(written);
     }
 }
 
@@ -572,6 +409,6 @@ pub fn warn_overrun(ident: &str) {
 }
 
 /// A thread that panicked leaves values that are still good for the others.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

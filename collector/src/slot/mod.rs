@@ -2,27 +2,27 @@
 //!
 //! A slot is written to `nfcapd.current.<pid>` and appears under its final name only when complete (fsync, rename, fsync
 //! of the directory). A disk that refuses to take more costs the records of that slot from then on, counted, and
-//! nothing that was written before. [`files`] are the threads that compress and write.
+//! nothing that was written before. [`files`] are the threads that compress and write, [`running`] is the file that is
+//! written, [`finish`] the thread that closes it.
 
 pub mod files;
+mod finish;
 pub mod name;
 mod orphan;
+mod running;
 pub mod shared;
 
-use std::ffi::OsString;
-use std::fs::{self, File};
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use nfdump_compat::file::layout2::{EXPORTER_SIZE, SAMPLER_SIZE};
 use nfdump_compat::file::{
-    BlockBuilder, ExporterInfo, ExporterStat, FileError, Sampler, StatRecord, merge,
+    BlockBuilder, ExporterInfo, ExporterStat, FileError, Sampler, StatRecord,
 };
-use tracing::warn;
 
-use self::files::{Ending, FilesHandle, Status};
+use self::files::{Dropped, Ending, FilesHandle, Next};
 use self::name::Calendar;
+use self::running::Status;
 
 /// A block is on disk at the latest after this time, so that a running slot can be read.
 const FLUSH_INTERVAL_MS: u64 = 10_000;
@@ -62,6 +62,7 @@ pub struct SlotWriter {
     end_s: i64,
     last_flush_ms: u64,
     overrun: u64,
+    dropped: Arc<Dropped>,
     patient: bool,
 }
 
@@ -71,18 +72,18 @@ impl SlotWriter {
     /// # Errors
     /// When the working file cannot be created.
     pub fn open(options: SlotOptions, files: FilesHandle, now_ms: u64) -> Result<Self, FileError> {
-        let mut working = format!("nfcapd.current.{}", std::process::id());
-        match files.again(&options.directory) {
-            None => orphan::recover_all(&options),
-            // The last file of a source that is found again may still be written.
-            Some(number) => working = format!("{working}.{number}"),
+        // The last file of a source that is found again may still be written.
+        let number = files.again(&options.directory);
+        if number.is_none() {
+            orphan::recover_all(&options);
         }
-        let working = options.directory.join(working);
+        let working = options.directory.join(working_name(number));
         let start_s = options.calendar.slot_start(seconds(now_ms));
         let (id, status) = files.open(&options, working, seconds(now_ms))?;
         Ok(Self {
             end_s: options.calendar.slot_end(start_s),
             options,
+            dropped: files.dropped(),
             files,
             id,
             status,
@@ -151,6 +152,7 @@ impl SlotWriter {
                 files::warn_overrun(&self.options.ident);
             }
             self.overrun += 1;
+            self.dropped.overrun();
         }
     }
 
@@ -189,7 +191,10 @@ impl SlotWriter {
         statistics: &[ExporterStat],
         tell: impl FnOnce(SlotReport) + Send + 'static,
     ) {
-        let next = (self.options.clone(), seconds(now_ms));
+        let next = Next {
+            options: self.options.clone(),
+            created_s: seconds(now_ms),
+        };
         self.close(statistics, Some(next), Box::new(tell));
         self.start_s = self.options.calendar.slot_start(seconds(now_ms));
         self.end_s = self.options.calendar.slot_end(self.start_s);
@@ -208,7 +213,7 @@ impl SlotWriter {
     fn close(
         &mut self,
         statistics: &[ExporterStat],
-        next: Option<(SlotOptions, i64)>,
+        next: Option<Next>,
         tell: Box<dyn FnOnce(SlotReport) + Send>,
     ) {
         self.builder.statistics(statistics);
@@ -224,57 +229,19 @@ impl SlotWriter {
             start_s: self.start_s,
             end_s: self.end_s,
             overrun: std::mem::take(&mut self.overrun),
-            next,
             tell,
         };
-        self.files.close(self.id, ending);
+        self.files.close(self.id, ending, next);
     }
 }
 
-/// Gives a complete file its final name. If that exists (a restart within the slot, the end of summer time) the two become
-/// one; if that fails, too, the file gets a number behind its name rather than be overwritten by the next slot.
-fn publish(working: &Path, options: &SlotOptions, start_s: i64) -> io::Result<PathBuf> {
-    let name = options.calendar.file_name(start_s);
-    let directory = options
-        .directory
-        .join(options.calendar.sub_directory(start_s));
-    let target = directory.join(&name);
-    let published = fs::create_dir_all(&directory).and_then(|()| {
-        if target.exists() {
-            join(&target, working)
-        } else {
-            fs::rename(working, &target)
-        }
-    });
-    let target = match published {
-        Ok(()) => target,
-        Err(error) => {
-            let beside = (1..)
-                .map(|n: u32| options.directory.join(format!("{name}.{n}")))
-                .find(|path| !path.exists())
-                .unwrap_or(target);
-            warn!(
-                "{}: {error}; the file is kept as {}",
-                working.display(),
-                beside.display()
-            );
-            fs::rename(working, &beside)?;
-            beside
-        }
-    };
-    // The rename itself is durable only when the directory is.
-    File::open(target.parent().unwrap_or(&directory))?.sync_all()?;
-    Ok(target)
-}
-
-/// Puts the records of a new file behind those of an older one, in a third that takes the older one's name when complete.
-fn join(older: &Path, newer: &Path) -> io::Result<()> {
-    let mut name = OsString::from(".merge.");
-    name.push(older.file_name().unwrap_or_default());
-    let merged = older.with_file_name(name);
-    merge(older, newer, &merged).map_err(io::Error::other)?;
-    fs::rename(&merged, older)?;
-    fs::remove_file(newer)
+/// Name of an unfinished file; the number tells those of one process and directory apart.
+fn working_name(number: Option<u64>) -> String {
+    let pid = std::process::id();
+    match number {
+        None => format!("nfcapd.current.{pid}"),
+        Some(number) => format!("nfcapd.current.{pid}.{number}"),
+    }
 }
 
 fn seconds(ms: u64) -> i64 {

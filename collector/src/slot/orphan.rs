@@ -8,7 +8,8 @@ use tracing::{error, info, warn};
 
 use crate::daemon::is_collector;
 
-use super::{SlotOptions, publish};
+use super::SlotOptions;
+use super::finish::publish;
 
 /// Recovers all of a directory, and says so.
 pub fn recover_all(options: &SlotOptions) {

@@ -355,6 +355,17 @@ impl BlockFile {
         &self.path
     }
 
+    /// Gives the file another name.
+    ///
+    /// # Errors
+    /// It keeps its name.
+    pub fn rename(&mut self, path: &Path) -> Result<(), FileError> {
+        std::fs::rename(&self.path, path)
+            .map_err(|e| FileError::io(&self.path, None, "rename", e))?;
+        path.clone_into(&mut self.path);
+        Ok(())
+    }
+
     /// Size of the file so far, bytes.
     #[must_use]
     pub fn size(&self) -> u64 {

@@ -124,4 +124,8 @@ fuzz_target!(|input: &[u8]| {
     for template in kept {
         next.restore(now_ms, template);
     }
+    for sequence in session.kept_sequences() {
+        next.restore_sequence(now_ms, &sequence);
+    }
+    assert!(next.exporters() <= limits.exporters);
 });

@@ -26,6 +26,8 @@ pub(super) struct Domain {
     sequence: Sequence,
     /// Uptime and boot time of the last message in order.
     clock: Option<(u32, i64)>,
+    /// Numbering and clock are those of an earlier process: an exporter that began anew meanwhile may be past them.
+    is_restored: bool,
     /// Data records of the message at hand; `None` once a set could not be counted.
     counted: Option<u32>,
 }
@@ -39,6 +41,20 @@ impl Domain {
         Self {
             templates: Templates::new(home),
             ..Self::default()
+        }
+    }
+
+    /// Number and clock of the next message, if they are known: what [`Self::resume`] takes.
+    pub(super) fn progress(&self) -> Option<(u32, Option<(u32, i64)>)> {
+        Some((self.sequence.next()?, self.clock))
+    }
+
+    /// Goes on where an earlier process ended, unless a message came already.
+    pub(super) fn resume(&mut self, next: u32, clock: Option<(u32, i64)>) {
+        if self.sequence.next().is_none() {
+            self.sequence = Sequence::from_next(next);
+            self.clock = clock;
+            self.is_restored = true;
         }
     }
 
@@ -147,6 +163,7 @@ impl Domain {
     fn begin<E: Events>(&mut self, context: &mut Context<'_, E>) -> Step {
         let message = context.message;
         let new_boot = self.has_rebooted(&message);
+        self.is_restored = false;
         if new_boot {
             self.sequence.reset();
         }
@@ -187,7 +204,8 @@ impl Domain {
     }
 
     /// The uptime went back and the boot time moved on, and the numbering does not simply continue (as it does
-    /// when 32 bits of uptime wrap after 49.7 days, or an exporter moves its base).
+    /// when 32 bits of uptime wrap after 49.7 days, or an exporter moves its base). Numbers of an earlier process
+    /// prove no such thing.
     fn has_rebooted(&self, message: &MessageInfo) -> bool {
         let now = message.uptime_ms.zip(message.boot_ms());
         let Some(((old_uptime, old_boot), (uptime, boot))) = self.clock.zip(now) else {
@@ -195,7 +213,7 @@ impl Domain {
         };
         uptime < old_uptime
             && boot.saturating_sub(old_boot) > SAME_BOOT_MS
-            && !self.sequence.continues(message.sequence)
+            && (self.is_restored || !self.sequence.continues(message.sequence))
     }
 
     fn restart<E: Events>(&mut self, new_boot: bool, context: &mut Context<'_, E>) {

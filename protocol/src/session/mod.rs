@@ -29,7 +29,7 @@ use domain::Domain;
 use shared::Home;
 
 pub use events::{Counters, DataRecord, DiscardCause, Events, LossUnit, MessageInfo};
-pub use state::KeptTemplate;
+pub use state::{KeptSequence, KeptTemplate};
 pub use templates::TemplateLookup;
 
 /// A full table of exporters is searched for idle ones at most this often, so that a flood of new senders costs

@@ -39,6 +39,19 @@ pub(super) struct Sequence {
 }
 
 impl Sequence {
+    /// The numbering of an earlier process, before the message that continues it.
+    pub(super) fn from_next(next: u32) -> Self {
+        Self {
+            next: Some(next),
+            ..Self::default()
+        }
+    }
+
+    /// The number that the next message should have, if that is known.
+    pub(super) fn next(&self) -> Option<u32> {
+        self.next
+    }
+
     /// Looks at the number of a message before it is decoded.
     pub(super) fn check(&mut self, number: u32) -> Step {
         let Some(next) = self.next else {

@@ -410,6 +410,52 @@ fn templates_of_datagram_exporters_outlive_the_session() {
 }
 
 #[test]
+fn sequence_numbers_of_datagram_exporters_outlive_the_session() {
+    let mut collector = Collector::new();
+    collector.udp_from(1, &v9(7, &[set(0, TEMPLATE)]));
+    collector.udp_from(2, &v5(u32::MAX, 2));
+    collector.udp_from(
+        3,
+        &ipfix(0, &[set(2, TEMPLATE), set(256, "0000000100000002")]),
+    );
+    collector.tcp(&ipfix(0, &[set(2, TEMPLATE)]));
+    let mut kept: Vec<KeptSequence> = collector.session.kept_sequences().collect();
+    kept.sort_by_key(|kept| kept.exporter);
+    assert_eq!(kept.len(), 3);
+    let missing = |next: &Collector| -> Vec<u64> {
+        let losses = next.seen.losses.iter();
+        losses.map(|(missing, _)| *missing).collect()
+    };
+    let next = || {
+        let mut next = Collector::new();
+        for kept in &kept {
+            assert!(next.session.restore_sequence(NOW_MS, kept));
+        }
+        next
+    };
+    // v9: 8 to 10 are missing. v5: 2^32 + 1, 2, …; IPFIX: 2, 3.
+    let mut later = next();
+    later.udp_from(1, &v9(11, &[set(0, TEMPLATE)]));
+    later.udp_from(2, &v5(6, 1));
+    later.udp_from(3, &ipfix(4, &[set(2, TEMPLATE)]));
+    assert_eq!(missing(&later), [3, 5, 2]);
+    // The clock of v9 and v5 tells a new beginning, also if its numbers are past the old ones.
+    let mut anew = next();
+    anew.udp_from(1, &v9_at(1_700_000_600, 5000, 20, &[set(0, TEMPLATE)]));
+    assert_eq!((missing(&anew).len(), anew.counters().restarts), (0, 1));
+    anew.udp_from(1, &v9_at(1_700_000_601, 6000, 23, &[set(0, TEMPLATE)]));
+    assert_eq!(missing(&anew), [2]);
+    // What came already in this session counts more than what an earlier one knew.
+    let mut known = Collector::new();
+    known.udp_from(1, &v9(9, &[set(0, TEMPLATE)]));
+    known.session.restore_sequence(NOW_MS, &kept[0]);
+    known.udp_from(1, &v9(10, &[set(0, TEMPLATE)]));
+    assert!(missing(&known).is_empty());
+    let old = NOW_MS + Limits::default().template_ms + 1;
+    assert!(!Collector::new().session.restore_sequence(old, &kept[0]));
+}
+
+#[test]
 fn limits_hold_for_one_exporter_and_for_all() {
     let limits = Limits {
         templates_exporter: 2,
