@@ -8,6 +8,8 @@ const TCP: u64 = 6;
 const HEADER: usize = 12;
 /// Longest name as text.
 const MAX_NAME: usize = 255;
+/// A name has at most 127 labels; one that points more often points in circles, or wants to take time.
+const MAX_JUMPS: usize = 127;
 
 /// Types of records that are shown by name, or read.
 #[allow(missing_docs)]
@@ -16,8 +18,10 @@ pub mod kind {
     pub const NS: u16 = 2;
     pub const CNAME: u16 = 5;
     pub const SOA: u16 = 6;
+    pub const MX: u16 = 15;
     pub const TXT: u16 = 16;
     pub const AAAA: u16 = 28;
+    pub const LOC: u16 = 29;
     pub const A6: u16 = 38;
     pub const RRSIG: u16 = 46;
 }
@@ -75,11 +79,17 @@ pub enum Data<'a> {
     Other,
 }
 
-/// The message in the payload of a flow from or to port 53; none if it is too short for one.
+/// Whether a flow is from or to the port of DNS.
+#[must_use]
+pub fn is_dns(record: &RecordView<'_>) -> bool {
+    let port = |location| record.get_or_zero(location) == PORT;
+    port(field::SRC_PORT) || port(field::DST_PORT)
+}
+
+/// The message in the payload of a flow from or to the port of DNS; none if it is too short for one.
 #[must_use]
 pub fn of_flow<'a>(record: &RecordView<'_>, payload: &'a [u8]) -> Option<Message<'a>> {
-    let port = |location| record.get_or_zero(location) == PORT;
-    if !port(field::SRC_PORT) && !port(field::DST_PORT) {
+    if !is_dns(record) {
         return None;
     }
     let is_tcp = record.get_or_zero(field::PROTO) == TCP;
@@ -174,8 +184,8 @@ impl<'a> Message<'a> {
             return false;
         };
         let start = behind + 10;
-        let (data, next) = self.data(kind, start, usize::from(length));
-        *at = next;
+        *at = start + usize::from(length);
+        let data = self.data(kind, start, usize::from(length));
         items.push(Item::Answer {
             name,
             kind,
@@ -187,29 +197,26 @@ impl<'a> Message<'a> {
         true
     }
 
-    /// The data of an answer, and where the next one begins: behind what was read, as in nfdump.
-    fn data(&self, kind: u16, start: usize, length: usize) -> (Data<'a>, usize) {
+    /// The data of an answer.
+    fn data(&self, kind: u16, start: usize, length: usize) -> Data<'a> {
         let rest = self.bytes.get(start..).unwrap_or_default();
-        let end = start.saturating_add(length);
         match kind {
-            kind::A => match rest.first_chunk::<4>() {
-                Some(address) => (Data::Address(Ipv4Addr::from(*address).into()), start + 4),
-                None => (Data::Other, self.bytes.len()),
-            },
-            kind::AAAA | kind::A6 => match rest.first_chunk::<16>() {
-                Some(address) => (Data::Address(Ipv6Addr::from(*address).into()), start + 16),
-                None => (Data::Other, self.bytes.len()),
-            },
-            kind::CNAME | kind::NS | kind::SOA => match self.name(start) {
-                Some((name, behind)) => (Data::Name(name), behind),
-                None => (Data::Other, self.bytes.len()),
-            },
-            kind::TXT => match rest.get(1..length) {
-                Some(text) if length < 256 => (Data::Text(text), end),
-                _ => (Data::Other, end),
-            },
-            kind::RRSIG => (Data::Other, start),
-            _ => (Data::Other, end),
+            kind::A => rest
+                .first_chunk::<4>()
+                .map_or(Data::Other, |a| Data::Address(Ipv4Addr::from(*a).into())),
+            kind::AAAA | kind::A6 => rest
+                .first_chunk::<16>()
+                .map_or(Data::Other, |a| Data::Address(Ipv6Addr::from(*a).into())),
+            kind::CNAME | kind::NS | kind::SOA => self
+                .name(start)
+                .map_or(Data::Other, |(name, _)| Data::Name(name)),
+            kind::TXT => {
+                let size = rest.first().map_or(0, |size| usize::from(*size));
+                rest.get(1..=size)
+                    .filter(|_| size < length)
+                    .map_or(Data::Other, Data::Text)
+            }
+            _ => Data::Other,
         }
     }
 
@@ -245,7 +252,7 @@ impl<'a> Message<'a> {
                     behind.get_or_insert(at + 2);
                     at = usize::from(self.u16(at)? & 0x3fff);
                     jumps += 1;
-                    if jumps > self.bytes.len() / 2 {
+                    if jumps > MAX_JUMPS {
                         return None;
                     }
                 }

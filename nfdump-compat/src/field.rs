@@ -38,7 +38,7 @@ const fn at(extension: u16, offset: u16, width: u8) -> Location {
 
 /// Highest extension id. Layout 2 ends with [`ext::IP_INFO`], nfdump 1.7.1 with [`ext::PF_INFO`]; those above stand in
 /// records in memory only.
-pub const MAX_EXTENSION: u16 = 45;
+pub const MAX_EXTENSION: u16 = 44;
 
 /// Size of the header (id, length) before each extension's data.
 pub const EXTENSION_HEADER: usize = 4;
@@ -92,8 +92,6 @@ pub mod ext {
     pub const GEO: u16 = 43;
     /// Two texts about places, each with a zero byte behind it. In memory only.
     pub const PLACES: u16 = 44;
-    /// Names from the file's tables, each with a zero byte behind it. In memory only.
-    pub const NAMES: u16 = 45;
 }
 
 /// How long the data part of an extension is (without its 4-byte header).
@@ -153,7 +151,6 @@ const LENGTHS: [DataLength; MAX_EXTENSION as usize] = {
         Fixed(4),  // IP fragments and TTL
         Fixed(4),  // countries
         Variable,  // places
-        Variable,  // names
     ]
 };
 

@@ -8,6 +8,7 @@ pub mod file;
 pub mod filter;
 pub mod geo;
 pub mod handshake;
+pub mod names;
 pub mod output;
 pub mod query;
 pub mod record;

@@ -3,9 +3,10 @@
 use crate::{
     aggregate::{Aggregation, FlowTable},
     field,
-    file::StatRecord,
+    file::{RawRecord, StatRecord},
     filter::{Context, Filter},
     geo::GeoDatabase,
+    names::Names,
     output::{
         csv,
         format::Mode,
@@ -100,6 +101,8 @@ pub struct Answer<'q> {
     builder: RecordBuilder,
     /// What is known of a record besides is added here.
     annotated: Annotated,
+    /// Names from the files.
+    names: Names,
 }
 
 impl<'q> Answer<'q> {
@@ -146,6 +149,7 @@ impl<'q> Answer<'q> {
             other_records: 0,
             builder: RecordBuilder::new(),
             annotated: Annotated::default(),
+            names: Names::default(),
         }
     }
 
@@ -223,7 +227,23 @@ impl<'q> Answer<'q> {
         self.push_one_row(out, row);
     }
 
+    /// One flow, with the names that the files have told so far.
     fn push_one_row(&mut self, out: &mut Vec<u8>, row: &Row<'_>) {
+        if self.names.is_empty() {
+            self.push_as(out, row);
+            return;
+        }
+        let names = std::mem::take(&mut self.names);
+        let named = Row {
+            names: Some(&names),
+            ..*row
+        };
+        self.push_as(out, &named);
+        self.names = names;
+    }
+
+    /// One flow in the format asked for.
+    fn push_as(&mut self, out: &mut Vec<u8>, row: &Row<'_>) {
         match &self.query.mode {
             Mode::Null => {}
             Mode::Csv => csv::push_row(out, row, &mut self.time),
@@ -302,6 +322,7 @@ impl<'q> Answer<'q> {
                 reverse_flags: 0,
                 number: 0,
                 label: None,
+                names: None,
             };
             self.push_one_row(out, &row);
         }
@@ -413,6 +434,7 @@ impl<'q> Answer<'q> {
                 reverse_flags: 0,
                 number: self.totals.processed + self.other_records,
                 label,
+                names: None,
             };
             self.push_row(out, &row);
             return;
@@ -427,7 +449,8 @@ impl<'q> Answer<'q> {
     }
 
     /// Takes notice of a record that is no flow.
-    pub fn other_record(&mut self) {
+    pub fn other_record(&mut self, record: &RawRecord<'_>) {
+        self.names.take(record.record_type, record.bytes);
         self.other_records += u64::from(self.query.style.facts().later);
     }
 

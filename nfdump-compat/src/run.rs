@@ -136,7 +136,7 @@ fn read_block(
     let mut whole = true;
     for raw in block.records() {
         if raw.record_type != V3_RECORD {
-            answer.other_record();
+            answer.other_record(&raw);
             writer.other(&raw)?;
             continue;
         }

@@ -252,6 +252,7 @@ impl FlowTable {
                 reverse_flags: flow.reverse_flags,
                 number: 0,
                 label: None,
+                names: None,
             };
             let turns = guess && looks_reversed(&record);
             if let (true, Aggregation::Fields(fields)) = (self.careless, &self.aggregation) {

@@ -11,11 +11,12 @@ use super::{
     style::Style,
     time::{LocalTime, push_duration_seconds},
     values::{
-        icmp, push_address, push_adjacent_as, push_bytes_per_packet, push_country,
-        push_destination, push_destination_port, push_duration, push_engine, push_event,
-        push_flags, push_label, push_microseconds, push_mpls_column, push_network,
-        push_observation, push_printable, push_protocol, push_raw_time, push_source, push_version,
-        push_xlate_destination, push_xlate_source,
+        icmp, push_address, push_adjacent_as, push_application_name, push_bytes_per_packet,
+        push_country, push_destination, push_destination_port, push_duration, push_engine,
+        push_event, push_flags, push_interface_name, push_label, push_microseconds,
+        push_mpls_column, push_network, push_observation, push_printable, push_protocol,
+        push_raw_time, push_source, push_version, push_vrf_name, push_xlate_destination,
+        push_xlate_source,
     },
 };
 use crate::field::{self, Location, ext};
@@ -467,11 +468,26 @@ pub static FIELDS: &[Field] = &[
     field("cl", Text("C Latency"), Latency(field::CLIENT_LATENCY)),
     field("sl", Text("S latency"), Latency(field::SERVER_LATENCY)),
     field("al", Text("A latency"), Latency(field::APP_LATENCY)),
-    // Names that a collector may store beside the flows; there are none for these flows.
-    field("inam", Text(" Input interface name"), NOTHING),
-    field("onam", Text("Output interface name"), NOTHING),
-    field("ivrfnam", Text("  I-VRF-Name"), NOTHING),
-    field("evrfnam", Text("  E-VRF-Name"), NOTHING),
+    field(
+        "inam",
+        Text(" Input interface name"),
+        With(|out, row, style, _| push_interface_name(out, row, field::INPUT, style)),
+    ),
+    field(
+        "onam",
+        Text("Output interface name"),
+        With(|out, row, style, _| push_interface_name(out, row, field::OUTPUT, style)),
+    ),
+    field(
+        "ivrfnam",
+        Text("  I-VRF-Name"),
+        With(|out, row, style, _| push_vrf_name(out, row, field::INGRESS_VRF, style)),
+    ),
+    field(
+        "evrfnam",
+        Text("  E-VRF-Name"),
+        With(|out, row, style, _| push_vrf_name(out, row, field::EGRESS_VRF, style)),
+    ),
     field(
         "sloc",
         Text("Src IP location info"),
@@ -485,12 +501,12 @@ pub static FIELDS: &[Field] = &[
     field(
         "ipl",
         Text(""),
-        With(|out, row, style, _| payload::push_column(out, row.payload(ext::IN_PAYLOAD), style)),
+        With(|out, row, style, _| payload::push_column(out, row, ext::IN_PAYLOAD, style)),
     ),
     field(
         "opl",
         Text(""),
-        With(|out, row, style, _| payload::push_column(out, row.payload(ext::OUT_PAYLOAD), style)),
+        With(|out, row, style, _| payload::push_column(out, row, ext::OUT_PAYLOAD, style)),
     ),
     field(
         "ja3",
@@ -522,8 +538,11 @@ pub static FIELDS: &[Field] = &[
         "nbnam",
         Text("nbar name"),
         With(|out, row, style, _| {
-            let none = style.facts().later && !row.record.has(ext::NBAR_APP);
-            out.extend_from_slice(if none { b"<no nbar>" } else { b"<no info>" });
+            if style.facts().later && !row.record.has(ext::NBAR_APP) {
+                out.extend_from_slice(b"<no nbar>");
+            } else {
+                push_application_name(out, row);
+            }
         }),
     ),
     field("nfc", Text("   Conn-ID"), Number(field::NSEL_CONN_ID, 10)),
@@ -602,7 +621,6 @@ pub static FIELDS: &[Field] = &[
 
 /// Columns of a prefix length with its slash.
 const PREFIX: usize = 3;
-const NOTHING: Print = With(|_, _, _, _| {});
 const ALL_LABELS: &str = concat!(
     "                                               MPLS labels 1-10",
     "                                                                   "

@@ -1,17 +1,26 @@
-//! The first bytes of a flow's payload: as text where it is text, else in hexadecimal.
+//! The first bytes of a flow's payload: as text where it is text, else in hexadecimal; before it what a DNS message says.
 
-use super::{number::align_right, style::Style, values::push_printable};
-use crate::handshake::Hello;
+use super::{number::align_right, row::Row, style::Style, values::push_printable};
+use crate::{
+    dns::{self, Data, Item, kind},
+    handshake::Hello,
+};
 
 /// Longest payload in a listing's column.
 const COLUMN: usize = 256;
 
-/// Appends the payload of a listing's column: its text, or lines in hexadecimal.
-pub fn push_column(out: &mut Vec<u8>, bytes: &[u8], style: &Style) {
+/// Appends the payload in this extension for a listing's column: its text, or lines in hexadecimal.
+pub fn push_column(out: &mut Vec<u8>, row: &Row<'_>, extension: u16, style: &Style) {
+    let bytes = row.payload(extension);
     if style.facts().later && bytes.is_empty() {
         out.extend_from_slice(b"<no payload>");
         return;
     }
+    push_dns(out, row, bytes);
+    push_text(out, bytes);
+}
+
+fn push_text(out: &mut Vec<u8>, bytes: &[u8]) {
     let bytes = bytes.get(..COLUMN).unwrap_or(bytes);
     if is_text(bytes) {
         out.extend_from_slice(bytes);
@@ -22,7 +31,8 @@ pub fn push_column(out: &mut Vec<u8>, bytes: &[u8], style: &Style) {
 }
 
 /// Appends everything that is known about a payload: its text if it is text, and all bytes in hexadecimal.
-pub fn push_in_full(out: &mut Vec<u8>, bytes: &[u8]) {
+pub fn push_in_full(out: &mut Vec<u8>, row: &Row<'_>, bytes: &[u8]) {
+    push_dns(out, row, bytes);
     if is_text(bytes) {
         out.extend_from_slice(bytes);
         out.push(b'\n');
@@ -41,6 +51,90 @@ pub fn push_in_full(out: &mut Vec<u8>, bytes: &[u8]) {
         }
     }
     push_hexdump(out, bytes);
+}
+
+/// Appends a line for each question and answer of the DNS message in the payload of a flow from or to port 53.
+fn push_dns(out: &mut Vec<u8>, row: &Row<'_>, bytes: &[u8]) {
+    if !dns::is_dns(&row.record) {
+        return;
+    }
+    let Some(message) = dns::of_flow(&row.record, bytes) else {
+        out.extend_from_slice(b"DNS: <Short packet>\n");
+        return;
+    };
+    let (mut questions, mut answers) = (0, 0);
+    for item in message.items() {
+        match item {
+            Item::Question { name, kind, class } => {
+                let (name, kind) = (shown(&name), kind_name(kind));
+                put!(
+                    out,
+                    "DNS Query {questions}: {name} type: {kind}, class: {class}\n"
+                );
+                questions += 1;
+            }
+            Item::Answer {
+                name,
+                kind,
+                class,
+                ttl,
+                length,
+                data,
+            } => {
+                let (name, named) = (shown(&name), kind_name(kind));
+                put!(
+                    out,
+                    "DNS Answer {answers}: {name}  Type: {named}, class: {class}, ttl: {ttl}, len: {length} "
+                );
+                push_data(out, kind, &data);
+                out.push(b'\n');
+                answers += 1;
+            }
+            Item::Broken { question } => {
+                let what = if question { "query" } else { "answer" };
+                put!(out, "DNS {what}: decoding failed!\n");
+            }
+        }
+    }
+}
+
+/// nfdump shows the root of all names as nothing.
+fn shown(name: &str) -> &str {
+    if name == "." { "" } else { name }
+}
+
+/// A type's name where nfdump knows it.
+fn kind_name(number: u16) -> String {
+    let name = match number {
+        kind::A => "A",
+        kind::NS => "NS",
+        kind::CNAME => "CNAME",
+        kind::SOA => "SOA",
+        kind::MX => "MX",
+        kind::TXT => "TXT",
+        kind::AAAA => "AAAA",
+        kind::LOC => "LOC",
+        number => return number.to_string(),
+    };
+    name.to_owned()
+}
+
+fn push_data(out: &mut Vec<u8>, number: u16, data: &Data<'_>) {
+    match data {
+        Data::Address(address) => {
+            let kind = if address.is_ipv4() { "A" } else { "AAAA" };
+            put!(out, "{kind}: {address}");
+        }
+        Data::Name(name) => put!(out, "{}: {}", kind_name(number), shown(name)),
+        Data::Text(text) => {
+            out.extend_from_slice(b"TXT: ");
+            push_printable(out, &String::from_utf8_lossy(text));
+        }
+        Data::Other if number == kind::RRSIG => {
+            out.extend_from_slice(b"RRSIG: <Signature for a DNSSEC-secured record>");
+        }
+        Data::Other => put!(out, "<unkn> {number}"),
+    }
 }
 
 /// Appends the JA3 fingerprint of a TLS hello, right-aligned in 32 columns.
@@ -105,10 +199,9 @@ mod tests {
     #[test]
     fn hexadecimal_as_nfdump() {
         let mut out = Vec::new();
-        push_column(
+        push_text(
             &mut out,
             b"\x64\x08\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x0cchr\x00\x01\x00\x00",
-            &Style::default(),
         );
         assert_eq!(
             String::from_utf8_lossy(&out),
@@ -116,7 +209,7 @@ mod tests {
              00 01 00 00                                       |  .... \n"
         );
         out.clear();
-        push_column(&mut out, b"GET /", &Style::default());
+        push_text(&mut out, b"GET /");
         assert_eq!(out, b"GET /\n");
     }
 }

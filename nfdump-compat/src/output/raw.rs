@@ -8,7 +8,10 @@ use super::{
     row::Row,
     style::Style,
     time::LocalTime,
-    values::{network, push_flag_letters, push_printable},
+    values::{
+        network, push_application_name, push_flag_letters, push_interface_name, push_printable,
+        push_vrf_name,
+    },
 };
 use crate::{
     field::{self, Location, ext},
@@ -132,7 +135,7 @@ fn push_extension(out: &mut Vec<u8>, row: &Row<'_>, id: u16, style: &Style, time
                 row.record.dst_ip(),
             );
         }
-        ext::FLOW_MISC => push_misc(out, row),
+        ext::FLOW_MISC => push_misc(out, row, style),
         ext::CNT_FLOW => {
             let counters = &row.counters;
             put!(
@@ -199,12 +202,14 @@ fn push_extension(out: &mut Vec<u8>, row: &Row<'_>, id: u16, style: &Style, time
             );
         }
         ext::VRF => {
-            put!(
-                out,
-                "  ingress VRF  =        {:10}\n  egress VRF   =        {:10}\n",
-                get(field::INGRESS_VRF),
-                get(field::EGRESS_VRF)
-            );
+            for (name, place) in [
+                ("ingress VRF ", field::INGRESS_VRF),
+                ("egress VRF  ", field::EGRESS_VRF),
+            ] {
+                put!(out, "  {name} =        {:10}", get(place));
+                push_vrf_name(out, row, place, style);
+                out.push(b'\n');
+            }
         }
         ext::IN_PAYLOAD => push_payload(out, row, "in payload  ", id),
         ext::OUT_PAYLOAD => push_payload(out, row, "out payload ", id),
@@ -283,10 +288,9 @@ fn push_event_extension(
         }
         ext::NBAR_APP => {
             let (engine, selector) = row.application();
-            put!(
-                out,
-                "  app ID       =             {engine:2}..{selector}: <no info>\n"
-            );
+            put!(out, "  app ID       =             {engine:2}..{selector}: ");
+            push_application_name(out, row);
+            out.push(b'\n');
         }
         _ => {}
     }
@@ -344,14 +348,13 @@ fn push_generic(out: &mut Vec<u8>, row: &Row<'_>, style: &Style, time: &mut Loca
     );
 }
 
-fn push_misc(out: &mut Vec<u8>, row: &Row<'_>) {
+fn push_misc(out: &mut Vec<u8>, row: &Row<'_>, style: &Style) {
     let get = |location: Location| row.get(location);
-    put!(
-        out,
-        "  input        =          {:8}\n  output       =          {:8}\n",
-        get(field::INPUT),
-        get(field::OUTPUT)
-    );
+    for (name, place) in [("input ", field::INPUT), ("output", field::OUTPUT)] {
+        put!(out, "  {name}       =          {:8}", get(place));
+        push_interface_name(out, row, place, style);
+        out.push(b'\n');
+    }
     for (name, address, mask) in [
         ("src mask", row.record.src_ip(), get(field::SRC_MASK)),
         ("dst mask", row.record.dst_ip(), get(field::DST_MASK)),
@@ -410,7 +413,7 @@ fn push_labels(out: &mut Vec<u8>, row: &Row<'_>) {
 fn push_payload(out: &mut Vec<u8>, row: &Row<'_>, name: &str, id: u16) {
     let bytes = row.record.extension(id).unwrap_or_default();
     put!(out, "  {name} =        {:10}\n", bytes.len());
-    payload::push_in_full(out, bytes);
+    payload::push_in_full(out, row, bytes);
 }
 
 /// A number right-aligned so that it ends in the same column as the others.

@@ -3,6 +3,7 @@
 use super::style::Style;
 use crate::{
     field::{self, Location},
+    names::{Application, Found, Names},
     record::RecordView,
 };
 use std::{
@@ -99,6 +100,7 @@ impl Counters {
 }
 
 /// What the fields of one output line are taken from.
+#[derive(Clone, Copy)]
 pub struct Row<'a> {
     /// The record, of an aggregate its first one.
     pub record: RecordView<'a>,
@@ -112,6 +114,8 @@ pub struct Row<'a> {
     pub number: u64,
     /// The label that the filter gave it.
     pub label: Option<&'a str>,
+    /// Names from the files.
+    pub names: Option<&'a Names>,
 }
 
 impl Row<'_> {
@@ -187,6 +191,27 @@ impl Row<'_> {
         application(&self.record)
     }
 
+    /// Its name, if the files name it.
+    #[must_use]
+    pub fn application_name(&self) -> Option<&Application> {
+        let id = self.record.extension(field::ext::NBAR_APP)?;
+        self.names?.application(id)
+    }
+
+    /// Name of the interface whose number this field holds.
+    #[must_use]
+    pub fn interface_name(&self, location: Location) -> Found<'_> {
+        self.names
+            .map_or(Found::Nothing, |names| names.interface(self.get(location)))
+    }
+
+    /// Name of the VRF whose number this field holds.
+    #[must_use]
+    pub fn vrf_name(&self, location: Location) -> Found<'_> {
+        self.names
+            .map_or(Found::Nothing, |names| names.vrf(self.get(location)))
+    }
+
     /// Source address after translation.
     #[must_use]
     pub fn xlate_src_ip(&self) -> Option<IpAddr> {
@@ -251,10 +276,10 @@ pub fn xlate_dst_ip(record: &RecordView<'_>) -> Option<IpAddr> {
 pub fn application(record: &RecordView<'_>) -> (u8, u32) {
     match record.extension(field::ext::NBAR_APP).unwrap_or_default() {
         [engine, selector @ ..] => {
+            // Any more octets push the first ones out, as in nfdump.
             let number = selector
                 .iter()
-                .take(3)
-                .fold(0, |number, octet| number << 8 | u32::from(*octet));
+                .fold(0, |number: u32, octet| number << 8 | u32::from(*octet));
             (*engine, number)
         }
         [] => (0, 0),

@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     field::{self, Location},
+    names::Found,
     record::FLAG_EVENT,
 };
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -63,6 +64,45 @@ pub fn push_printable(out: &mut Vec<u8>, text: &str) {
             .collect::<String>()
             .into_bytes(),
     );
+}
+
+/// Appends the name of the interface whose number the field holds, as [`push_name`].
+pub fn push_interface_name(out: &mut Vec<u8>, row: &Row<'_>, location: Location, style: &Style) {
+    let found = row.interface_name(location);
+    push_name(out, row.get(location), found, " <no if name>", style);
+}
+
+/// Appends the name of the VRF whose number the field holds, as [`push_name`].
+pub fn push_vrf_name(out: &mut Vec<u8>, row: &Row<'_>, location: Location, style: &Style) {
+    let found = row.vrf_name(location);
+    push_name(out, row.get(location), found, " <no vrf name>", style);
+}
+
+/// Appends a blank and the name of a number; nothing if nothing has a name. Number 0 is none.
+fn push_name(out: &mut Vec<u8>, number: u64, found: Found<'_>, none: &str, style: &Style) {
+    match found {
+        Found::Nothing => {}
+        Found::Others | Found::Name(_) if number == 0 => {
+            let none = if style.facts().later { none } else { "" };
+            out.extend_from_slice(none.as_bytes());
+        }
+        Found::Others => out.extend_from_slice(b" <ingress not found>"),
+        Found::Name(name) => {
+            out.push(b' ');
+            push_printable(out, &String::from_utf8_lossy(name));
+        }
+    }
+}
+
+/// Appends name and description of the flow's application.
+pub fn push_application_name(out: &mut Vec<u8>, row: &Row<'_>) {
+    let Some(application) = row.application_name() else {
+        out.extend_from_slice(b"<no info>");
+        return;
+    };
+    push_printable(out, &String::from_utf8_lossy(&application.name));
+    out.push(b'/');
+    push_printable(out, &String::from_utf8_lossy(&application.description));
 }
 
 /// Appends microseconds as milliseconds with three decimals.

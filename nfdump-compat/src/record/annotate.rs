@@ -1,4 +1,4 @@
-//! A copy of a flow record with what is known besides: countries, places, names. It is printed and counted, never stored.
+//! A copy of a flow record with what is known besides: countries, places. It is printed and counted, never stored.
 
 use super::{RecordView, V3_HEADER};
 use crate::field::{EXTENSION_HEADER, ext};
@@ -61,7 +61,7 @@ fn text_in(data: &[u8], number: usize) -> &[u8] {
 }
 
 impl<'a> RecordView<'a> {
-    /// One of the texts that an annotation ([`ext::PLACES`], [`ext::NAMES`]) holds; empty without it.
+    /// One of the texts that an annotation ([`ext::PLACES`]) holds; empty without it.
     #[must_use]
     pub fn annotation(&self, extension: u16, number: usize) -> &'a [u8] {
         text_in(self.extension(extension).unwrap_or_default(), number)
@@ -89,7 +89,7 @@ mod tests {
         annotated.begin(&record, Some(ext::AS_ROUTING));
         annotated.push(ext::AS_ROUTING, &[&[1, 0, 0, 0], &[2, 0, 0, 0]]);
         annotated.push(ext::PLACES, &[b"here\0", b"there\0"]);
-        annotated.push(ext::NAMES, &[&[0; 65_536]]);
+        annotated.push(ext::PLACES, &[&[0; 65_536]]);
         let view = annotated.finish().unwrap();
         assert_eq!(view.get(field::SRC_AS), Some(1));
         assert_eq!(view.get(field::DST_AS), Some(2));
