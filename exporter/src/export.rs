@@ -1,10 +1,12 @@
 //! The exports: each encodes the flows that the meter hands over, and sends them, on a thread of its own.
 //!
-//! Flows cross in batches over a channel of bounded length, so that a slow collector slows the reading
-//! down instead of filling the memory; the batches are used again. Each destination has its own messages, templates and
-//! sequence numbers (RFC 7011 section 10.3.5).
+//! Each destination has its own messages, templates and sequence numbers (RFC 7011 section 10.3.5).
 
-use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, channel, sync_channel};
+mod queue;
+#[cfg(test)]
+mod tests;
+
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -19,36 +21,7 @@ use crate::report::NetflowTarget;
 use crate::send::{Load, SendCounters, SendError, Sender};
 use crate::sink::netflow::{NetflowSink, floor_ms};
 use crate::sink::options::{Observed, Statistics};
-
-/// Flows in a batch.
-const BATCH: usize = 256;
-
-/// Batches that may wait.
-const WAITING: usize = 16;
-
-/// Flows on their way to an export.
-#[derive(Debug, Default)]
-struct Batch {
-    flows: Vec<Item>,
-    observed: Observed,
-}
-
-/// What a thread is asked to do.
-enum Work {
-    /// Encode these flows.
-    Flows(Batch),
-    /// Send what waits for more: it is that late on the packet clock.
-    Tick(i64),
-}
-
-/// A flow, and the packet clock when it ended.
-#[derive(Debug)]
-struct Item {
-    now_ns: i64,
-    flow: Flow,
-    /// The next one is its other direction, and both are one record.
-    with_next: bool,
-}
+use queue::{BEHIND, Batch, Item, Queue, Work};
 
 /// What became of the flows.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -87,30 +60,40 @@ struct Lane {
 }
 
 struct Running {
-    full: SyncSender<Work>,
-    empty: Receiver<Batch>,
-    batch: Batch,
+    queue: Queue,
     told: Arc<Mutex<ExportCounters>>,
     thread: JoinHandle<ExportCounters>,
 }
 
+/// An export that gets no more flows.
+struct Ended {
+    target: NetflowTarget,
+    without_ip: u64,
+    /// By the queue.
+    lost: Load,
+    /// What has been sent without a thread.
+    sent: SendCounters,
+    thread: Option<JoinHandle<ExportCounters>>,
+}
+
 impl Exports {
-    /// Connects to the collectors, and creates the files. Of several collectors some may be away.
+    /// Connects to the collectors, and creates the files. Of several collectors some may be away. Once `stop` is set,
+    /// nobody is waited for any longer than need be.
     ///
     /// # Errors
     /// When none of the collectors can be reached, or a file cannot be created or read.
-    pub fn open(configs: &[NetflowConfig]) -> Result<Self, SendError> {
+    pub fn open(configs: &[NetflowConfig], stop: &Arc<AtomicBool>) -> Result<Self, SendError> {
         let mut lanes = Vec::new();
         let mut away = Vec::new();
         let mut reached = false;
         for config in configs {
-            match Sender::connect(config) {
+            match Sender::connect(config, stop) {
                 Ok(sender) => {
                     reached |= matches!(config.destination, Destination::Collector(_));
                     lanes.push(Lane::new(config, sender));
                 }
                 Err(error) if error.may_pass() => {
-                    lanes.push(Lane::new(config, Sender::away(config)?));
+                    lanes.push(Lane::new(config, Sender::away(config, stop)?));
                     away.push(error);
                 }
                 Err(error) => return Err(error),
@@ -148,23 +131,33 @@ impl Exports {
     /// Has everything sent that waits for more. The packet clock is at `now_ns`.
     pub fn tick(&mut self, now_ns: i64) {
         self.flush();
-        for lane in &mut self.lanes {
-            if let Some(export) = &mut lane.export {
-                let _ = export.full.send(Work::Tick(now_ns));
-            }
+        for export in self.running() {
+            export.queue.tick(now_ns);
         }
+    }
+
+    /// No more packets come: the flows that are left may wait for their exports.
+    pub fn no_more_packets(&mut self) {
+        for export in self.running() {
+            export.queue.may_wait = true;
+        }
+    }
+
+    fn running(&mut self) -> impl Iterator<Item = &mut Running> {
+        self.lanes
+            .iter_mut()
+            .filter_map(|lane| lane.export.as_mut())
     }
 
     /// What had become of the flows a moment ago, by destination.
     #[must_use]
     pub fn counters(&self) -> Vec<(String, ExportCounters)> {
         let counters = |lane: &Lane| {
-            let told = lane
-                .export
-                .as_ref()
-                .and_then(|export| export.told.lock().ok());
-            let mut counters = told.map(|told| told.clone()).unwrap_or_default();
-            counters.without_ip = lane.without_ip;
+            let export = lane.export.as_ref();
+            let told = export.and_then(|export| export.told.lock().ok());
+            let counters = told.map(|told| told.clone()).unwrap_or_default();
+            let lost = export.map_or_else(Load::default, |export| export.queue.lost);
+            let counters = counters.before_the_thread(lane.without_ip, lost);
             (lane.target.path.clone(), counters)
         };
         self.lanes.iter().map(counters).collect()
@@ -172,10 +165,9 @@ impl Exports {
 
     /// Hands over what waits for a full batch.
     pub fn flush(&mut self) {
-        for lane in &mut self.lanes {
-            if let Some(export) = &mut lane.export {
-                export.flush(self.observed);
-            }
+        let observed = self.observed;
+        for export in self.running() {
+            export.queue.flush(observed);
         }
     }
 
@@ -183,22 +175,36 @@ impl Exports {
     ///
     /// # Errors
     /// When a thread has panicked.
-    pub fn finish(mut self) -> anyhow::Result<Vec<(NetflowTarget, ExportCounters)>> {
-        self.flush();
+    pub fn finish(self) -> anyhow::Result<Vec<(NetflowTarget, ExportCounters)>> {
         let Exports { lanes, observed } = self;
         // All of them end at the same time: one that waits for its collector does not hold up the others.
         let lanes: Vec<_> = lanes.into_iter().map(|lane| lane.end(observed)).collect();
-        let mut all = Vec::new();
-        for (target, thread, mut counters) in lanes {
-            if let Some(thread) = thread {
-                let without_ip = counters.without_ip;
-                let joined = thread.join().ok();
-                counters = joined.context("the export thread has failed")?;
-                counters.without_ip = without_ip;
-            }
-            all.push((target, counters));
-        }
-        Ok(all)
+        lanes.into_iter().map(Ended::join).collect()
+    }
+}
+
+impl ExportCounters {
+    /// With what became of flows before the thread of the export had them.
+    fn before_the_thread(mut self, without_ip: u64, lost: Load) -> Self {
+        self.without_ip = without_ip;
+        self.sent.lose(BEHIND, 0, lost);
+        self
+    }
+}
+
+impl Ended {
+    /// Waits until everything is sent.
+    fn join(self) -> anyhow::Result<(NetflowTarget, ExportCounters)> {
+        let counters = match self.thread.map(JoinHandle::join).transpose() {
+            Ok(Some(counters)) => counters,
+            Ok(None) => ExportCounters {
+                sent: self.sent,
+                ..ExportCounters::default()
+            },
+            Err(_) => anyhow::bail!("the export thread has failed"),
+        };
+        let counters = counters.before_the_thread(self.without_ip, self.lost);
+        Ok((self.target, counters))
     }
 }
 
@@ -214,28 +220,19 @@ impl Lane {
     }
 
     /// No more flows come.
-    fn end(
-        mut self,
-        observed: Observed,
-    ) -> (
-        NetflowTarget,
-        Option<JoinHandle<ExportCounters>>,
-        ExportCounters,
-    ) {
-        let mut counters = ExportCounters {
-            without_ip: self.without_ip,
-            ..ExportCounters::default()
-        };
-        let thread = self.export.map(|mut export| {
-            // An empty batch brings the last numbers.
-            export.batch.observed = observed;
-            let _ = export.full.send(Work::Flows(export.batch));
-            export.thread
-        });
-        if let Some(sender) = self.sender.take() {
-            counters.sent = sender.finish();
+    fn end(self, observed: Observed) -> Ended {
+        let (mut lost, mut thread) = (Load::default(), None);
+        if let Some(export) = self.export {
+            lost = export.queue.end(observed);
+            thread = Some(export.thread);
         }
-        (self.target, thread, counters)
+        Ended {
+            target: self.target,
+            without_ip: self.without_ip,
+            lost,
+            sent: self.sender.map(Sender::finish).unwrap_or_default(),
+            thread,
+        }
     }
 }
 
@@ -244,8 +241,7 @@ impl Running {
         let mut sender = sender;
         let sink = NetflowSink::new(config, first_ns, sender.max_message())?;
         sender.begin(sink.template_messages());
-        let (full, work) = sync_channel(WAITING);
-        let (done, empty) = channel();
+        let (queue, work, done) = Queue::new(config);
         let export = Export {
             sink,
             sender,
@@ -255,6 +251,7 @@ impl Running {
             not_encoded: None,
             biflows: 0,
             statistics: Statistics::default(),
+            lost: Load::default(),
             now_ms: floor_ms(first_ns),
         };
         let told = Arc::new(Mutex::new(ExportCounters::default()));
@@ -277,30 +274,10 @@ impl Running {
             export.finish()
         });
         Ok(Running {
-            full,
-            empty,
-            batch: Batch::default(),
+            queue,
             told,
             thread,
         })
-    }
-
-    fn flush(&mut self, observed: Observed) {
-        if self.batch.flows.is_empty() {
-            return;
-        }
-        let mut next = match self.empty.try_recv() {
-            Ok(batch) => batch,
-            Err(TryRecvError::Empty | TryRecvError::Disconnected) => Batch {
-                flows: Vec::with_capacity(BATCH),
-                observed,
-            },
-        };
-        next.flows.clear();
-        self.batch.observed = observed;
-        // Nobody takes it only if the thread has panicked, which `finish` finds.
-        let batch = std::mem::replace(&mut self.batch, next);
-        let _ = self.full.send(Work::Flows(batch));
     }
 }
 
@@ -316,15 +293,18 @@ impl FlowSink for Exports {
             }
             let mut with_next = lane.config.biflow && second.is_some();
             for flow in [Some(first), second].into_iter().flatten() {
-                export.batch.flows.push(Item {
+                export.queue.push(Item {
                     now_ns,
-                    flow: flow.clone(),
+                    flow: Flow {
+                        text: None,
+                        ..*flow
+                    },
                     with_next,
                 });
                 with_next = false;
             }
-            if export.batch.flows.len() >= BATCH - 1 {
-                export.flush(self.observed);
+            if export.queue.is_full() {
+                export.queue.flush(self.observed);
             }
         }
     }
@@ -341,6 +321,8 @@ struct Export {
     not_encoded: Option<(u64, EncodeError)>,
     biflows: u64,
     statistics: Statistics,
+    /// What the queue has lost.
+    lost: Load,
     /// The packet clock, milliseconds since 1970.
     now_ms: i64,
 }
@@ -348,6 +330,7 @@ struct Export {
 impl Export {
     fn flows(&mut self, batch: &Batch) {
         self.statistics.observed = batch.observed;
+        self.lost = batch.lost;
         let mut items = batch.flows.iter();
         while let Some(item) = items.next() {
             let reverse = match item.with_next {
@@ -444,7 +427,8 @@ impl Export {
                 sender.send(message, std::mem::take(pending));
             });
         }
-        let not_sent = self.sender.counters().not_sent;
+        let mut not_sent = self.sender.counters().not_sent;
+        not_sent += self.lost;
         if not_sent != self.statistics.not_sent {
             let now_ms = self.now();
             self.statistics.not_sent = not_sent;

@@ -2,6 +2,8 @@
 //!
 //! This thread reads, dissects and meters; [`export`](crate::export) encodes and sends on another.
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
@@ -53,7 +55,7 @@ pub fn run(config: &Config, signals: &Signals) -> anyhow::Result<Outcome> {
         }
         Input::Live(live) => Origin::Live(listen(live, filter.take())?),
     };
-    let mut sinks = Sinks::open(config)?;
+    let mut sinks = Sinks::open(config, &signals.stop)?;
     let mut watch = Watch::open(config, signals)?;
     if let Some(user) = &config.user {
         service::user::become_user(user, None)?;
@@ -81,6 +83,7 @@ pub fn run(config: &Config, signals: &Signals) -> anyhow::Result<Outcome> {
         }
     }
     pass.progress.done();
+    sinks.no_more_packets();
     pass.meter.finish(&mut sinks);
     if let Some((path, link)) = &pass.unknown_link {
         let packets = pass.dissector.counters().unknown_link;
@@ -151,12 +154,12 @@ pub(crate) struct Sinks {
 }
 
 impl Sinks {
-    fn open(config: &Config) -> anyhow::Result<Self> {
-        let (text, errors) = TextFiles::open_all(config);
+    fn open(config: &Config, stop: &Arc<AtomicBool>) -> anyhow::Result<Self> {
+        let (text, errors) = TextFiles::open_all(config, stop);
         let mut errors: Vec<anyhow::Error> = errors.into_iter().map(Into::into).collect();
-        let exports = Exports::open(&config.netflow).or_else(|error| {
+        let exports = Exports::open(&config.netflow, stop).or_else(|error| {
             errors.push(error.into());
-            Exports::open(&[])
+            Exports::open(&[], stop)
         })?;
         if text.is_empty() && exports.is_empty() && !errors.is_empty() {
             // Nobody is left who takes flows.
@@ -180,6 +183,14 @@ impl Sinks {
         self.exports.tick(now_ns);
         for text in &mut self.text {
             text.flush();
+        }
+    }
+
+    /// The flows that are left may wait.
+    fn no_more_packets(&mut self) {
+        self.exports.no_more_packets();
+        for text in &mut self.text {
+            text.no_more_packets();
         }
     }
 
@@ -210,9 +221,13 @@ impl Sinks {
                 records,
             } in &counters.sent.lost
             {
-                failures.push(format!(
-                    "{messages} messages with {records} flow records were not sent: {cause}"
-                ));
+                failures.push(match (messages, records) {
+                    (0, 0) => cause.clone(),
+                    (0, records) => format!("{records} flow records were not sent: {cause}"),
+                    _ => format!(
+                        "{messages} messages with {records} flow records were not sent: {cause}"
+                    ),
+                });
             }
             if let Some((flows, reason)) = &counters.not_encoded {
                 failures.push(format!("{flows} flows were not sent: {reason}"));

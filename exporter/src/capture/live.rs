@@ -229,6 +229,7 @@ impl LiveCapture {
             let ring = Ring {
                 current: None,
                 starved: false,
+                spare: Vec::new(),
                 full,
                 empty,
                 shared: Arc::clone(&shared),
@@ -372,6 +373,8 @@ struct Ring {
     current: Option<Block>,
     /// None has come back in time.
     starved: bool,
+    /// Those that have come back.
+    spare: Vec<Block>,
     full: Sender<Filled>,
     empty: Receiver<Block>,
     shared: Arc<Shared>,
@@ -391,7 +394,7 @@ impl Ring {
             true => Duration::ZERO,
             false => FULL_PATIENCE,
         };
-        self.current = self.empty.recv_timeout(patience).ok();
+        self.current = self.block(patience);
         self.starved = self.current.is_none();
         let kept = self
             .current
@@ -400,6 +403,13 @@ impl Ring {
         if !kept {
             self.shared.ring.fetch_add(1, Ordering::Relaxed);
         }
+    }
+
+    /// The empty block that was used last: blocks that were never needed stay untouched, and take no memory.
+    fn block(&mut self, patience: Duration) -> Option<Block> {
+        self.spare.extend(self.empty.try_iter());
+        let last = self.spare.pop();
+        last.or_else(|| self.empty.recv_timeout(patience).ok())
     }
 
     /// Gives the meter what there is.

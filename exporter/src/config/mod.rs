@@ -171,6 +171,8 @@ pub struct SocketConfig {
     pub content: Layout,
     /// Flows per second over UDP.
     pub rate: Rate,
+    /// Whether the reading of packets may wait for the peer. Those of an interface do not wait.
+    pub may_wait: bool,
 }
 
 /// A command line, or an environment, that makes no sense. Exit code 2.
@@ -290,6 +292,7 @@ impl Config {
                 socket_type: settings.socket_type,
                 content: settings.socket_content,
                 rate: settings.rate,
+                may_wait: settings.interface.is_none(),
             }),
             log,
             packets,

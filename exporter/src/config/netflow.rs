@@ -19,6 +19,8 @@ pub struct NetflowConfig {
     pub destination: Destination,
     /// When the collector is away.
     pub reconnect: Reconnect,
+    /// Whether the reading of packets may wait for this export. Those of an interface do not wait.
+    pub may_wait: bool,
     /// Most records of one message, IPv4 (and those without IP) and IPv6; 0: no limit.
     pub max_records: [u32; 2],
     /// Most octets of one message, if the path takes so many.
@@ -172,6 +174,7 @@ impl NetflowConfig {
                 queue: settings.reconnect_queue,
                 patience: crate::send::PATIENCE,
             },
+            may_wait: settings.interface.is_none(),
             max_records: [settings.nf_num4flws, settings.nf_num6flws],
             max_message: settings.mtu.into(),
             rate: settings.rate,

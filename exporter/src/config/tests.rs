@@ -133,6 +133,7 @@ fn defaults_of_version_9() {
             queue: 64 << 20,
             patience: Duration::from_secs(30),
         },
+        may_wait: true,
         max_records: [200, 100],
         max_message: 1400,
         rate: Rate::PerSecond(100_000),

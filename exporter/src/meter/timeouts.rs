@@ -24,10 +24,26 @@ pub(super) struct Entry {
     pub ticket: u32,
 }
 
+/// Ends a list of nodes.
+const NONE: u32 = u32::MAX;
+
+/// An entry in the list of its slot, or a place that is free.
+#[derive(Clone, Copy, Debug)]
+struct Node {
+    entry: Entry,
+    /// The next one of the same list.
+    next: u32,
+}
+
 /// The wheel.
 #[derive(Debug)]
 pub(super) struct Wheel {
-    slots: Vec<Vec<Entry>>,
+    /// The first node of each slot. All slots share the nodes: a vector for each would keep room for the most that it
+    /// ever had, and fill the memory slot by slot while the wheel turns for the first time.
+    slots: Vec<u32>,
+    nodes: Vec<Node>,
+    /// The first free node.
+    free: u32,
     /// The slot of the latest time seen; `None` before the first.
     current: Option<i64>,
     /// Entries of the current slot and earlier.
@@ -41,7 +57,9 @@ pub(super) struct Wheel {
 impl Wheel {
     pub(super) fn new() -> Self {
         Wheel {
-            slots: (0..SLOTS).map(|_| Vec::new()).collect(),
+            slots: vec![NONE; SLOTS as usize],
+            nodes: Vec::new(),
+            free: NONE,
             current: None,
             near: BinaryHeap::new(),
             next_ns: i64::MIN,
@@ -62,12 +80,22 @@ impl Wheel {
 
     /// Drops the entries that are not to be kept.
     pub(super) fn retain(&mut self, keep: impl Fn(&Entry) -> bool) {
-        for entries in &mut self.slots {
-            entries.retain(&keep);
-            entries.shrink_to(entries.len() * 2);
-        }
         self.near.retain(|Reverse(entry)| keep(entry));
-        self.len = self.near.len() + self.slots.iter().map(Vec::len).sum::<usize>();
+        self.len = self.near.len();
+        for slot in &mut self.slots {
+            let mut at = std::mem::replace(slot, NONE);
+            while let Some(node) = self.nodes.get_mut(at as usize) {
+                let list = if keep(&node.entry) {
+                    self.len += 1;
+                    &mut *slot
+                } else {
+                    &mut self.free
+                };
+                let next = std::mem::replace(&mut node.next, *list);
+                *list = at;
+                at = next;
+            }
+        }
     }
 
     /// Files an entry.
@@ -78,9 +106,7 @@ impl Wheel {
             Some(current) if slot > current => {
                 // An entry beyond the horizon is looked at in the last slot and filed anew.
                 let slot = slot.min(current + SLOTS - 1);
-                if let Some(entries) = self.slots.get_mut(slot.rem_euclid(SLOTS) as usize) {
-                    entries.push(entry);
-                }
+                self.put(slot, entry);
             }
             _ => {
                 self.near.push(Reverse(entry));
@@ -113,12 +139,41 @@ impl Wheel {
         }
     }
 
+    /// Puts an entry into a slot, at a place that is free or new.
+    fn put(&mut self, slot: i64, entry: Entry) {
+        let Some(first) = self.slots.get_mut(slot.rem_euclid(SLOTS) as usize) else {
+            return;
+        };
+        let node = Node {
+            entry,
+            next: *first,
+        };
+        match self.nodes.get_mut(self.free as usize) {
+            Some(place) => {
+                *first = self.free;
+                self.free = place.next;
+                *place = node;
+            }
+            None => {
+                *first = self.nodes.len() as u32;
+                self.nodes.push(node);
+            }
+        }
+    }
+
     /// Takes the entries of all slots up to `to` into the heap.
     fn turn(&mut self, from: i64, to: i64) {
         self.current = Some(to);
         for slot in from + 1..=to.min(from + SLOTS) {
-            if let Some(entries) = self.slots.get_mut(slot.rem_euclid(SLOTS) as usize) {
-                self.near.extend(entries.drain(..).map(Reverse));
+            let Some(first) = self.slots.get_mut(slot.rem_euclid(SLOTS) as usize) else {
+                continue;
+            };
+            let mut at = std::mem::replace(first, NONE);
+            while let Some(node) = self.nodes.get_mut(at as usize) {
+                self.near.push(Reverse(node.entry));
+                let next = std::mem::replace(&mut node.next, self.free);
+                self.free = at;
+                at = next;
             }
         }
     }
@@ -172,6 +227,21 @@ mod tests {
         assert_eq!(wheel.len(), 5);
         assert_eq!(wheel.pop(5 * SECOND), Some(entry(5 * SECOND)));
         assert_eq!(wheel.len(), 4);
+    }
+
+    /// A hundred entries a second, each due ten seconds later: there are never more than 1100 (a second of them due, a
+    /// slot of 250 ms early), in whatever slots they lie, through three turns of the wheel.
+    #[test]
+    fn a_wheel_that_turns_needs_no_more_room() {
+        let mut wheel = Wheel::new();
+        for at in 0..3 * 1024 * 100 {
+            let now_ns = at * SECOND / 100;
+            while wheel.pop(now_ns).is_some() {}
+            wheel.file(entry(now_ns + 10 * SECOND));
+        }
+        assert_eq!(wheel.len(), 1000);
+        assert!(wheel.nodes.len() <= 1100, "{}", wheel.nodes.len());
+        assert!(wheel.near.capacity() <= 1100);
     }
 
     #[test]

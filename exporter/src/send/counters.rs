@@ -71,7 +71,7 @@ impl SendCounters {
         });
     }
 
-    pub(super) fn lose(&mut self, cause: &str, messages: u64, load: Load) {
+    pub(crate) fn lose(&mut self, cause: &str, messages: u64, load: Load) {
         if messages == 0 && load == Load::default() {
             return;
         }

@@ -7,6 +7,7 @@
 mod counters;
 mod file;
 mod pacer;
+mod patience;
 mod stream;
 #[cfg(test)]
 mod tests;
@@ -17,6 +18,8 @@ use std::collections::VecDeque;
 use std::io::ErrorKind;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use protocol::encoder::{ExportVersion, Message, Stamp};
@@ -31,6 +34,7 @@ use udp::Udp;
 
 pub use counters::{Load, Lost, SendCounters};
 pub(crate) use pacer::Pacer;
+pub(crate) use patience::Patience;
 
 /// How long a collector may read nothing before its connection is given up.
 pub const PATIENCE: Duration = Duration::from_secs(30);
@@ -125,6 +129,7 @@ pub struct Sender {
     /// The most octets of a message that the user wants.
     wanted: usize,
     reconnect: Reconnect,
+    patience: Patience,
     /// What a session begins with; empty until [`begin`](Self::begin).
     templates: Vec<Vec<u8>>,
     version: ExportVersion,
@@ -166,11 +171,11 @@ impl Sender {
     ///
     /// # Errors
     /// When the name has no address, none of them can be reached, or there is no TLS session. Over UDP a collector that
-    /// does not listen is no error.
-    pub fn connect(config: &NetflowConfig) -> Result<Self, SendError> {
-        let mut sender = Self::away(config)?;
+    /// does not listen is no error. Once `stop` is set, collectors that hang or are away are waited for only shortly.
+    pub fn connect(config: &NetflowConfig, stop: &Arc<AtomicBool>) -> Result<Self, SendError> {
+        let mut sender = Self::away(config, stop)?;
         if let Some(target) = &mut sender.collector {
-            sender.way = target.connect(CONNECT_TIMEOUT, sender.reconnect.patience)?;
+            sender.way = target.connect(CONNECT_TIMEOUT, &sender.patience)?;
         }
         Ok(sender)
     }
@@ -179,7 +184,7 @@ impl Sender {
     ///
     /// # Errors
     /// What does not pass by waiting, such as files that are not there.
-    pub fn away(config: &NetflowConfig) -> Result<Self, SendError> {
+    pub fn away(config: &NetflowConfig, stop: &Arc<AtomicBool>) -> Result<Self, SendError> {
         let (way, collector) = match &config.destination {
             Destination::File(path) => {
                 let file = MessageFile::create(path);
@@ -206,6 +211,7 @@ impl Sender {
             counters: SendCounters::default(),
             wanted: config.max_message,
             reconnect: config.reconnect,
+            patience: Patience::new(config.reconnect.patience, stop),
             templates: Vec::new(),
             version: config.version.into(),
             sequence: 0,
@@ -278,14 +284,15 @@ impl Sender {
         self.look_for_collector();
     }
 
-    /// Ends the connection and tells what became of the messages. A collector that is away is waited for once more.
+    /// Ends the connection and tells what became of the messages. A collector that is away is waited for once more, or
+    /// looked for at once if the run was stopped.
     #[must_use]
     pub fn finish(mut self) -> SendCounters {
         if let Way::Away(next, _) = &self.way
             && !self.kept.is_empty()
         {
-            std::thread::sleep(next.saturating_duration_since(Instant::now()));
-            self.look_for_collector();
+            self.patience.wait_until(*next);
+            self.reconnect();
         }
         let way = std::mem::replace(&mut self.way, Way::Away(Instant::now(), String::new()));
         match way {
@@ -363,16 +370,19 @@ impl Sender {
 
     /// Connects anew if it is time to, and sends what was kept.
     fn look_for_collector(&mut self) {
-        let Way::Away(next, _) = &self.way else {
-            return;
-        };
+        if let Way::Away(next, _) = &self.way
+            && Instant::now() >= *next
+        {
+            self.reconnect();
+        }
+    }
+
+    /// Tries to connect anew, and sends what was kept.
+    fn reconnect(&mut self) {
         let Some(target) = &mut self.collector else {
             return;
         };
-        if Instant::now() < *next {
-            return;
-        }
-        match target.connect(RECONNECT_TIMEOUT, self.reconnect.patience) {
+        match target.connect(RECONNECT_TIMEOUT, &self.patience) {
             Ok(way) => {
                 self.counters.reconnects += 1;
                 self.way = way;
@@ -449,7 +459,7 @@ impl Target {
     }
 
     /// Looks the name up and connects to the first of its addresses that can be reached.
-    fn connect(&mut self, within: Duration, patience: Duration) -> Result<Way, SendError> {
+    fn connect(&mut self, within: Duration, patience: &Patience) -> Result<Way, SendError> {
         let Collector { host, port, .. } = &self.collector;
         let addresses = (bare(host), *port).to_socket_addrs();
         let addresses = addresses.map_err(|source| SendError::Resolve {
@@ -473,14 +483,14 @@ impl Target {
         &self,
         address: SocketAddr,
         within: Duration,
-        patience: Duration,
+        patience: &Patience,
     ) -> Result<Way, SendError> {
         let kind = self.collector.socket_type;
         if kind == SocketType::Udp {
             let udp = Udp::connect(address).map_err(|source| connect_error(address, kind, source));
             return udp.map(Way::Udp);
         }
-        match Stream::connect(address, self.tls.as_ref(), within, patience) {
+        match Stream::connect(address, self.tls.as_ref(), within, patience.clone()) {
             Ok(stream) => Ok(Way::Stream(Box::new(stream))),
             Err(ConnectError::Tcp(source)) => Err(connect_error(address, kind, source)),
             Err(ConnectError::Tls(reason)) => Err(SendError::Tls { address, reason }),

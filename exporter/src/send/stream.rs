@@ -9,6 +9,7 @@ use nix::sys::socket::getsockopt;
 use rustix::net::RecvFlags;
 use rustls::ClientConnection;
 
+use super::Patience;
 use super::counters::Load;
 use super::tls::{self, Tls};
 
@@ -45,7 +46,7 @@ pub(super) struct Stream {
     acked_before: u64,
     /// Messages not known to be acknowledged: where each ends in the octets written, and what it holds.
     window: VecDeque<(u64, u64, Load)>,
-    timeout: Duration,
+    patience: Patience,
 }
 
 /// Why a connection cannot be used, in a sentence.
@@ -61,13 +62,13 @@ impl Stream {
     pub(super) fn connect(
         address: SocketAddr,
         tls: Option<&Tls>,
-        patience: Duration,
-        timeout: Duration,
+        within: Duration,
+        patience: Patience,
     ) -> Result<Self, ConnectError> {
-        let tcp = TcpStream::connect_timeout(&address, patience).map_err(ConnectError::Tcp)?;
+        let tcp = TcpStream::connect_timeout(&address, within).map_err(ConnectError::Tcp)?;
         let options = tcp
-            .set_write_timeout(Some(timeout))
-            .and_then(|()| tcp.set_read_timeout(Some(patience)))
+            .set_write_timeout(Some(within))
+            .and_then(|()| tcp.set_read_timeout(Some(within)))
             .and_then(|()| tcp.set_nodelay(true));
         options.map_err(ConnectError::Tcp)?;
         let mut stream = Stream {
@@ -76,13 +77,16 @@ impl Stream {
             tls: None,
             written: 0,
             window: VecDeque::new(),
-            timeout,
+            patience,
         };
         if let Some(tls) = tls {
             let connection = tls::shake(&mut stream.tcp, tls, &mut stream.written);
             stream.tls = Some(Box::new(connection.map_err(ConnectError::Tls)?));
         }
-        let options = stream.tcp.set_read_timeout(Some(CLOSE_TIMEOUT));
+        let options = stream
+            .tcp
+            .set_read_timeout(Some(CLOSE_TIMEOUT))
+            .and_then(|()| stream.tcp.set_write_timeout(Some(Patience::LOOK)));
         options.map_err(ConnectError::Tcp)?;
         Ok(stream)
     }
@@ -91,7 +95,7 @@ impl Stream {
     pub(super) fn send(&mut self, message: &[u8], load: Load) -> Result<(), String> {
         self.look_at_peer()?;
         match &mut self.tls {
-            None => write(&mut self.tcp, message, &mut self.written, self.timeout)?,
+            None => write(&mut self.tcp, message, &mut self.written, &self.patience)?,
             Some(connection) => {
                 let taken = connection.writer().write_all(message);
                 taken.map_err(|error| error.to_string())?;
@@ -112,11 +116,14 @@ impl Stream {
         let Some(connection) = &mut self.tls else {
             return Ok(());
         };
+        let mut since = Instant::now();
         while connection.wants_write() {
             match connection.write_tls(&mut self.tcp) {
-                Ok(octets) => self.written += octets as u64,
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(write_error(&error, self.timeout)),
+                Ok(octets) => {
+                    self.written += octets as u64;
+                    since = Instant::now();
+                }
+                Err(error) => try_again(&error, since, &self.patience)?,
             }
         }
         Ok(())
@@ -214,9 +221,7 @@ impl Stream {
             if open < left {
                 (left, since) = (open, Instant::now());
             }
-            if since.elapsed() > self.timeout {
-                return Err(read_nothing(self.timeout));
-            }
+            waited(since, &self.patience)?;
             std::thread::sleep(Duration::from_millis(20));
         }
     }
@@ -235,29 +240,39 @@ fn write(
     tcp: &mut TcpStream,
     mut octets: &[u8],
     written: &mut u64,
-    timeout: Duration,
+    patience: &Patience,
 ) -> Result<(), String> {
+    let mut since = Instant::now();
     while !octets.is_empty() {
         match tcp.write(octets) {
             Ok(0) => return Err(CLOSED.to_owned()),
             Ok(count) => {
                 *written += count as u64;
                 octets = octets.get(count..).unwrap_or_default();
+                since = Instant::now();
             }
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) => return Err(write_error(&error, timeout)),
+            Err(error) => try_again(&error, since, patience)?,
         }
     }
     Ok(())
 }
 
-fn write_error(error: &std::io::Error, timeout: Duration) -> String {
+/// Whether a write that has failed is to be tried again: the last one that did not fail was then.
+fn try_again(error: &std::io::Error, since: Instant, patience: &Patience) -> Result<(), String> {
     match error.kind() {
-        ErrorKind::WouldBlock | ErrorKind::TimedOut => read_nothing(timeout),
-        _ => error.to_string(),
+        ErrorKind::Interrupted => Ok(()),
+        ErrorKind::WouldBlock | ErrorKind::TimedOut => waited(since, patience),
+        _ => Err(error.to_string()),
     }
 }
 
-fn read_nothing(timeout: Duration) -> String {
-    format!("the collector read nothing for {} s", timeout.as_secs_f64())
+/// An error once a collector that has read nothing since then has had its time.
+fn waited(since: Instant, patience: &Patience) -> Result<(), String> {
+    match patience.is_over(since) {
+        None => Ok(()),
+        Some(most) => Err(format!(
+            "the collector read nothing for {} s",
+            most.as_secs_f64()
+        )),
+    }
 }

@@ -23,6 +23,10 @@ fn to_port(port: u16, args: &[&str]) -> NetflowConfig {
     config
 }
 
+fn connect(config: &NetflowConfig) -> Result<Sender, SendError> {
+    Sender::connect(config, &Arc::default())
+}
+
 fn send(sender: &mut Sender, octets: &[u8], records: u64) {
     let mut octets = octets.to_vec();
     let message = Message {
@@ -74,7 +78,7 @@ fn datagrams_arrive_over_ipv4_and_ipv6() {
     ] {
         let collector = UdpSocket::bind(bind).unwrap();
         let port = collector.local_addr().unwrap().port();
-        let mut sender = Sender::connect(&to_port(port, &["--nf-addr", host])).unwrap();
+        let mut sender = connect(&to_port(port, &["--nf-addr", host])).unwrap();
         assert_eq!(sender.max_message(), 1400);
         for length in 7..10 {
             send(&mut sender, &vec![0; length], 3);
@@ -100,7 +104,7 @@ fn datagrams_without_a_listener_are_counted() {
         .local_addr()
         .unwrap()
         .port();
-    let mut sender = Sender::connect(&to_port(port, &[])).unwrap();
+    let mut sender = connect(&to_port(port, &[])).unwrap();
     for _ in 0..5 {
         send(&mut sender, b"message", 3);
         sender.flush();
@@ -117,7 +121,7 @@ fn a_datagram_that_is_too_long_is_lost_and_those_around_it_are_not() {
     let collector = UdpSocket::bind("127.0.0.1:0").unwrap();
     let port = collector.local_addr().unwrap().port();
     // The path of loopback: 65536 octets less the headers of IP and UDP, and what UDP itself allows.
-    let mut sender = Sender::connect(&to_port(port, &["--mtu", "65535"])).unwrap();
+    let mut sender = connect(&to_port(port, &["--mtu", "65535"])).unwrap();
     assert!((60_000..=65_507).contains(&sender.max_message()));
     send(&mut sender, b"before", 1);
     send(&mut sender, &[0; 65_520], 9);
@@ -134,7 +138,7 @@ fn a_datagram_that_is_too_long_is_lost_and_those_around_it_are_not() {
 
 #[test]
 fn names_that_cannot_be_resolved_are_told() {
-    let error = Sender::connect(&config(&["--nf-addr", "no.such.name.invalid"]))
+    let error = connect(&config(&["--nf-addr", "no.such.name.invalid"]))
         .err()
         .unwrap();
     assert_eq!(
@@ -146,7 +150,7 @@ fn names_that_cannot_be_resolved_are_told() {
 #[test]
 fn tcp_without_a_listener_is_an_error() {
     let port = unused_port();
-    let error = Sender::connect(&to_port(port, &["--nf-socktype", "tcp"]))
+    let error = connect(&to_port(port, &["--nf-socktype", "tcp"]))
         .err()
         .unwrap();
     let expect = format!("cannot reach the collector 127.0.0.1:{port} over TCP (is it started?)");
@@ -158,7 +162,7 @@ fn a_tcp_collector_gets_all_or_the_loss_is_counted() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     let to_collector = to_port(port, &["--nf-socktype", "tcp", "--reconnect", "0.01"]);
-    let mut sender = Sender::connect(&to_collector).unwrap();
+    let mut sender = connect(&to_collector).unwrap();
     send(&mut sender, &message(20), 2);
     send(&mut sender, &message(30), 1);
     let collector = std::thread::spawn(move || {
@@ -173,7 +177,7 @@ fn a_tcp_collector_gets_all_or_the_loss_is_counted() {
         (counters.messages, counters.octets, counters.lost),
         (2, 50, vec![])
     );
-    let mut sender = Sender::connect(&to_collector).unwrap();
+    let mut sender = connect(&to_collector).unwrap();
     assert_eq!(numbers(&collector.join().unwrap()), [0, 2]);
     for _ in 0..10 {
         send(&mut sender, &message(1000), 10);
@@ -194,7 +198,7 @@ fn a_collector_that_comes_back_gets_templates_and_what_was_kept() {
         address.port(),
         &["--nf-socktype", "tcp", "--reconnect", "0.05"],
     );
-    let mut sender = Sender::connect(&to_collector).unwrap();
+    let mut sender = connect(&to_collector).unwrap();
     sender.begin(vec![message(24)]);
     send(&mut sender, &message(100), 5);
     let mut first = listener.accept().unwrap().0;
@@ -233,7 +237,8 @@ fn what_cannot_be_kept_is_counted() {
     let port = unused_port();
     let args = ["--nf-socktype", "tcp", "--reconnect", "0.01"];
     let queue = ["--reconnect-queue", "1000"];
-    let mut sender = Sender::away(&to_port(port, &[&args[..], &queue].concat())).unwrap();
+    let config = to_port(port, &[&args[..], &queue].concat());
+    let mut sender = Sender::away(&config, &Arc::default()).unwrap();
     for _ in 0..12 {
         send(&mut sender, &message(100), 3);
     }
@@ -258,7 +263,7 @@ fn a_collector_that_hangs_is_given_up() {
     to_collector.reconnect.patience = Duration::from_millis(300);
     to_collector.reconnect.interval = Duration::from_millis(100);
     to_collector.reconnect.queue = 2000;
-    let mut sender = Sender::connect(&to_collector).unwrap();
+    let mut sender = connect(&to_collector).unwrap();
     let hangs = listener.accept().unwrap();
     let mut records = 0;
     while !matches!(sender.way, Way::Away(..)) {

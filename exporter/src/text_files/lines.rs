@@ -68,6 +68,13 @@ impl Lines {
         }
     }
 
+    /// From now on whoever has lines may wait.
+    pub fn may_wait(&mut self) {
+        if let Target::Socket(socket) = &mut self.to {
+            socket.may_wait = true;
+        }
+    }
+
     /// Ends a socket; says what became of the lines.
     pub fn finish(self) -> Option<SocketCounters> {
         match self.to {

@@ -6,6 +6,7 @@ mod socket;
 use std::fs::File;
 use std::io::{self, BufWriter, ErrorKind, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, LazyLock};
 
 use crate::config::{Config, SocketConfig, TextOutput};
@@ -77,9 +78,10 @@ pub struct Written {
 }
 
 impl TextFiles {
-    /// Opens all sinks that `config` names, as far as they can be opened; the others are told.
+    /// Opens all sinks that `config` names, as far as they can be opened; the others are told. Once `stop` is set, nobody
+    /// is waited for any longer than need be.
     #[must_use]
-    pub fn open_all(config: &Config) -> (Vec<Self>, Vec<TextError>) {
+    pub fn open_all(config: &Config, stop: &Arc<AtomicBool>) -> (Vec<Self>, Vec<TextError>) {
         let files = [
             (config.text.as_ref(), Layout::Columns),
             (config.json.as_ref(), Layout::Json),
@@ -88,7 +90,8 @@ impl TextFiles {
             Some(Self::create(output?, config.text_metric, layout, vendors()))
         });
         let socket = config.socket.as_ref();
-        let socket = socket.map(|socket| Self::connect(socket, config.text_metric, vendors()));
+        let socket =
+            socket.map(|socket| Self::connect(socket, config.text_metric, vendors(), stop));
         let (mut opened, mut errors) = (Vec::new(), Vec::new());
         for sink in files.chain(socket) {
             match sink {
@@ -154,11 +157,12 @@ impl TextFiles {
         config: &SocketConfig,
         metric: Metric,
         vendors: Arc<Vendors>,
+        stop: &Arc<AtomicBool>,
     ) -> Result<Self, TextError> {
         let transport = config.socket_type.name();
         let name = format!("{}:{} over {transport}", config.host, config.port);
         let names = config.content == Layout::Columns;
-        match SocketWriter::connect(config, names) {
+        match SocketWriter::connect(config, names, stop) {
             Ok(socket) => {
                 let out = Lines::to_socket(socket);
                 Self::begin(out, vec![name], metric, config.content, vendors)
@@ -197,6 +201,11 @@ impl TextFiles {
     /// Writes what waits, so that it can be read.
     pub fn flush(&mut self) {
         self.sink.flush();
+    }
+
+    /// No more packets come: the flows that are left may wait for a peer.
+    pub fn no_more_packets(&mut self) {
+        self.sink.writer().may_wait();
     }
 
     /// Writes what is left, and says what became of the flows. Whoever closes a pipe early has read enough: no loss.

@@ -1,23 +1,26 @@
 //! Lines over TCP or UDP, as Tranalyzer's socketSink sends them, on a thread of their own: who reads slowly slows the
-//! reading of captures down, but never for longer than [`WRITE_TIMEOUT`], and never fills the memory.
+//! reading of captures down, but never for longer than [`PATIENCE`], and never fills the memory. Packets of an interface
+//! do not wait: what is too much then is lost.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpStream, ToSocketAddrs, UdpSocket};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::lines::count;
 use crate::cli::{Rate, SocketType};
 use crate::config::SocketConfig;
-use crate::send::Pacer;
+use crate::send::{Pacer, Patience};
 
 /// How long a connection may take to come about at the start, and later.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const RECONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How long the peer may read nothing before the connection is given up.
-const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// How long it may take to close its side at the end.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -29,8 +32,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// Shorter waits cost more than they smooth.
 const SHORTEST_SLEEP: Duration = Duration::from_millis(1);
 
-/// Chunks of lines that may wait.
+/// Chunks of lines that may wait, of 32 KiB at most; and at an interface.
 const WAITING: usize = 16;
+const WAITING_LIVE: usize = 1024;
 
 /// What became of the lines.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -62,17 +66,24 @@ impl SocketCounters {
 pub struct SocketWriter {
     full: SyncSender<Vec<u8>>,
     thread: JoinHandle<SocketCounters>,
+    /// Whether whoever has lines waits while too many are there.
+    pub may_wait: bool,
+    /// Flows of which there were too many.
+    lost: u64,
 }
 
 impl SocketWriter {
     /// Connects. `names` says whether the first line is no flow, but the names of the columns: every further
-    /// connection begins with it, too.
+    /// connection begins with it, too. Once `stop` is set, a peer that hangs is waited for only shortly.
     ///
     /// # Errors
     /// When the name has no address, or none can be connected to.
-    pub fn connect(config: &SocketConfig, names: bool) -> io::Result<Self> {
+    pub fn connect(config: &SocketConfig, names: bool, stop: &Arc<AtomicBool>) -> io::Result<Self> {
         let (address, socket) = connect(config)?;
-        let (full, work) = sync_channel(WAITING);
+        let (full, work) = sync_channel(match config.may_wait {
+            true => WAITING,
+            false => WAITING_LIVE,
+        });
         let peer = Peer {
             address,
             socket,
@@ -81,26 +92,44 @@ impl SocketWriter {
                 Rate::PerSecond(rate) => Some(Pacer::new(rate, Instant::now())),
                 Rate::Unlimited => None,
             },
+            patience: Patience::new(PATIENCE, stop),
             first_line: None,
             counters: SocketCounters::default(),
         };
         let thread = std::thread::spawn(move || peer.run(&work));
-        Ok(SocketWriter { full, thread })
+        Ok(SocketWriter {
+            full,
+            thread,
+            may_wait: config.may_wait,
+            lost: 0,
+        })
     }
 
     /// Hands complete lines over.
-    pub fn send(&self, lines: &[u8]) -> io::Result<()> {
+    pub fn send(&mut self, lines: &[u8]) -> io::Result<()> {
         if lines.is_empty() {
             return Ok(());
         }
-        let gone = |_| io::Error::other("the thread of the socket has failed");
-        self.full.send(lines.to_vec()).map_err(gone)
+        let sent = match self.may_wait {
+            true => self.full.send(lines.to_vec()).is_ok(),
+            false => match self.full.try_send(lines.to_vec()) {
+                Err(TrySendError::Full(lines)) => {
+                    self.lost += count(&lines);
+                    true
+                }
+                sent => sent.is_ok(),
+            },
+        };
+        let gone = || io::Error::other("the thread of the socket has failed");
+        sent.then_some(()).ok_or_else(gone)
     }
 
     /// Waits until everything is sent or lost.
     pub fn finish(self) -> SocketCounters {
         drop(self.full);
-        self.thread.join().unwrap_or_default()
+        let mut counters = self.thread.join().unwrap_or_default();
+        counters.lose("the peer was behind, and no more could wait", self.lost);
+        counters
     }
 }
 
@@ -133,7 +162,7 @@ fn datagrams_to(address: SocketAddr) -> io::Result<UdpSocket> {
 
 fn stream_to(address: SocketAddr, timeout: Duration) -> io::Result<TcpStream> {
     let stream = TcpStream::connect_timeout(&address, timeout)?;
-    stream.set_write_timeout(Some(WRITE_TIMEOUT))?;
+    stream.set_write_timeout(Some(Patience::LOOK))?;
     stream.set_read_timeout(Some(CLOSE_TIMEOUT))?;
     Ok(stream)
 }
@@ -157,6 +186,7 @@ struct Peer {
     names: bool,
     /// Of datagrams: a stream slows down by itself.
     pacer: Option<Pacer>,
+    patience: Patience,
     first_line: Option<Vec<u8>>,
     counters: SocketCounters,
 }
@@ -171,8 +201,9 @@ impl Peer {
                     datagrams(socket, lines, self.pacer.as_mut(), &mut self.counters);
                 }
                 Socket::Tcp(stream) => {
-                    if let Err(error) = write(stream, lines, &mut self.counters) {
-                        self.go_away(&error);
+                    let counters = &mut self.counters;
+                    if let Err(cause) = write(stream, lines, &self.patience, counters) {
+                        self.go_away(cause);
                     }
                 }
                 Socket::Away { cause, .. } => self.counters.lose(cause, count(lines)),
@@ -196,19 +227,24 @@ impl Peer {
 
     fn send_names(&mut self) {
         let names = self.first_line.as_deref().unwrap_or_default();
-        let sent = match &mut self.socket {
-            Socket::Udp(socket) => socket.send(names).map(drop),
-            Socket::Tcp(stream) => stream.write_all(names),
-            Socket::Away { .. } => Ok(()),
-        };
-        if let (Err(error), Socket::Tcp(_)) = (sent, &self.socket) {
-            self.go_away(&error);
+        match &mut self.socket {
+            Socket::Udp(socket) => {
+                // Without a listener the flows are lost as well, and counted.
+                let _ = socket.send(names);
+            }
+            Socket::Tcp(stream) => {
+                let mut no_flows = SocketCounters::default();
+                if let Err(cause) = write(stream, names, &self.patience, &mut no_flows) {
+                    self.go_away(cause);
+                }
+            }
+            Socket::Away { .. } => {}
         }
     }
 
-    fn go_away(&mut self, error: &io::Error) {
+    fn go_away(&mut self, cause: String) {
         self.socket = Socket::Away {
-            cause: describe(error),
+            cause,
             again: Instant::now() + FIRST_PAUSE,
             pause: FIRST_PAUSE,
         };
@@ -254,25 +290,37 @@ impl Peer {
     }
 }
 
-/// Writes lines; those that are not written whole are lost.
-fn write(stream: &mut TcpStream, lines: &[u8], counters: &mut SocketCounters) -> io::Result<()> {
+/// Writes lines; those that are not written whole are lost, and why.
+fn write(
+    stream: &mut TcpStream,
+    lines: &[u8],
+    patience: &Patience,
+    counters: &mut SocketCounters,
+) -> Result<(), String> {
     let mut rest = lines;
-    let mut error = hear(stream).err();
-    while error.is_none() && !rest.is_empty() {
+    let mut cause = hear(stream).err().map(|error| error.to_string());
+    let mut since = Instant::now();
+    while cause.is_none() && !rest.is_empty() {
         match stream.write(rest) {
             Ok(octets) => {
                 counters.flows += count(rest.get(..octets).unwrap_or_default());
                 rest = rest.get(octets..).unwrap_or_default();
+                since = Instant::now();
             }
-            Err(failed) if failed.kind() == ErrorKind::Interrupted => {}
-            Err(failed) => error = Some(failed),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) if is_timeout(&error) => {
+                cause = patience
+                    .is_over(since)
+                    .map(|most| format!("the peer read nothing for {} s", most.as_secs_f64()));
+            }
+            Err(error) => cause = Some(error.to_string()),
         }
     }
-    match error {
+    match cause {
         None => Ok(()),
-        Some(error) => {
-            counters.lose(&describe(&error), count(rest));
-            Err(error)
+        Some(cause) => {
+            counters.lose(&cause, count(rest));
+            Err(cause)
         }
     }
 }
@@ -320,15 +368,8 @@ fn datagrams(
         }
         match sent {
             Ok(_) => counters.flows += 1,
-            Err(error) => counters.lose(&describe(&error), 1),
+            Err(error) => counters.lose(&error.to_string(), 1),
         }
-    }
-}
-
-fn describe(error: &io::Error) -> String {
-    match is_timeout(error) {
-        true => format!("the peer read nothing for {} s", WRITE_TIMEOUT.as_secs()),
-        false => error.to_string(),
     }
 }
 

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod namespaces;
+mod path;
 mod running;
 
 use std::os::unix::process::CommandExt;

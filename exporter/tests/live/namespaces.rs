@@ -73,6 +73,25 @@ impl Namespaces {
         inside(&self.names()[1], program)
     }
 
+    /// Packets are no longer than this from now on; and the far side has addresses, 192.0.2.1 and 2001:db8::1.
+    pub fn set_mtu(&self, octets: u32) {
+        let [near, far] = self.names();
+        let mtu = octets.to_string();
+        for (name, interface) in [(&near, &self.near_interface), (&far, &self.far_interface)] {
+            ip(&["-n", name, "link", "set", interface, "mtu", &mtu]).unwrap();
+        }
+        let setting = format!("net.ipv6.conf.{}.disable_ipv6=0", self.far_interface);
+        ip(&["netns", "exec", &far, "sysctl", "-qw", &setting]).unwrap();
+        for address in ["192.0.2.1/24", "2001:db8::1/64"] {
+            let mut add = vec!["-n", &far, "address", "add", address, "dev"];
+            add.push(&self.far_interface);
+            if address.contains(':') {
+                add.push("nodad");
+            }
+            ip(&add).unwrap();
+        }
+    }
+
     /// Takes both interfaces away.
     pub fn remove_link(&self) {
         ip(&["-n", &self.names()[0], "link", "del", &self.near_interface]).unwrap();

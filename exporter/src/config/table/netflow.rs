@@ -118,7 +118,7 @@ pub(super) static SETTINGS: [Setting; 22] = [
         // Some 800,000 flows.
         default: Fallback::Is("64M"),
         heading: EXPORT,
-        help: "Messages that are kept for a collector that is away, with K, M or G octets",
+        help: "Messages that are kept for a collector that is away, with -i also flows for one that is slow; K, M or G octets",
         set: Set::Text(|to, text| put(&mut to.reconnect_queue, parse_queue(text))),
         ..SETTING
     },

@@ -98,6 +98,11 @@ impl<W: Write> TextSink<W> {
         }
     }
 
+    /// The writer.
+    pub fn writer(&mut self) -> &mut W {
+        &mut self.out
+    }
+
     /// Gives the writer back, and the first error since the sink was made.
     #[must_use]
     pub fn into_parts(self) -> (W, Option<io::Error>) {
