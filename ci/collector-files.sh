@@ -2,7 +2,7 @@
 # Files of t2collect as nfdump sees them, and rotation under load.
 #
 #   ci/collector-files.sh files [FLOWS…=0 1000000 5000000]    every compression, two exporters, restarted within the slot
-#   ci/collector-files.sh rotation [FLOWS_PER_S=500000] [SECONDS=60]
+#   ci/collector-files.sh rotation [FLOWS_PER_S=500000] [SECONDS=60] [SLOT=2]    a slot of 86400 s shows what is lost without rotation
 #
 # Needs nfdump, for ZSTD nfdump 1.7.5 below $T2_PEERS, and python3; the binary is that of the release build.
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
@@ -49,9 +49,9 @@ files)
     done; done
     ;;
 rotation)
-    rate=${2:-500000} seconds=${3:-60}
+    rate=${2:-500000} seconds=${3:-60} slot=${4:-2}
     mkdir "$work/flows"
-    start -t 2
+    start -t "$slot"
     ci/v9-load.py "$port" "$rate" "$seconds" >"$work/sent" 2>/dev/null
     kill "$pid"; wait "$pid"
     cat "$work/sent"

@@ -18,7 +18,7 @@ use super::running::{Slot, Status};
 use super::{SlotOptions, SlotReport};
 
 /// Blocks (of 1 MiB before compression) that may wait for compression and disk, all sources together.
-pub const MAX_WAITING: usize = 32;
+pub const MAX_WAITING: usize = 64;
 
 /// Octets of waiting blocks, each with its stored form.
 #[must_use]
