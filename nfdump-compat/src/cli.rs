@@ -23,6 +23,8 @@ use nfdump_compat::{
 };
 use std::{ffi::OsString, path::PathBuf};
 
+/// Exit code of wrong usage.
+pub const USAGE: u8 = 2;
 /// Rows of a statistic without `-n`.
 const DEFAULT_TOP: usize = 10;
 /// What nfdump prints without `-o` as Debian builds it: events.
@@ -282,10 +284,14 @@ impl Arguments {
             ('L', self.byte_limit.is_some()),
             ('t', self.window.is_some()),
         ] {
-            anyhow::ensure!(
-                !given || !facts.no_options.contains(&option),
-                "this version has no option -{option}"
-            );
+            if given && facts.no_options.contains(&option) {
+                return Err(Refused {
+                    out: String::new(),
+                    message: format!("this version has no option -{option}"),
+                    code: USAGE,
+                }
+                .into());
+            }
         }
         for (index, text) in self.statistics.iter().enumerate() {
             facts.check_statistic(text, index + 1)?;

@@ -206,6 +206,8 @@ pub const SRC_MASK: Location = at(ext::FLOW_MISC, 8, 1);
 pub const DST_MASK: Location = at(ext::FLOW_MISC, 9, 1);
 /// Flow direction: 0 ingress, 1 egress.
 pub const DIR: Location = at(ext::FLOW_MISC, 10, 1);
+/// What nfdump 1.7.5 takes for [`DIR`] in statistics: the same offset in another extension, where a time is.
+pub const MISREAD_DIR: Location = at(ext::GENERIC_FLOW, 10, 1);
 /// Type of service, destination side.
 pub const DST_TOS: Location = at(ext::FLOW_MISC, 11, 1);
 /// biflowDirection.

@@ -12,7 +12,7 @@ mod verify;
 mod window;
 mod written;
 
-use cli::LimitError;
+use cli::{LimitError, USAGE};
 use inputs::BadList;
 
 use clap::Parser;
@@ -25,8 +25,6 @@ use std::{
     process::ExitCode,
 };
 
-/// Wrong usage.
-const USAGE: u8 = 2;
 /// nfdump's exit code for limits and file lists that it does not understand.
 const BAD_LIMIT: u8 = 250;
 /// nfdump's exit code for a filter that it does not understand.
@@ -102,11 +100,16 @@ fn answer(arguments: &cli::Arguments) -> anyhow::Result<()> {
     if !arguments.check_filter {
         query.geo = outside::geo_database(arguments, &config)?;
     }
-    let is_lost = !arguments.check_filter && query.geo.is_none();
-    anyhow::ensure!(
-        !is_lost || !query.filter.as_ref().is_some_and(Filter::needs_places),
-        "the filter asks for countries: they need a geo database (-G FILE)"
-    );
+    let is_lost = !arguments.check_filter
+        && query.geo.is_none()
+        && query.filter.as_ref().is_some_and(Filter::needs_places);
+    let lost = "the filter asks for countries: they need a geo database (-G FILE)";
+    // Later versions go on, and no flow has a country.
+    if is_lost && facts.later {
+        eprintln!("t2report: {lost}");
+    } else {
+        anyhow::ensure!(!is_lost, lost);
+    }
     anyhow::ensure!(
         arguments.check_filter || !query.filter.as_ref().is_some_and(Filter::needs_tor),
         "the filter asks for exits of Tor: nfdump's database of them is not supported"

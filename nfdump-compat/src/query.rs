@@ -299,6 +299,7 @@ impl<'q> Answer<'q> {
         if whole {
             builder.set(field::SRC_PORT, inner.get(field::SRC_PORT));
             builder.set(field::DST_PORT, inner.get(field::DST_PORT));
+            builder.set(field::MSEC_RECEIVED, inner.get(field::MSEC_RECEIVED));
         }
         if let Ok(record) = RecordView::parse(builder.finish()) {
             let counters = &inner.counters;
@@ -320,7 +321,7 @@ impl<'q> Answer<'q> {
                 },
                 tcp_flags: 0,
                 reverse_flags: 0,
-                number: 0,
+                number: if whole { inner.number } else { 0 },
                 label: None,
                 names: None,
             };
@@ -535,11 +536,14 @@ impl<'q> Answer<'q> {
         let query = self.query;
         let total = self.totals.counters.unwrap_or(Counters::NONE);
         for (request, statistic) in &self.elements {
-            let cut = Cut {
-                top: query.top,
-                ascending: request.ascending,
-            };
-            for order in orders(&request.orders) {
+            if !request.shown {
+                continue;
+            }
+            for (order, ascending) in orders(&request.orders) {
+                let cut = Cut {
+                    top: query.top,
+                    ascending,
+                };
                 match query.mode {
                     Mode::Columns(ref columns) if columns.is_markdown() => {
                         statistic.push_markdown(
@@ -636,11 +640,14 @@ impl<'q> Answer<'q> {
                 .iter()
                 .filter(|request| matches!(request.subject, Subject::Record))
         };
-        let mut wanted: Vec<usize> = requests()
+        if !requests().any(|request| request.shown) {
+            return;
+        }
+        let mut wanted: Vec<(usize, bool)> = requests()
             .flat_map(|request| request.orders.iter().copied())
             .collect();
         wanted.sort_unstable();
-        wanted.dedup();
+        wanted.dedup_by_key(|(order, _)| *order);
         let ascending = requests()
             .next_back()
             .is_some_and(|request| request.ascending);
@@ -651,7 +658,7 @@ impl<'q> Answer<'q> {
         // nfdump's JSON is an array of records; where there are several tables, each is an object of its own.
         let nested = matches!(self.query.mode, Mode::Json(_))
             && (wanted.len() > 1 || !self.elements.is_empty());
-        for order in orders(&wanted) {
+        for (order, _) in orders(&wanted) {
             let titled = match self.query.mode {
                 Mode::Lines(..) => true,
                 Mode::Raw | Mode::Null => !self.query.style.facts().later,
@@ -694,8 +701,8 @@ fn push_flow_title(out: &mut Vec<u8>, order: &str, top: usize) {
     out.extend_from_slice(b":\n");
 }
 
-/// The orders with these indexes, or the default one.
-fn orders(wanted: &[usize]) -> impl Iterator<Item = &'static Order> {
+/// The orders with these indexes and their directions, or the default one.
+fn orders(wanted: &[(usize, bool)]) -> impl Iterator<Item = (&'static Order, bool)> {
     let default = if wanted.is_empty() {
         ORDERS.get(DEFAULT_ORDER)
     } else {
@@ -703,6 +710,6 @@ fn orders(wanted: &[usize]) -> impl Iterator<Item = &'static Order> {
     };
     wanted
         .iter()
-        .filter_map(|index| ORDERS.get(*index))
-        .chain(default)
+        .filter_map(|(index, ascending)| Some((ORDERS.get(*index)?, *ascending)))
+        .chain(default.map(|order| (order, false)))
 }

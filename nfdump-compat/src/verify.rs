@@ -2,7 +2,7 @@
 
 use jiff::tz::TimeZone;
 use nfdump_compat::{
-    file::{Compression, FileReader},
+    file::{Compression, FileReader, layout2::CREATORS},
     output::{time::LocalTime, versions::Facts},
     record::RecordView,
     record::V3_RECORD,
@@ -83,12 +83,10 @@ fn describe(reader: &FileReader, path: &Path, facts: &Facts, out: &mut Vec<u8>) 
     );
     LocalTime::new(TimeZone::system())
         .push_seconds(out, u64::try_from(header.created_s).unwrap_or(0));
-    let creator = match (facts.later, header.creator) {
-        (false, _) => "",
-        (true, 0) => "\nCreated by : unknown",
-        (true, 1) => "\nCreated by : nfcapd",
-        (true, 2) => "\nCreated by : nfpcapd",
-        (true, _) => "\nCreated by : nfdump",
+    let named = usize::try_from(header.creator).ok().and_then(|at| CREATORS.get(at));
+    let creator = match facts.later {
+        true => format!("\nCreated by : {}", named.unwrap_or(&CREATORS[0])),
+        false => String::new(),
     };
     let rest = format!(
         "{creator}\nnfdump     : {:x}\nencryption : no\nAppdx blks : {}\nData blks  : {}\nChecking data blocks\n{}",

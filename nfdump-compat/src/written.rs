@@ -5,7 +5,8 @@ use anyhow::Context;
 use nfdump_compat::{
     file::{
         Compression, Copier, ExporterInfo, FileError, FileWriter, RawRecord, StatRecord,
-        WriterOptions, layout2::EXPORTER_RECORD,
+        WriterOptions,
+        layout2::{EXPORTER_RECORD, Program},
     },
     query::{Answer, Query},
 };
@@ -22,6 +23,7 @@ pub struct Written {
     /// or sorted flows. The next such number.
     next_exporter: Option<u16>,
     level: Option<i32>,
+    program: Program,
     /// It has the name of its source: that of the first input, of aggregated or sorted flows none.
     named: bool,
     open: Option<(FileWriter, Copier)>,
@@ -41,6 +43,7 @@ impl Arguments {
             path,
             compression,
             level,
+            program: facts.program,
             next_exporter: (made && facts.later).then_some(1),
             named: made || facts.later,
             open: None,
@@ -66,6 +69,7 @@ impl Written {
             created_s: i64::try_from(since.as_secs()).unwrap_or(0),
         };
         let mut writer = FileWriter::create(path, &options)?;
+        writer.sign(self.program);
         if let Some(level) = self.level {
             writer.set_level(level)?;
         }

@@ -108,6 +108,8 @@ struct Wanted {
     place: Place,
     /// Bits of a prefix that count.
     bits: u32,
+    /// They were asked for.
+    cut: bool,
 }
 
 /// The fields by which flows are put together.
@@ -167,6 +169,7 @@ impl Fields {
             wanted.push(Wanted {
                 place: known.place,
                 bits: bits_of(known, bits, whole)?,
+                cut: bits.is_some(),
             });
             format.push_str(known.token);
             format.push(' ');
@@ -200,12 +203,13 @@ impl Fields {
     }
 
     /// As [`Self::push_key`], as nfdump 1.7.5 makes it: of an IPv6 address the next field overwrites what lies behind its first
-    /// eight bytes (its lower half, least significant byte first), and a prefix of IPv4 makes nothing of it.
+    /// eight bytes (its lower half, least significant byte first), and prefixes cut as [`Careless`] says.
     pub fn push_careless_key(&self, key: &mut Vec<u8>, record: &RecordView<'_>) {
         const HALF: usize = 8;
         let mut at = 0;
+        let mut cut = Careless::default();
         for wanted in &self.wanted {
-            let value = match wanted.careless_value(record) {
+            let value = match cut.value(wanted, record) {
                 Value::Number(number) => {
                     let bytes = number.to_le_bytes();
                     bytes.get(..wanted.width()).unwrap_or(&bytes).to_vec()
@@ -235,9 +239,10 @@ impl Fields {
         record: &RecordView<'_>,
         mut take: impl FnMut(Location, u128),
     ) {
+        let mut cut = Careless::default();
         for wanted in &self.wanted {
-            if let (Prefix(v4, v6, _), Value::Address(address)) =
-                (wanted.place, wanted.careless_value(record))
+            if let (Prefix(v4, v6, _), Value::Address(address), true) =
+                (wanted.place, cut.value(wanted, record), wanted.cut)
             {
                 take(if address.is_ipv4() { v4 } else { v6 }, bits(address));
             }
@@ -313,16 +318,6 @@ impl Wanted {
         }
     }
 
-    /// The value; of an address of the other kind than the prefix's nothing.
-    fn careless_value(&self, record: &RecordView<'_>) -> Value {
-        match (self.place, self.value(record)) {
-            (Prefix(_, _, is_v4), Value::Address(address)) if address.is_ipv4() != is_v4 => {
-                Value::Address(unspecified_like(address))
-            }
-            (_, value) => value,
-        }
-    }
-
     fn value(&self, record: &RecordView<'_>) -> Value {
         let address = |v4, v6| or_unspecified(record.address(v4, v6));
         match self.place {
@@ -334,6 +329,36 @@ impl Wanted {
             }
             Prefix(v4, v6, is_v4) => Value::Address(prefix(address(v4, v6), self.bits, is_v4)),
         }
+    }
+}
+
+/// How nfdump 1.7.5 cuts prefixes: one after the other in the record itself, of an IPv6 address at most to its upper half, of
+/// an address of the other kind than the prefix's to nothing. Without a number of bits the record stays as it is.
+#[derive(Default)]
+struct Careless {
+    source: Option<IpAddr>,
+    destination: Option<IpAddr>,
+}
+
+impl Careless {
+    fn value(&mut self, wanted: &Wanted, record: &RecordView<'_>) -> Value {
+        let Prefix(v4, v6, is_v4) = wanted.place else {
+            return wanted.value(record);
+        };
+        let place = match v4 {
+            SRC_IPV4 => &mut self.source,
+            _ => &mut self.destination,
+        };
+        let address = place.unwrap_or_else(|| or_unspecified(record.address(v4, v6)));
+        let address = match prefix(address, wanted.bits, is_v4) {
+            other if other.is_ipv4() != is_v4 => unspecified_like(other),
+            IpAddr::V6(v6) => IpAddr::V6((u128::from(v6) >> 64 << 64).into()),
+            v4 => v4,
+        };
+        if wanted.cut {
+            *place = Some(address);
+        }
+        Value::Address(address)
     }
 }
 

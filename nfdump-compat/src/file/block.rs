@@ -303,7 +303,7 @@ pub struct BlockFile {
     path: PathBuf,
     file: File,
     pub(super) ident: String,
-    header: FileHeader,
+    pub(super) header: FileHeader,
     /// Where the next block goes.
     end: u64,
     pub(super) stat: StatRecord,

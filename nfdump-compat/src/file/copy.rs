@@ -217,6 +217,7 @@ fn change_into(path: &Path, what: Change<'_>, beside: &Path) -> Result<(), FileE
         Change::Ident(ident) => ident.clone_into(&mut options.ident),
     }
     let mut writer = FileWriter::create(beside, &options)?;
+    writer.sign(reader.header().program());
     let mut copier = Copier::new();
     while let Some(block) = reader.next_block()? {
         if copier.block(&block, &mut writer)? > 0 {

@@ -95,7 +95,39 @@ pub struct FileHeader {
     pub blocks: u32,
 }
 
+/// A program that writes files, as their header names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Program {
+    /// Its version, as [`FileHeader::nfd_version`].
+    pub version: u32,
+    /// Which one it is: an index of [`CREATORS`].
+    pub creator: u32,
+}
+
+/// The programs that headers name.
+pub const CREATORS: [&str; 10] = [
+    "unknown",
+    "nfcapd",
+    "nfpcapd",
+    "sfcapd",
+    "nfdump",
+    "nfanon",
+    "nfprofile",
+    "geolookup",
+    "ft2nfdump",
+    "torlookup",
+];
+
 impl FileHeader {
+    /// The program that wrote the file.
+    #[must_use]
+    pub fn program(&self) -> Program {
+        Program {
+            version: self.nfd_version,
+            creator: self.creator,
+        }
+    }
+
     /// Whether the file was closed properly.
     #[must_use]
     pub fn is_finished(&self) -> bool {

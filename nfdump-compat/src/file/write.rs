@@ -8,7 +8,7 @@ use std::path::Path;
 
 use super::block::{BlockBuilder, BlockEncoder, BlockFile, StoredBlock};
 use super::layout2::{
-    EXPORTER_SIZE, ExporterInfo, ExporterStat, MAX_IDENT, SAMPLER_SIZE, Sampler, StatRecord,
+    EXPORTER_SIZE, ExporterInfo, ExporterStat, MAX_IDENT, Program, SAMPLER_SIZE, Sampler, StatRecord,
 };
 use super::{Compression, FileError, FileErrorKind};
 use crate::record::RecordView;
@@ -67,6 +67,12 @@ impl FileWriter {
             )
         })?;
         Ok(())
+    }
+
+    /// Says in the header which program writes the file.
+    pub fn sign(&mut self, program: Program) {
+        self.file.header.nfd_version = program.version;
+        self.file.header.creator = program.creator;
     }
 
     /// Takes the name of the source that another file has, if nfdump can read it.

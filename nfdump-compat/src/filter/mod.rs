@@ -12,6 +12,7 @@ mod program;
 #[allow(clippy::unwrap_used)]
 mod tests;
 
+pub use names::FORWARDING_STATUS;
 pub use program::{Context, Filter, Match};
 
 use std::net::IpAddr;

@@ -2,39 +2,39 @@
 
 use crate::output::protocols;
 
-/// Names of the forwarding status (RFC 7270, element 89), as nfdump 1.7.1 spells them.
-const FORWARDING: &[(u64, &str)] = &[
-    (0, "Ukwn"),
-    (1, "Forw"),
-    (2, "Frag"),
-    (16, "Drop"),
-    (17, "DaclD"),
-    (18, "Daclp"),
-    (19, "Noroute"),
-    (20, "Dadj"),
-    (21, "Dfrag"),
-    (22, "Dbadh"),
-    (23, "Dbadtlen"),
-    (24, "Dbadhlen"),
-    (25, "DbadTTL"),
-    (26, "Dpolicy"),
-    (27, "Dwred"),
-    (28, "Drpf"),
-    (29, "Dforus"),
-    (30, "DbadOf"),
-    (31, "Dhw"),
-    (128, "Term"),
-    (129, "Tadj"),
-    (130, "TincAdj"),
-    (131, "Tforus"),
+/// Forwarding status (RFC 7270, element 89): number, name as nfdump spells it, meaning as it lists them.
+pub const FORWARDING_STATUS: &[(u64, &str, &str)] = &[
+    (0, "Ukwn", "Unknown"),
+    (1, "Forw", "Normal forwarding"),
+    (2, "Frag", "Fragmented"),
+    (16, "Drop", "Drop"),
+    (17, "DaclD", "Drop ACL deny"),
+    (18, "Daclp", "Drop ACL drop"),
+    (19, "Noroute", "Unroutable"),
+    (20, "Dadj", "Drop Adjacency"),
+    (21, "Dfrag", "Drop Fragmentation & DF set"),
+    (22, "Dbadh", "Drop Bad header checksum"),
+    (23, "Dbadtlen", "Drop Bad total Length"),
+    (24, "Dbadhlen", "Drop Bad Header Length"),
+    (25, "DbadTTL", "Drop bad TTL"),
+    (26, "Dpolicy", "Drop Policer"),
+    (27, "Dwred", "Drop WRED"),
+    (28, "Drpf", "Drop RPF"),
+    (29, "Dforus", "Drop For us"),
+    (30, "DbadOf", "Drop Bad output interface"),
+    (31, "Dhw", "Drop Hardware"),
+    (128, "Term", "Terminate"),
+    (129, "Tadj", "Terminate Punt Adjacency"),
+    (130, "TincAdj", "Terminate Incomplete Adjacency"),
+    (131, "Tforus", "Terminate For us"),
 ];
 
 /// The forwarding status of this name.
 pub(super) fn forwarding_status(name: &str) -> Option<u64> {
-    let found = FORWARDING
+    let found = FORWARDING_STATUS
         .iter()
-        .find(|(_, known)| known.eq_ignore_ascii_case(name));
-    found.map(|(number, _)| *number)
+        .find(|(_, known, _)| known.eq_ignore_ascii_case(name));
+    found.map(|(number, ..)| *number)
 }
 
 /// Events of an address translation (RFC 8158, natEvent), as later versions of nfdump spell them, 1 first.

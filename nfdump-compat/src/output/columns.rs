@@ -222,10 +222,7 @@ impl Columns {
                 match (field.token, self.form) {
                     ("td", Form::Csv) => super::time::push_duration_seconds(
                         &mut value,
-                        match row.counters.duration_ms() {
-                            ms if ms.cast_signed() < 0 && style.facts().no_negative_duration => 0,
-                            ms => ms,
-                        },
+                        style.facts().duration(row.counters.duration_ms()),
                         0,
                     ),
                     _ => field.push_value(&mut value, row, &style, time),

@@ -26,7 +26,7 @@ pub fn push_heading(out: &mut Vec<u8>) {
 /// Appends one flow.
 pub fn push_row(out: &mut Vec<u8>, row: &Row<'_>, time: &mut LocalTime) {
     let counters = &row.counters;
-    push_times(out, counters, time);
+    push_times(out, counters, counters.duration_ms(), time);
     for address in [row.record.src_ip(), row.record.dst_ip()] {
         push_address(out, address);
         out.push(b',');
@@ -103,13 +103,13 @@ pub fn push_fast_row(out: &mut Vec<u8>, row: &Row<'_>, count: u64) {
     );
 }
 
-/// First and last packet without milliseconds, and the duration.
-fn push_times(out: &mut Vec<u8>, counters: &Counters, time: &mut LocalTime) {
+/// Appends first and last packet without milliseconds, and the duration.
+pub fn push_times(out: &mut Vec<u8>, counters: &Counters, duration: u64, time: &mut LocalTime) {
     for ms in [counters.first_ms, counters.last_ms] {
         time.push_seconds(out, ms / 1000);
         out.push(b',');
     }
-    push_duration_seconds(out, counters.duration_ms(), 0);
+    push_duration_seconds(out, duration, 0);
     out.push(b',');
 }
 
@@ -175,7 +175,7 @@ pub fn push_statistic_heading(out: &mut Vec<u8>, side: Side) {
     });
 }
 
-/// Appends a row of a statistic; `protocol` if it is split by protocol, `value` appends the element's value. Percentages
+/// Appends a row of a statistic behind its times; `protocol` if it is split by protocol, `value` appends the element's value. Percentages
 /// refer to `total`.
 pub fn push_statistic_row(
     out: &mut Vec<u8>,
@@ -184,9 +184,7 @@ pub fn push_statistic_row(
     counters: &Counters,
     side: Side,
     total: &Counters,
-    time: &mut LocalTime,
 ) {
-    push_times(out, counters, time);
     match protocol {
         Some(protocol) => protocols::push(out, protocol),
         None => out.extend_from_slice(b"any"),

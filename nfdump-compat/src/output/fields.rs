@@ -91,7 +91,10 @@ pub static FIELDS: &[Field] = &[
     field(
         "te",
         Text("Date last seen         "),
-        With(|out, row, _, time| time.push_ms(out, row.counters.last_ms)),
+        With(|out, row, style, time| match row.counters.last_ms {
+            0 if style.facts().later => out.extend_from_slice(b"0000-00-00 00:00:00.000"),
+            last => time.push_ms(out, last),
+        }),
     ),
     field(
         "ter",
@@ -116,7 +119,10 @@ pub static FIELDS: &[Field] = &[
     field(
         "tds",
         Text("    Duration    "),
-        With(|out, row, _, _| push_duration_seconds(out, row.counters.duration_ms(), 16)),
+        With(|out, row, style, _| {
+            let duration = style.facts().duration(row.counters.duration_ms());
+            push_duration_seconds(out, duration, 16);
+        }),
     ),
     field("nfv", Text("Ver"), With(push_version)),
     field(

@@ -1,7 +1,21 @@
 //! Names that a version does not know: refused as that version refuses them, with its lists on standard output.
 
-use super::versions::{Facts, Known};
+use super::versions::Facts;
 use std::fmt::Write;
+
+/// Names that a version knows. Others are refused, and the version lists what it knows on standard output.
+pub struct Known {
+    /// Elements of statistics, in the order of its list.
+    pub elements: &'static [&'static str],
+    /// Orders of element statistics.
+    pub orders: &'static [&'static str],
+    /// Orders of flows.
+    pub flow_orders: &'static [&'static str],
+    /// Tokens of formats.
+    pub tokens: &'static [&'static str],
+    /// Formats, each with what the list says of it.
+    pub formats: &'static [(&'static str, &'static str)],
+}
 
 /// A command line that the imitated version refuses.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -203,3 +217,156 @@ fn table(out: &mut String, names: &[&str], width: usize, columns: usize) {
     }
     let _ = write!(out, " {SEE}");
 }
+
+/// What nfdump 1.7.5 lists.
+pub(super) static KNOWN_1_7_5: Known = Known {
+    elements: &[
+        "record",
+        "srcip",
+        "dstip",
+        "ip",
+        "srcgeo",
+        "dstgeo",
+        "geo",
+        "nhip",
+        "nhbip",
+        "router",
+        "srcport",
+        "dstport",
+        "port",
+        "proto",
+        "srctos",
+        "dsttos",
+        "tos",
+        "dir",
+        "srcas",
+        "srcasn",
+        "dstas",
+        "dstasn",
+        "as",
+        "asn",
+        "prevas",
+        "nextas",
+        "inif",
+        "outif",
+        "if",
+        "srcmask",
+        "dstmask",
+        "mask",
+        "srcvlan",
+        "dstvlan",
+        "vlan",
+        "insrcmac",
+        "outdstmac",
+        "indstmac",
+        "outsrcmac",
+        "ethertype",
+        "srcmac",
+        "dstmac",
+        "inmac",
+        "outmac",
+        "mac",
+        "mpls1",
+        "mpls2",
+        "mpls3",
+        "mpls4",
+        "mpls5",
+        "mpls6",
+        "mpls7",
+        "mpls8",
+        "mpls9",
+        "mpls10",
+        "cl",
+        "sl",
+        "al",
+        "nbar",
+        "ja3",
+        "ja4",
+        "odid",
+        "opid",
+        "event",
+        "xevent",
+        "nat",
+        "xsrcip",
+        "xdstip",
+        "xip",
+        "xsrcport",
+        "xdstport",
+        "xport",
+        "iacl",
+        "eacl",
+        "ivrf",
+        "evrf",
+        "ttl",
+    ],
+    orders: &[
+        "flows", "packets", "ipkg", "opkg", "bytes", "ibyte", "obyte", "pps", "ipps", "opps",
+        "bps", "ibps", "obps", "bpp", "ibpp", "obpp",
+    ],
+    flow_orders: &[
+        "flows", "packets", "bytes", "pps", "ipps", "opps", "bps", "ibps", "obps", "bpp", "ibpp",
+        "obpp", "tstart", "tend", "duration",
+    ],
+    tokens: &[
+        "nfv", "cnt", "eng", "exp", "tfs", "ts", "tsr", "tsg", "te", "ter", "teg", "tr", "trr",
+        "trg", "td", "tds", "pkt", "ipkt", "byt", "ibyt", "sp", "dp", "it", "ic", "pr", "flg",
+        "fwd", "tos", "stos", "bps", "pps", "bpp", "sa", "da", "sap", "dap", "gsap", "gdap", "gsa",
+        "gda", "in", "out", "smk", "dmk", "dir", "dtos", "bfd", "end", "sn", "dn", "inam", "onam",
+        "opkt", "obyt", "fl", "svln", "dvln", "sas", "das", "nhb", "nh", "ra", "mpls1", "mpls2",
+        "mpls3", "mpls4", "mpls5", "mpls6", "mpls7", "mpls8", "mpls9", "mpls10", "mpls", "ismc",
+        "odmc", "idmc", "osmc", "nas", "pas", "cl", "sl", "al", "tevt", "msec", "evt", "nfc",
+        "xevt", "xsa", "xda", "xsap", "xdap", "nsa", "nda", "nsap", "ndap", "xsp", "xdp", "nsp",
+        "ndp", "iacl", "eacl", "uname", "pbstart", "pbend", "pbstep", "pbsize", "nbid", "nbnam",
+        "ipl", "opl", "odid", "opid", "vrf", "ivrf", "ivrfnam", "evrf", "evrfnam", "pfifn",
+        "pfact", "pfrea", "pfdir", "pfrule", "flid", "isid", "osid", "nats", "ja3", "ja4", "sni",
+        "tls", "sc", "dc", "sloc", "dloc", "sasn", "dasn", "stor", "dtor", "lbl", "ttl", "frag",
+        "n",
+    ],
+    formats: &[
+        ("raw", "Raw format - multi line"),
+        (
+            "line",
+            "fmt -o predefined %ts %td %pr %sap -> %dap %pkt %byt %fl",
+        ),
+        (
+            "gline",
+            "fmt -o predefined %ts %td %pr %gsap -> %gdap %pkt %byt %fl",
+        ),
+        (
+            "long",
+            "fmt -o predefined %ts %td %pr %sap -> %dap %flg %tos %pkt %byt %fl",
+        ),
+        (
+            "glong",
+            "fmt -o predefined %ts %td %pr %gsap -> %gdap %flg %tos %pkt %byt %fl",
+        ),
+        (
+            "extended",
+            "fmt -o predefined %ts %td %pr %sap -> %dap %flg %tos %pkt %byt %pps %bps %bpp %fl",
+        ),
+        (
+            "biline",
+            "fmt -o predefined %ts %td %pr %sap <-> %dap %opkt %ipkt %obyt %ibyt %fl",
+        ),
+        (
+            "bilong",
+            "fmt -o predefined %ts %td %pr %sap <-> %dap %flg %tos %opkt %ipkt %obyt %ibyt %fl",
+        ),
+        (
+            "nsel",
+            "fmt -o predefined %ts %evt %xevt %pr %sap -> %dap %xsap -> %xdap %ibyt %obyt",
+        ),
+        (
+            "nat",
+            "fmt -o predefined %ts %nevt %pr %sap -> %dap %nsap -> %ndap",
+        ),
+        ("json", "json output"),
+        ("ndjson", "ndjson output formart"),
+        (
+            "csv",
+            "csv -o csv predefined %ts,%td,%pr,%sa,%sp,%da,%dp,%pkt,%byt,%fl",
+        ),
+        ("csv-fast", "csv fast predefined"),
+        ("null", "do not print any output"),
+    ],
+};

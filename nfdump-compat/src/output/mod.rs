@@ -15,6 +15,7 @@ pub mod columns;
 pub mod csv;
 pub mod events;
 pub mod fields;
+pub mod filters;
 pub mod format;
 pub mod json;
 pub mod known;

@@ -27,6 +27,14 @@ pub fn name(protocol: u8) -> Option<&'static str> {
         .filter(|name| !name.is_empty())
 }
 
+/// All protocols up to the last one that has a name, by their number, with their short name, else the number.
+pub fn all() -> impl Iterator<Item = (usize, String)> {
+    NAMES.iter().enumerate().map(|(number, name)| match *name {
+        "" => (number, number.to_string()),
+        name => (number, name.to_owned()),
+    })
+}
+
 /// Appends the short name, else the number; nfdump pads the numbers beyond its table of names.
 pub fn push(out: &mut Vec<u8>, protocol: u8) {
     let start = out.len();

@@ -22,14 +22,8 @@ const TAG: u8 = 1;
 
 /// Appends a duration in the style's form: 16 columns, in the older style seconds in 9.
 pub fn push_duration(out: &mut Vec<u8>, ms: u64, style: &Style) {
-    // A flow that ends before it begins: nfdump 1.7.5 shows no duration, before it shows what the overflow leaves.
-    let ends_early = ms.cast_signed() < 0;
     let facts = style.facts();
-    let ms = if ends_early && facts.no_negative_duration {
-        0
-    } else {
-        ms
-    };
+    let ms = facts.duration(ms);
     match (facts.seconds, style.plain_numbers) {
         (true, _) => push_duration_seconds(out, ms, 9),
         (false, true) => push_duration_seconds(out, ms, 16),

@@ -1,8 +1,17 @@
 //! What each version of nfdump does otherwise: the one table. Everything that depends on the imitated version asks a fact here;
 //! nothing else compares versions.
 
-use super::{columns, json::Layout, style::Compat};
-use crate::filter::{Dialect, FilterError};
+use super::{
+    columns,
+    filters::{self, FilterMessage},
+    json::Layout,
+    known::{self, Known},
+    style::Compat,
+};
+use crate::{
+    file::layout2::Program,
+    filter::Dialect,
+};
 
 /// From which value on a number is shortened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,24 +35,12 @@ pub enum Flags {
     EightOfAll,
 }
 
-/// Names that a version knows. Others are refused, and the version lists what it knows on standard output.
-pub struct Known {
-    /// Elements of statistics, in the order of its list.
-    pub elements: &'static [&'static str],
-    /// Orders of element statistics.
-    pub orders: &'static [&'static str],
-    /// Orders of flows.
-    pub flow_orders: &'static [&'static str],
-    /// Tokens of formats.
-    pub tokens: &'static [&'static str],
-    /// Formats, each with what the list says of it.
-    pub formats: &'static [(&'static str, &'static str)],
-}
-
 /// What a version does.
 pub struct Facts {
     /// What `-V` says.
     pub version: &'static str,
+    /// What the header of a file that it writes says of it.
+    pub program: Program,
     /// Durations are seconds in nine columns.
     pub seconds: bool,
     /// A flow that ends before it begins has no duration, before it has what the overflow leaves.
@@ -115,6 +112,8 @@ pub struct Facts {
     /// The tables of flows keep the packets of the opposite direction in place of its bytes, show the first record's where it
     /// has some, and tell IPv6 addresses apart by less than all of their bits if there is another field.
     pub careless_flows: bool,
+    /// `-s dir` counts an octet of the time of the last packet.
+    pub misreads_direction: bool,
     /// With a limit, what passed is counted to the end of the file.
     pub counts_past_limit: bool,
     /// Errors about filters and names go to standard output.
@@ -123,8 +122,8 @@ pub struct Facts {
     pub no_options: &'static [char],
     /// Whose rules a filter follows.
     pub dialect: Dialect,
-    /// What it says of filters, by what 1.7.1 says; `{}` is the word.
-    pub filter_messages: &'static [(&'static str, &'static str)],
+    /// What it says of filters.
+    pub filter_messages: &'static [FilterMessage],
     /// Words that it does not know in a filter.
     pub no_filter_words: &'static [&'static str],
     /// Names that it knows; none for all.
@@ -134,6 +133,10 @@ pub struct Facts {
 /// nfdump 1.7.1, which the others are told apart from.
 const V1_7_1: Facts = Facts {
     version: "NSEL-NEL1.7.1",
+    program: Program {
+        version: 0x0107_0100,
+        creator: 0,
+    },
     seconds: false,
     no_negative_duration: false,
     duration_heading: "    Duration    ",
@@ -168,6 +171,7 @@ const V1_7_1: Facts = Facts {
     window_ms: false,
     fields_print_themselves: false,
     careless_flows: false,
+    misreads_direction: false,
     counts_past_limit: false,
     errors_on_stdout: false,
     no_options: &[],
@@ -219,6 +223,10 @@ const TUTORIAL: Facts = Facts {
 /// nfdump 1.7.5.
 const V1_7_5: Facts = Facts {
     version: "1.7.5-release Options: NSEL-NEL ZSTD BZIP2 Date: Wed Oct 23 19:53:03 CEST 2024",
+    program: Program {
+        version: 0xf107_0400,
+        creator: 4,
+    },
     no_negative_duration: true,
     duration_heading: "Duration        ",
     statistic_duration_heading: "    Duration    ",
@@ -278,50 +286,16 @@ const V1_7_5: Facts = Facts {
     line_after_table: false,
     fields_print_themselves: true,
     careless_flows: true,
+    misreads_direction: true,
     counts_past_limit: true,
     errors_on_stdout: true,
     no_options: &['l', 'L'],
     dialect: Dialect::Later,
-    filter_messages: &[
-        (
-            "Port outside of range 0..65535",
-            "Port number: {} out of range",
-        ),
-        ("Protocol number > 255", "Protocol {} out of range"),
-        (
-            "incomplete IP address",
-            "Can not parse/lookup {} to an IP address",
-        ),
-        (
-            "Error parsing IP address.",
-            "Can not parse/lookup {} to an IP address",
-        ),
-    ],
-    no_filter_words: &[
-        "&",
-        "%",
-        "xnet",
-        "xip",
-        "xport",
-        "app",
-        "bgpnext",
-        "dir",
-        "nip",
-        "nport",
-        "pblock",
-        "tunip",
-        "sysid",
-        "flowlabel",
-        "inet6",
-        "nfversion",
-        "ace",
-    ],
-    known: Some(&KNOWN_1_7_5),
+    filter_messages: filters::MESSAGES_1_7_5,
+    no_filter_words: filters::UNKNOWN_TO_1_7_5,
+    known: Some(&known::KNOWN_1_7_5),
     ..V1_7_1
 };
-
-/// Words that stand for nothing alone, but behind these others.
-const COMPOSED: [(&str, &str); 3] = [("exporter", "sysid"), ("nat", "pblock"), ("pf", "dir")];
 
 /// nfdump 1.8 as its development tree was described; there is no release to compare with.
 const V1_8: Facts = Facts {
@@ -331,6 +305,7 @@ const V1_8: Facts = Facts {
     window_ms: true,
     fields_print_themselves: false,
     careless_flows: false,
+    misreads_direction: false,
     no_options: &['l', 'L', 't'],
     known: None,
     ..V1_7_5
@@ -351,55 +326,14 @@ impl Compat {
 }
 
 impl Facts {
-    /// What the version says of a filter: one line, in its words.
+    /// The duration that the version shows of one that may be negative.
     #[must_use]
-    pub fn filter_error(&self, error: &FilterError) -> String {
-        let text = error.to_string();
-        let line = text.lines().next().unwrap_or_default();
-        let found = self
-            .filter_messages
-            .iter()
-            .find(|(message, _)| *message == error.message);
-        match found {
-            Some((message, own)) => line.replace(message, &own.replace("{}", &error.word)),
-            None => line.to_owned(),
+    pub fn duration(&self, ms: u64) -> u64 {
+        if self.no_negative_duration && ms.cast_signed() < 0 {
+            0
+        } else {
+            ms
         }
-    }
-
-    /// The first word of a filter that the version does not know.
-    #[must_use]
-    pub fn unknown_filter_word(&self, text: &str) -> Option<String> {
-        let spaced: String = text
-            .chars()
-            .flat_map(|c| match c {
-                '(' | ')' | '[' | ']' | ',' | '%' | '&' | '|' => vec![' ', c, ' '],
-                c => vec![c],
-            })
-            .collect();
-        let words: Vec<&str> = spaced.split_whitespace().collect();
-        let unknown = |&(place, word): &(usize, &&str)| {
-            let before = place.checked_sub(1).and_then(|place| words.get(place));
-            let is_part = COMPOSED.iter().any(|(first, second)| {
-                second.eq_ignore_ascii_case(word)
-                    && before.is_some_and(|before| first.eq_ignore_ascii_case(before))
-            });
-            !is_part
-                && self
-                    .no_filter_words
-                    .iter()
-                    .any(|unknown| unknown.eq_ignore_ascii_case(word))
-        };
-        let both = words.windows(2).find_map(|pair| match pair {
-            ["src" | "dst", second @ ("and" | "or")] if self.later => Some(*second),
-            _ => None,
-        });
-        words
-            .iter()
-            .enumerate()
-            .find(unknown)
-            .map(|(_, word)| *word)
-            .or(both)
-            .map(str::to_owned)
     }
 
     /// What a preset's name stands for, if the version has its own; true: with full IPv6 addresses.
@@ -426,156 +360,3 @@ impl Facts {
         text
     }
 }
-
-/// What nfdump 1.7.5 lists.
-static KNOWN_1_7_5: Known = Known {
-    elements: &[
-        "record",
-        "srcip",
-        "dstip",
-        "ip",
-        "srcgeo",
-        "dstgeo",
-        "geo",
-        "nhip",
-        "nhbip",
-        "router",
-        "srcport",
-        "dstport",
-        "port",
-        "proto",
-        "srctos",
-        "dsttos",
-        "tos",
-        "dir",
-        "srcas",
-        "srcasn",
-        "dstas",
-        "dstasn",
-        "as",
-        "asn",
-        "prevas",
-        "nextas",
-        "inif",
-        "outif",
-        "if",
-        "srcmask",
-        "dstmask",
-        "mask",
-        "srcvlan",
-        "dstvlan",
-        "vlan",
-        "insrcmac",
-        "outdstmac",
-        "indstmac",
-        "outsrcmac",
-        "ethertype",
-        "srcmac",
-        "dstmac",
-        "inmac",
-        "outmac",
-        "mac",
-        "mpls1",
-        "mpls2",
-        "mpls3",
-        "mpls4",
-        "mpls5",
-        "mpls6",
-        "mpls7",
-        "mpls8",
-        "mpls9",
-        "mpls10",
-        "cl",
-        "sl",
-        "al",
-        "nbar",
-        "ja3",
-        "ja4",
-        "odid",
-        "opid",
-        "event",
-        "xevent",
-        "nat",
-        "xsrcip",
-        "xdstip",
-        "xip",
-        "xsrcport",
-        "xdstport",
-        "xport",
-        "iacl",
-        "eacl",
-        "ivrf",
-        "evrf",
-        "ttl",
-    ],
-    orders: &[
-        "flows", "packets", "ipkg", "opkg", "bytes", "ibyte", "obyte", "pps", "ipps", "opps",
-        "bps", "ibps", "obps", "bpp", "ibpp", "obpp",
-    ],
-    flow_orders: &[
-        "flows", "packets", "bytes", "pps", "ipps", "opps", "bps", "ibps", "obps", "bpp", "ibpp",
-        "obpp", "tstart", "tend", "duration",
-    ],
-    tokens: &[
-        "nfv", "cnt", "eng", "exp", "tfs", "ts", "tsr", "tsg", "te", "ter", "teg", "tr", "trr",
-        "trg", "td", "tds", "pkt", "ipkt", "byt", "ibyt", "sp", "dp", "it", "ic", "pr", "flg",
-        "fwd", "tos", "stos", "bps", "pps", "bpp", "sa", "da", "sap", "dap", "gsap", "gdap", "gsa",
-        "gda", "in", "out", "smk", "dmk", "dir", "dtos", "bfd", "end", "sn", "dn", "inam", "onam",
-        "opkt", "obyt", "fl", "svln", "dvln", "sas", "das", "nhb", "nh", "ra", "mpls1", "mpls2",
-        "mpls3", "mpls4", "mpls5", "mpls6", "mpls7", "mpls8", "mpls9", "mpls10", "mpls", "ismc",
-        "odmc", "idmc", "osmc", "nas", "pas", "cl", "sl", "al", "tevt", "msec", "evt", "nfc",
-        "xevt", "xsa", "xda", "xsap", "xdap", "nsa", "nda", "nsap", "ndap", "xsp", "xdp", "nsp",
-        "ndp", "iacl", "eacl", "uname", "pbstart", "pbend", "pbstep", "pbsize", "nbid", "nbnam",
-        "ipl", "opl", "odid", "opid", "vrf", "ivrf", "ivrfnam", "evrf", "evrfnam", "pfifn",
-        "pfact", "pfrea", "pfdir", "pfrule", "flid", "isid", "osid", "nats", "ja3", "ja4", "sni",
-        "tls", "sc", "dc", "sloc", "dloc", "sasn", "dasn", "stor", "dtor", "lbl", "ttl", "frag",
-        "n",
-    ],
-    formats: &[
-        ("raw", "Raw format - multi line"),
-        (
-            "line",
-            "fmt -o predefined %ts %td %pr %sap -> %dap %pkt %byt %fl",
-        ),
-        (
-            "gline",
-            "fmt -o predefined %ts %td %pr %gsap -> %gdap %pkt %byt %fl",
-        ),
-        (
-            "long",
-            "fmt -o predefined %ts %td %pr %sap -> %dap %flg %tos %pkt %byt %fl",
-        ),
-        (
-            "glong",
-            "fmt -o predefined %ts %td %pr %gsap -> %gdap %flg %tos %pkt %byt %fl",
-        ),
-        (
-            "extended",
-            "fmt -o predefined %ts %td %pr %sap -> %dap %flg %tos %pkt %byt %pps %bps %bpp %fl",
-        ),
-        (
-            "biline",
-            "fmt -o predefined %ts %td %pr %sap <-> %dap %opkt %ipkt %obyt %ibyt %fl",
-        ),
-        (
-            "bilong",
-            "fmt -o predefined %ts %td %pr %sap <-> %dap %flg %tos %opkt %ipkt %obyt %ibyt %fl",
-        ),
-        (
-            "nsel",
-            "fmt -o predefined %ts %evt %xevt %pr %sap -> %dap %xsap -> %xdap %ibyt %obyt",
-        ),
-        (
-            "nat",
-            "fmt -o predefined %ts %nevt %pr %sap -> %dap %nsap -> %ndap",
-        ),
-        ("json", "json output"),
-        ("ndjson", "ndjson output formart"),
-        (
-            "csv",
-            "csv -o csv predefined %ts,%td,%pr,%sa,%sp,%da,%dp,%pkt,%byt,%fl",
-        ),
-        ("csv-fast", "csv fast predefined"),
-        ("null", "do not print any output"),
-    ],
-};

@@ -146,10 +146,16 @@ const BOTH_SIDES: &[(&str, &[Source])] = &[
     ),
 ];
 
+/// Where nfdump 1.7.5 reads the direction of a flow: at its place, but in another extension.
+const MISREAD_DIRECTION: &[Source] = &[Number(field::MISREAD_DIR)];
+
 impl Element {
     /// Where the values come from in a version.
     #[must_use]
     pub fn sources_in(&self, facts: &Facts) -> &'static [Source] {
+        if facts.misreads_direction && self.name == "dir" {
+            return MISREAD_DIRECTION;
+        }
         let both = BOTH_SIDES
             .iter()
             .find(|(name, _)| facts.later && *name == self.name);

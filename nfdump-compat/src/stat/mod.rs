@@ -202,7 +202,9 @@ impl ElementStatistic {
         for (key, counters) in self.sorted(order, cut) {
             let protocol = self.by_protocol.then_some(key.protocol);
             let value = |out: &mut Vec<u8>| self.push_csv_value(out, key.value);
-            csv::push_statistic_row(out, protocol, value, &counters, order.side, total, time);
+            let duration = style.facts().duration(counters.duration_ms());
+            csv::push_times(out, &counters, duration, time);
+            csv::push_statistic_row(out, protocol, value, &counters, order.side, total);
         }
         if style.facts().line_after_table {
             out.push(b'\n');

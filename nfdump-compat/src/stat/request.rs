@@ -31,10 +31,13 @@ pub struct Request {
     pub subject: Subject,
     /// Rows apart by protocol.
     pub by_protocol: bool,
-    /// Orders asked for; one table for each. Indexes of [`ORDERS`], ascending; empty for the default order.
-    pub orders: Vec<usize>,
-    /// Smallest first.
+    /// Orders asked for; one table for each. Indexes of [`ORDERS`], ascending, and whether the smallest comes first; empty
+    /// for the default order.
+    pub orders: Vec<(usize, bool)>,
+    /// Smallest first in the tables of flows.
     pub ascending: bool,
+    /// False if no table is shown: the first order asked for has a direction that the version does not know.
+    pub shown: bool,
 }
 
 /// A statistic that cannot be made.
@@ -48,7 +51,8 @@ pub enum RequestError {
 }
 
 impl Request {
-    /// Parses the argument of `-s`. Names are matched in any case. Of several directions the last one counts, as in nfdump.
+    /// Parses the argument of `-s`. Names are matched in any case. Of several directions the last one counts, as in nfdump;
+    /// later versions tell an element's orders apart, and stop reading at a direction that they do not know.
     ///
     /// # Errors
     /// An element or order that is unknown or not supported yet.
@@ -66,6 +70,7 @@ impl Request {
             by_protocol: by_protocol || protocol_itself,
             orders: Vec::new(),
             ascending: false,
+            shown: true,
         };
         for part in parts {
             let unknown = || RequestError::UnknownOrder {
@@ -73,7 +78,7 @@ impl Request {
                 text: text.to_owned(),
             };
             let (name, direction) = part.split_once(':').unwrap_or((part, "d"));
-            // Flows have orders by time, too, in later versions, and any direction but `a` is downwards.
+            // Flows have orders by time, too, in later versions.
             let all = facts.later && matches!(subject, Subject::Record);
             let orders = if all { ORDERS.len() } else { ELEMENT_ORDERS };
             let order = ORDERS
@@ -84,13 +89,26 @@ impl Request {
             request.ascending = match direction {
                 "a" => true,
                 "d" => false,
-                _ if facts.later => false,
-                _ => return Err(unknown()),
+                _ if !facts.later => return Err(unknown()),
+                _ if direction.starts_with('a') => true,
+                _ if direction.starts_with('d') => false,
+                _ => {
+                    request.shown = !request.orders.is_empty();
+                    break;
+                }
             };
-            request.orders.push(order);
+            request.orders.push((order, request.ascending));
         }
-        request.orders.sort_unstable();
-        request.orders.dedup();
+        if !facts.later {
+            for (_, ascending) in &mut request.orders {
+                *ascending = request.ascending;
+            }
+        }
+        // Of an order that is asked for in both directions the upward one stays.
+        request
+            .orders
+            .sort_unstable_by_key(|(order, ascending)| (*order, !ascending));
+        request.orders.dedup_by_key(|(order, _)| *order);
         Ok(request)
     }
 }
@@ -124,7 +142,7 @@ mod tests {
         request
             .orders
             .iter()
-            .map(|index| ORDERS[*index].name)
+            .map(|(index, _)| ORDERS[*index].name)
             .collect()
     }
 
@@ -141,6 +159,20 @@ mod tests {
         assert!(parse("record/flows/bytes:a").expect("valid").ascending);
         assert!(!parse("record/flows:a/bytes").expect("valid").ascending);
         assert!(!parse("RECORD/Flows:d").expect("valid").ascending);
+    }
+
+    /// nfdump 1.7.5: `-s proto/bytes/flows:a` sorts by flows upwards, by bytes downwards; `bytes:x` ends the list.
+    #[test]
+    fn later_versions_tell_directions_apart() {
+        let later = Compat::V1_7_5.facts();
+        let directions = |text: &str| {
+            let request = Request::parse(text, later).expect("valid");
+            (request.shown, request.orders.iter().map(|(_, up)| *up).collect::<Vec<_>>())
+        };
+        assert_eq!(directions("proto/bytes/flows:a"), (true, vec![true, false]));
+        assert_eq!(directions("proto/bytes:a/bytes"), (true, vec![true]));
+        assert_eq!(directions("proto/flows/bytes:x"), (true, vec![false]));
+        assert_eq!(directions("proto/bytes:x/flows"), (false, vec![]));
     }
 
     #[test]

@@ -1,6 +1,10 @@
 //! Running both programs, and what counts as the same.
 
-use crate::commands::{Command, Exceptions};
+use crate::{
+    commands::{Command, Exceptions},
+    sums::{self, Sums},
+    ties::{SUM, order_of, order_value, order_value_of_fields, sorted, tables},
+};
 use std::{
     fs,
     os::unix::process::CommandExt,
@@ -105,13 +109,14 @@ impl Place<'_> {
     ) -> Outcome {
         let _ = fs::remove_dir_all(&self.folder);
         fs::create_dir_all(&self.folder).unwrap();
+        let path = self.input(command, file);
         let mut all = Outcome {
             code: 0,
             lines: Vec::new(),
             errors: String::new(),
         };
         for words in &command.runs {
-            let arguments = self.arguments(words, file, format);
+            let arguments = self.arguments(words, path.as_deref(), format);
             let style: &[String] = if program == self.programs.ours {
                 &self.programs.style
             } else {
@@ -143,11 +148,20 @@ impl Place<'_> {
         all
     }
 
-    fn arguments(&self, words: &[String], file: Option<&str>, format: Option<&str>) -> Vec<String> {
+    /// Where the file is: of a command that changes it a copy.
+    fn input(&self, command: &Command, file: Option<&str>) -> Option<String> {
+        let mut path = self.programs.root.join(file?);
+        if words(command).contains(&"-i") {
+            let copy = self.folder.join(file?);
+            fs::copy(&path, &copy).unwrap();
+            path = copy;
+        }
+        Some(path.display().to_string())
+    }
+
+    /// `path` is that of the file.
+    fn arguments(&self, words: &[String], path: Option<&str>, format: Option<&str>) -> Vec<String> {
         let root = self.programs.root.display().to_string();
-        let path = file
-            .map(|file| format!("{root}/{file}"))
-            .unwrap_or_default();
         let scratch = self.folder.join("written").display().to_string();
         let mut arguments = Vec::new();
         let reads = words.iter().any(|word| {
@@ -156,13 +170,13 @@ impl Place<'_> {
             .windows(2)
             .any(|pair| pair[0] != "-w" && pair[1] == "{w}")
             || words.first().is_some_and(|word| word == "{none}");
-        if !reads && file.is_some() {
-            arguments.extend(["-r".to_owned(), path.clone()]);
+        if let (false, Some(path)) = (reads, path) {
+            arguments.extend(["-r".to_owned(), path.to_owned()]);
         }
         let mut words = words.iter().filter(|word| *word != "{none}");
         while let Some(word) = words.next() {
             arguments.push(
-                word.replace("{f}", &path)
+                word.replace("{f}", path.unwrap_or_default())
                     .replace("{d}", &root)
                     .replace("{w}", &scratch),
             );
@@ -187,246 +201,159 @@ impl Place<'_> {
         theirs: &Outcome,
         ours: &Outcome,
     ) -> bool {
-        let words: Vec<&str> = command.runs.iter().flatten().map(String::as_str).collect();
+        let words = words(command);
         let given = |option: &str| words.iter().any(|word| word.starts_with(option));
-        let rows_move = given("-s")
-            || given("-O")
-            || given("-a")
-            || given("-A")
-            || given("-b")
-            || given("-B")
-            || given("-m");
+        let rows_move = ["-s", "-O", "-a", "-A", "-b", "-B", "-m"].into_iter().any(given);
         if !rows_move || theirs.lines.len() != ours.lines.len() {
             return false;
         }
         let order = order_of(&words);
         // Without titles every row is one of the one table.
         let quiet = words.contains(&"-q") || words.contains(&"-w");
-        if given("-s") && tables(&theirs.lines, &order, quiet) == tables(&ours.lines, &order, quiet)
-        {
-            let one_record_table = words.iter().any(|word| word.starts_with("record"))
-                && words.iter().filter(|word| **word == "-s").count() == 1
-                && !words.iter().any(|word| word.matches('/').count() > 1);
-            return !one_record_table || self.same_keys(command, file);
+        let one_record_table = words.iter().any(|word| word.starts_with("record"))
+            && words.iter().filter(|word| **word == "-s").count() == 1
+            && !words.iter().any(|word| word.matches('/').count() > 1);
+        if given("-s") && !one_record_table {
+            return tables(&theirs.lines, &order, quiet) == tables(&ours.lines, &order, quiet);
         }
-        if sorted(&theirs.lines) == sorted(&ours.lines) {
-            return !given("-O") && !given("-m") || self.same_keys(command, file);
+        let same_rows = sorted(&theirs.lines) == sorted(&ours.lines);
+        if same_rows && !one_record_table && !given("-O") && !given("-m") {
+            return true;
         }
         // Cut by -n: which of the last rows made it is arbitrary; their order values are not.
-        (given("-n") || given("-s")) && self.same_keys(command, file)
+        let cut = given("-n") || given("-s");
+        let keys = (same_rows || cut)
+            .then(|| self.shown_keys(command, file).or_else(|| self.summed_keys(command, file)))
+            .flatten();
+        keys.is_some_and(|keys| same_rows || self.same_certain_rows(command, file, &keys))
     }
 
-    /// Whether both programs print rows with the same times and counters, in which every order value shows, in the same order.
-    fn same_keys(&self, command: &Command, file: Option<&str>) -> bool {
-        let words: Vec<&str> = command.runs.iter().flatten().map(String::as_str).collect();
-        let order = order_of(&words);
-        let format = Some("fmt:%tsr %te %td %fl %ipkt %opkt %ibyt %obyt");
-        let mut theirs = self.run_all(&self.programs.theirs, &plain(command), file, format);
-        let mut ours = self.run_all(&self.programs.ours, &plain(command), file, format);
+    /// The order values of the rows, in which every one shows, if those of both programs are the same.
+    fn shown_keys(&self, command: &Command, file: Option<&str>) -> Option<Vec<String>> {
+        let order = order_of(&words(command));
+        let format = format!("fmt:{SUM}");
+        let command = only_rows(command);
+        let mut theirs = self.run_all(&self.programs.theirs, &command, file, Some(&format));
+        let mut ours = self.run_all(&self.programs.ours, &command, file, Some(&format));
         // Later versions print flows put together by chosen fields in the columns of these only.
         let own_columns = theirs.code != 0 || ours.code != 0;
         if own_columns {
-            theirs = self.run_all(&self.programs.theirs, &plain(command), file, None);
-            ours = self.run_all(&self.programs.ours, &plain(command), file, None);
+            theirs = self.run_all(&self.programs.theirs, &command, file, None);
+            ours = self.run_all(&self.programs.ours, &command, file, None);
         }
-        let key = |line: &String| match own_columns {
-            true => order_value_of_fields(line, &order),
-            false => order_value(line, &order),
+        let keys = |outcome: &Outcome| -> Vec<String> {
+            let key = |line: &String| match own_columns {
+                true => order_value_of_fields(line, &order),
+                false => order_value(line, &order),
+            };
+            outcome.lines.iter().map(key).collect()
         };
-        let is_row = |line: &&String| {
-            !line.starts_with("Total flows processed")
-                && !line.starts_with("Total records processed")
+        let keys = [keys(&theirs), keys(&ours)];
+        let [theirs, ours] = keys;
+        (theirs == ours).then_some(theirs)
+    }
+
+    /// The order values of flows put together, worked out from their records, if those of both programs are the same.
+    fn summed_keys(&self, command: &Command, file: Option<&str>) -> Option<Vec<String>> {
+        let words = words(command);
+        let given = |option: &str| words.iter().any(|word| word.starts_with(option));
+        if given("-A") || given("-w") {
+            return None;
+        }
+        let record = format!("{} {SUM}", sums::FLOW);
+        let records = self.run_all(
+            &self.programs.theirs,
+            &one_by_one(&only_rows(command)),
+            file,
+            Some(&record),
+        );
+        let sums = Sums::of(&records.lines, given("-b") || given("-B"));
+        let order = order_of(&words);
+        let keys = |program: &Path| {
+            let flows = self.run_all(program, &only_rows(command), file, Some(sums::FLOW));
+            sums.order_values(&flows.lines, &order)
         };
-        theirs
-            .lines
-            .iter()
-            .filter(is_row)
-            .map(key)
-            .eq(ours.lines.iter().filter(is_row).map(key))
+        let theirs = keys(&self.programs.theirs)?;
+        (keys(&self.programs.ours)? == theirs).then_some(theirs)
+    }
+
+    /// Whether the rows whose order value is not that of the last one are the same; of formats that take more than a line for
+    /// a row that is not known, and held to be so.
+    fn same_certain_rows(&self, command: &Command, file: Option<&str>, keys: &[String]) -> bool {
+        let mut command = command.clone();
+        for run in &mut command.runs {
+            run.insert(0, "-q".to_owned());
+        }
+        let rows = |program: &Path| {
+            let lines = self.run_all(program, &command, file, None).lines;
+            let headings = lines.len().checked_sub(keys.len()).filter(|extra| *extra < 2)?;
+            let rows = lines.into_iter().skip(headings).zip(keys);
+            let mut certain: Vec<String> = rows
+                .filter(|(_, key)| Some(*key) != keys.last())
+                .map(|(row, _)| row)
+                .collect();
+            certain.sort();
+            Some(certain)
+        };
+        rows(&self.programs.theirs) == rows(&self.programs.ours)
     }
 }
 
-fn plain(command: &Command) -> Command {
+fn words(command: &Command) -> Vec<&str> {
+    command.runs.iter().flatten().map(String::as_str).collect()
+}
+
+/// The command line without headings, summary and scaled numbers.
+fn only_rows(command: &Command) -> Command {
     let mut command = command.clone();
     for run in &mut command.runs {
-        run.insert(0, "-N".to_owned());
+        run.splice(0..0, ["-q", "-N", "-6"].map(str::to_owned));
     }
     command
 }
 
-/// The one order by which rows are sorted; several are not told apart.
-fn order_of(words: &[&str]) -> String {
-    let after = |option: &str| {
-        words
-            .windows(2)
-            .find(|pair| pair[0] == option)
-            .map(|pair| pair[1])
-    };
-    let text = after("-O").or_else(|| {
-        after("-s").map(|text| text.split_once('/').map_or("flows", |(_, order)| order))
-    });
-    text.unwrap_or("tstart")
-        .split(':')
-        .next()
-        .unwrap_or_default()
-        .to_ascii_lowercase()
-}
-
-/// The order value of a row `%tsr %te %td %fl %ipkt %opkt %ibyt %obyt` with plain numbers; other lines are themselves.
-fn order_value(line: &str, order: &str) -> String {
-    let columns: Vec<&str> = line.split_whitespace().collect();
-    let [start, day, clock, duration, flows, ipkt, opkt, ibyt, obyt] = columns[..] else {
-        return line.to_owned();
-    };
-    let numbers = [flows, ipkt, opkt, ibyt, obyt].map(|text| text.parse::<u64>().ok());
-    let [Some(flows), Some(ipkt), Some(opkt), Some(ibyt), Some(obyt)] = numbers else {
-        return line.to_owned();
-    };
-    let ms = duration.replace('.', "").parse::<i64>().unwrap_or(0) as u64;
-    let (packets, bytes) = match order.as_bytes().first() {
-        Some(b'i') => (ipkt, ibyt),
-        Some(b'o') => (opkt, obyt),
-        _ => (ipkt + opkt, ibyt + obyt),
-    };
-    let rate = |count: u64| count.checked_div(ms).unwrap_or(0);
-    match order.trim_start_matches(['i', 'o']) {
-        "flows" => flows.to_string(),
-        "packets" | "pkg" => packets.to_string(),
-        "bytes" | "byte" => bytes.to_string(),
-        "pps" => rate(packets * 1000).to_string(),
-        "bps" => rate(bytes.wrapping_mul(8000)).to_string(),
-        "bpp" => bytes.checked_div(packets).unwrap_or(0).to_string(),
-        "tstart" => start.to_owned(),
-        "tend" => format!("{day} {clock}"),
-        "duration" => duration.to_owned(),
-        _ => line.to_owned(),
-    }
-}
-
-/// The order value of a row that ends in `%pkt %byt %bps %bpp %fl` with plain numbers; other lines are themselves.
-fn order_value_of_fields(line: &str, order: &str) -> String {
-    let columns: Vec<&str> = line.split_whitespace().rev().take(5).collect();
-    let [flows, bpp, bps, bytes, packets] = columns[..] else {
-        return line.to_owned();
-    };
-    if columns.iter().any(|column| column.parse::<u64>().is_err()) {
-        return line.to_owned();
-    }
-    match order {
-        "flows" => flows,
-        "packets" => packets,
-        "bytes" => bytes,
-        "bps" => bps,
-        "bpp" => bpp,
-        _ => line,
-    }
-    .to_owned()
-}
-
-fn sorted(lines: &[String]) -> Vec<&String> {
-    let mut lines: Vec<&String> = lines.iter().collect();
-    lines.sort();
-    lines
-}
-
-/// Tables of element statistics with each row reduced to the column it is sorted by, and the rows that do not tie with the
-/// last one (which of those made it into the table is arbitrary) as a set.
-fn tables(lines: &[String], csv_order: &str, quiet: bool) -> Vec<String> {
-    let mut result = Vec::new();
-    let mut rows: Vec<&str> = Vec::new();
-    let mut order: Option<String> = quiet.then(|| csv_order.to_owned());
-    for line in lines {
-        let line = line.trim_end_matches('\n');
-        let csv = line.starts_with("ts,te,td,pr,val");
-        if line.starts_with("Top ") || line.starts_with("Summary") || line.is_empty() || csv {
-            settle(&mut result, &mut rows, order.as_deref());
-            let title = line
-                .strip_suffix(':')
-                .and_then(|title| title.rsplit_once(" ordered by "));
-            order = title.map(|(_, order)| order.to_owned());
-            if csv {
-                order = Some(format!("csv {csv_order}"));
+/// The command line without what puts records together and sorts them.
+fn one_by_one(command: &Command) -> Command {
+    let mut command = command.clone();
+    for run in &mut command.runs {
+        let mut words = std::mem::take(run).into_iter();
+        while let Some(word) = words.next() {
+            match word.as_str() {
+                "-s" | "-O" | "-n" => drop(words.next()),
+                "-a" | "-b" | "-B" | "-m" => {}
+                _ => run.push(word),
             }
-            result.push(line.to_owned());
-        } else {
-            rows.push(line);
         }
     }
-    settle(&mut result, &mut rows, order.as_deref());
-    result
-}
-
-fn settle(result: &mut Vec<String>, rows: &mut Vec<&str>, order: Option<&str>) {
-    let keys: Vec<String> = match order {
-        None => Vec::new(),
-        Some(order) => rows.iter().map(|row| element_value(row, order)).collect(),
-    };
-    let last = keys.last().cloned().unwrap_or_default();
-    let mut certain: Vec<String> = rows
-        .drain(..)
-        .enumerate()
-        .filter(|(at, _)| {
-            keys.get(*at)
-                .is_none_or(|key| key.is_empty() || *key != last)
-        })
-        .map(|(_, row)| row.to_owned())
-        .collect();
-    certain.sort();
-    result.extend(keys);
-    result.extend(certain);
-}
-
-/// The column by which an element's table is sorted; empty for other lines.
-fn element_value(row: &str, order: &str) -> String {
-    if let Some(order) = order.strip_prefix("csv ") {
-        let column = match order.trim_start_matches(['i', 'o']) {
-            "bpp" => 13,
-            "bps" => 12,
-            "pps" => 11,
-            "byte" | "bytes" => 9,
-            "pkg" | "packets" => 7,
-            _ => 5,
-        };
-        return row.split(',').nth(column).unwrap_or_default().to_owned();
-    }
-    if row.matches('(').count() < 3 || row.contains("(%)") {
-        return String::new();
-    }
-    let packed = row
-        .replace("( ", "(")
-        .replace(" M", "M")
-        .replace(" G", "G")
-        .replace(" T", "T");
-    let from_right = match order.trim_start_matches(['i', 'o']) {
-        "bpp" => 0,
-        "bps" => 1,
-        "pps" => 2,
-        "byte" | "bytes" => 3,
-        "pkg" | "packets" => 4,
-        _ => 5,
-    };
-    let column = packed.split_whitespace().rev().nth(from_right);
-    column.map_or_else(String::new, |column| {
-        column.split('(').next().unwrap_or_default().to_owned()
-    })
+    command
 }
 
 fn difference(theirs: &Outcome, ours: &Outcome) -> String {
+    let (theirs_sorted, ours_sorted) = (sorted(&theirs.lines), sorted(&ours.lines));
+    let in_order_only = theirs_sorted == ours_sorted;
     let at = theirs
         .lines
         .iter()
         .zip(&ours.lines)
         .position(|(theirs, ours)| theirs != ours);
     let at = at.unwrap_or(theirs.lines.len().min(ours.lines.len()));
+    // Where both print the same rows in another order, the first that differs says little.
+    let apart = |lines: &[&String], others: &[&String]| {
+        let found = lines.iter().find(|line| others.binary_search(line).is_err());
+        found.map(|line| (*line).clone())
+    };
     format!(
-        "  exit {} and {}, {} and {} lines, from line {}:\n  nfdump   {:?}\n  t2report {:?}\n  {} | {}",
+        "  exit {} and {}, {} and {} lines{}, from line {}:\n  nfdump   {:?}\n  t2report {:?}\n  only in one: {:?}\n           and {:?}\n  {} | {}",
         theirs.code,
         ours.code,
         theirs.lines.len(),
         ours.lines.len(),
+        if in_order_only { " in another order" } else { "" },
         at + 1,
         theirs.lines.get(at),
         ours.lines.get(at),
+        apart(&theirs_sorted, &ours_sorted),
+        apart(&ours_sorted, &theirs_sorted),
         theirs.errors.trim_end(),
         ours.errors.trim_end()
     )

@@ -12,6 +12,8 @@ mod commands;
 mod compare;
 mod datagrams;
 mod fixtures;
+mod sums;
+mod ties;
 
 use commands::{Command, Exceptions};
 use compare::{Programs, Verdict};

@@ -40,6 +40,9 @@ impl Parser<'_> {
         let event = match self.peek()? {
             Kind::Key("ignore") => 0,
             Kind::Key("create") => 1,
+            Kind::Key("term" | "deny") if self.builder.later => {
+                return Err(self.error("Unknown asa event"));
+            }
             Kind::Key("term" | "delete") => 2,
             Kind::Key("deny") => 3,
             Kind::Key("denied") => return self.denied(number, xevent),

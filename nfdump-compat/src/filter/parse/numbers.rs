@@ -323,7 +323,9 @@ impl Parser<'_> {
         let place = match direction {
             Direction::Unspecified | Direction::In => input,
             Direction::Out => output,
-            _ => return Err(self.error(NOT_HERE)),
+            _ if !self.builder.later => return Err(self.error(NOT_HERE)),
+            _ if input == field::IN_BYTES => return Err(self.error("Invalid direction for bytes")),
+            _ => return Err(self.error("Invalid direction for packets")),
         };
         let test = Test::Compare(all(place), comparison, value);
         Ok(self.builder.test(test))
