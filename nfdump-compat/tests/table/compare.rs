@@ -210,9 +210,13 @@ impl Place<'_> {
         let order = order_of(&words);
         // Without titles every row is one of the one table.
         let quiet = words.contains(&"-q") || words.contains(&"-w");
-        let one_record_table = words.iter().any(|word| word.starts_with("record"))
-            && words.iter().filter(|word| **word == "-s").count() == 1
-            && !words.iter().any(|word| word.matches('/').count() > 1);
+        let statistics: Vec<&str> = words
+            .windows(2)
+            .filter(|pair| pair[0] == "-s")
+            .map(|pair| pair[1])
+            .collect();
+        let one_record_table = matches!(statistics[..], [only] if only.starts_with("record")
+            && only.matches('/').count() < 2);
         if given("-s") && !one_record_table {
             return tables(&theirs.lines, &order, quiet) == tables(&ours.lines, &order, quiet);
         }
