@@ -83,7 +83,9 @@ fn describe(reader: &FileReader, path: &Path, facts: &Facts, out: &mut Vec<u8>) 
     );
     LocalTime::new(TimeZone::system())
         .push_seconds(out, u64::try_from(header.created_s).unwrap_or(0));
-    let named = usize::try_from(header.creator).ok().and_then(|at| CREATORS.get(at));
+    let named = usize::try_from(header.creator)
+        .ok()
+        .and_then(|at| CREATORS.get(at));
     let creator = match facts.later {
         true => format!("\nCreated by : {}", named.unwrap_or(&CREATORS[0])),
         false => String::new(),

@@ -8,7 +8,8 @@ use std::path::Path;
 
 use super::block::{BlockBuilder, BlockEncoder, BlockFile, StoredBlock};
 use super::layout2::{
-    EXPORTER_SIZE, ExporterInfo, ExporterStat, MAX_IDENT, Program, SAMPLER_SIZE, Sampler, StatRecord,
+    EXPORTER_SIZE, ExporterInfo, ExporterStat, MAX_IDENT, Program, SAMPLER_SIZE, Sampler,
+    StatRecord,
 };
 use super::{Compression, FileError, FileErrorKind};
 use crate::record::RecordView;

@@ -44,10 +44,7 @@ pub(super) const MESSAGES_1_7_5: &[FilterMessage] = &[
     },
     FilterMessage {
         around: [forwarding_known, String::new],
-        ..says(
-            "Unknown forwarding status",
-            "Unkown forwarding status: {}",
-        )
+        ..says("Unknown forwarding status", "Unkown forwarding status: {}")
     },
 ];
 

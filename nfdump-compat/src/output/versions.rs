@@ -8,10 +8,7 @@ use super::{
     known::{self, Known},
     style::Compat,
 };
-use crate::{
-    file::layout2::Program,
-    filter::Dialect,
-};
+use crate::{file::layout2::Program, filter::Dialect};
 
 /// From which value on a number is shortened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -167,7 +167,10 @@ mod tests {
         let later = Compat::V1_7_5.facts();
         let directions = |text: &str| {
             let request = Request::parse(text, later).expect("valid");
-            (request.shown, request.orders.iter().map(|(_, up)| *up).collect::<Vec<_>>())
+            (
+                request.shown,
+                request.orders.iter().map(|(_, up)| *up).collect::<Vec<_>>(),
+            )
         };
         assert_eq!(directions("proto/bytes/flows:a"), (true, vec![true, false]));
         assert_eq!(directions("proto/bytes:a/bytes"), (true, vec![true]));

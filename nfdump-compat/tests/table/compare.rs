@@ -203,7 +203,9 @@ impl Place<'_> {
     ) -> bool {
         let words = words(command);
         let given = |option: &str| words.iter().any(|word| word.starts_with(option));
-        let rows_move = ["-s", "-O", "-a", "-A", "-b", "-B", "-m"].into_iter().any(given);
+        let rows_move = ["-s", "-O", "-a", "-A", "-b", "-B", "-m"]
+            .into_iter()
+            .any(given);
         if !rows_move || theirs.lines.len() != ours.lines.len() {
             return false;
         }
@@ -227,7 +229,10 @@ impl Place<'_> {
         // Cut by -n: which of the last rows made it is arbitrary; their order values are not.
         let cut = given("-n") || given("-s");
         let keys = (same_rows || cut)
-            .then(|| self.shown_keys(command, file).or_else(|| self.summed_keys(command, file)))
+            .then(|| {
+                self.shown_keys(command, file)
+                    .or_else(|| self.summed_keys(command, file))
+            })
             .flatten();
         keys.is_some_and(|keys| same_rows || self.same_certain_rows(command, file, &keys))
     }
@@ -290,7 +295,10 @@ impl Place<'_> {
         }
         let rows = |program: &Path| {
             let lines = self.run_all(program, &command, file, None).lines;
-            let headings = lines.len().checked_sub(keys.len()).filter(|extra| *extra < 2)?;
+            let headings = lines
+                .len()
+                .checked_sub(keys.len())
+                .filter(|extra| *extra < 2)?;
             let rows = lines.into_iter().skip(headings).zip(keys);
             let mut certain: Vec<String> = rows
                 .filter(|(_, key)| Some(*key) != keys.last())
@@ -343,7 +351,9 @@ fn difference(theirs: &Outcome, ours: &Outcome) -> String {
     let at = at.unwrap_or(theirs.lines.len().min(ours.lines.len()));
     // Where both print the same rows in another order, the first that differs says little.
     let apart = |lines: &[&String], others: &[&String]| {
-        let found = lines.iter().find(|line| others.binary_search(line).is_err());
+        let found = lines
+            .iter()
+            .find(|line| others.binary_search(line).is_err());
         found.map(|line| (*line).clone())
     };
     format!(
@@ -352,7 +362,11 @@ fn difference(theirs: &Outcome, ours: &Outcome) -> String {
         ours.code,
         theirs.lines.len(),
         ours.lines.len(),
-        if in_order_only { " in another order" } else { "" },
+        if in_order_only {
+            " in another order"
+        } else {
+            ""
+        },
         at + 1,
         theirs.lines.get(at),
         ours.lines.get(at),

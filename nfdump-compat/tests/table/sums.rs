@@ -18,7 +18,8 @@ impl Sums {
         let mut sums: HashMap<Vec<String>, Sum> = HashMap::new();
         for line in records {
             let words: Vec<&str> = line.split_whitespace().collect();
-            let Some((flow, columns)) = words.split_at_checked(words.len().saturating_sub(SUM_WORDS))
+            let Some((flow, columns)) =
+                words.split_at_checked(words.len().saturating_sub(SUM_WORDS))
             else {
                 continue;
             };
@@ -56,7 +57,9 @@ impl Sums {
 /// The opposite direction of a flow of TCP or UDP; of others nothing that there is.
 fn opposite(flow: &[String]) -> Vec<String> {
     match flow {
-        [protocol, source, port, destination, other] if ["6", "17"].contains(&protocol.as_str()) => {
+        [protocol, source, port, destination, other]
+            if ["6", "17"].contains(&protocol.as_str()) =>
+        {
             [protocol, destination, other, source, port]
                 .into_iter()
                 .cloned()

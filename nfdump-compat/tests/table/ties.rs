@@ -46,7 +46,10 @@ impl Sum {
         };
         let ms = |text: &str| text.replace('.', "").parse::<i64>().ok();
         let first = ms(first)?.cast_unsigned();
-        let counters: Vec<u64> = counters.iter().filter_map(|text| text.parse().ok()).collect();
+        let counters: Vec<u64> = counters
+            .iter()
+            .filter_map(|text| text.parse().ok())
+            .collect();
         let [flows, in_packets, out_packets, in_bytes, out_bytes] = counters[..] else {
             return None;
         };
@@ -204,4 +207,3 @@ fn element_value(row: &str, order: &str) -> String {
         column.split('(').next().unwrap_or_default().to_owned()
     })
 }
-
