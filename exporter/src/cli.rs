@@ -12,7 +12,7 @@ use crate::capture::MAX_FRAME;
 use crate::config::setting::{Set, Setting, Settings};
 use crate::config::table;
 use crate::config::{Limit, Split};
-use crate::dissect::Tunnel;
+use crate::dissect::{MAX_LABELS, Tunnel};
 use crate::meter::{Metric, TcpTimeouts};
 use crate::sink::text::Layout;
 
@@ -459,6 +459,18 @@ pub fn parse_factor(text: &str) -> Result<u16, String> {
 
 /// Of room for flows: 2^30 of them.
 const MAX_FACTOR: u16 = 4096;
+
+/// A number of MPLS labels.
+///
+/// # Errors
+/// What is expected instead.
+pub fn parse_labels(text: &str) -> Result<u8, String> {
+    let labels = text
+        .parse()
+        .ok()
+        .filter(|labels| usize::from(*labels) <= MAX_LABELS);
+    labels.ok_or_else(|| format!("a number from 0 to {MAX_LABELS} expected"))
+}
 
 /// Octets of a message.
 ///

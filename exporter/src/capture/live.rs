@@ -35,7 +35,8 @@ const FULL_PATIENCE: Duration = Duration::from_millis(200);
 /// How often the kernel is asked for its counters.
 const COUNT_INTERVAL: Duration = Duration::from_secs(1);
 
-/// After a stop, frames that the kernel still holds are read for so long at most.
+/// After a stop, frames that the kernel still holds are read for so long at most. It may hand them over up to
+/// [`PATIENCE`] late.
 const DRAIN: Duration = Duration::from_secs(1);
 
 /// An interface that cannot be listened on, or not any more.
@@ -184,7 +185,6 @@ pub struct LiveCapture {
     way: Way,
     shared: Arc<Shared>,
     stop: Arc<AtomicBool>,
-    stopped: Option<Instant>,
 }
 
 /// How frames get here.
@@ -201,6 +201,7 @@ enum Way {
     Direct {
         source: Box<dyn Source>,
         block: Block,
+        drain: Drain,
     },
 }
 
@@ -243,7 +244,12 @@ impl LiveCapture {
             }
         } else {
             let block = Block::new(BLOCK.max(longest * BATCH), BATCH);
-            Way::Direct { source, block }
+            let drain = Drain::default();
+            Way::Direct {
+                source,
+                block,
+                drain,
+            }
         };
         LiveCapture {
             interface: config.interface.clone(),
@@ -252,7 +258,6 @@ impl LiveCapture {
             way,
             shared,
             stop,
-            stopped: None,
         }
     }
 
@@ -285,7 +290,6 @@ impl LiveCapture {
 
     /// Ends the capture: what has arrived by now still comes in the next batches.
     pub fn stop(&mut self) {
-        self.stopped.get_or_insert_with(Instant::now);
         self.stop.store(true, Ordering::Relaxed);
     }
 
@@ -295,6 +299,7 @@ impl LiveCapture {
     /// When the interface cannot be listened on any more. All frames before came in the batches before.
     pub fn next_batch(&mut self) -> Result<Option<LiveBatch<'_>>, LiveError> {
         let ended = match &mut self.way {
+            Way::Direct { drain, .. } if drain.over => None,
             Way::Buffered {
                 full,
                 empty,
@@ -325,16 +330,21 @@ impl LiveCapture {
                     }
                 }
             }
-            Way::Direct { source, block } => {
+            Way::Direct {
+                source,
+                block,
+                drain,
+            } => {
                 block.clear();
+                drain.stop_if(&self.stop, source.as_mut());
                 let polled = source.poll(&mut |head, octets| {
                     if !block.push(head, octets) {
                         self.shared.ring.fetch_add(1, Ordering::Relaxed);
                     }
                 });
-                self.shared.tell(source.as_mut());
+                drain.took(*polled.as_ref().unwrap_or(&0));
+                self.shared.tell(drain.counters(source.as_mut()));
                 match polled {
-                    Ok(taken) if over(taken, self.stopped) => None,
                     Ok(_) => return Ok(Some(block.batch(self.link))),
                     Err(message) => Some(message),
                 }
@@ -357,8 +367,7 @@ impl Drop for LiveCapture {
 }
 
 impl Shared {
-    fn tell(&self, source: &mut dyn Source) {
-        let counters = source.counters();
+    fn tell(&self, counters: LiveCounters) {
         self.received.store(counters.received, Ordering::Relaxed);
         self.kernel
             .store(counters.kernel_dropped, Ordering::Relaxed);
@@ -425,22 +434,20 @@ impl Ring {
 fn read(mut source: Box<dyn Source>, mut ring: Ring, stop: &AtomicBool) {
     let shared = Arc::clone(&ring.shared);
     let mut told = Instant::now();
-    let mut stopped = None;
+    let mut drain = Drain::default();
     loop {
-        if stopped.is_none() && stop.load(Ordering::Relaxed) {
-            stopped = Some(Instant::now());
-        }
+        drain.stop_if(stop, source.as_mut());
         let polled = source.poll(&mut |head, octets| ring.push(head, octets));
         if !matches!(polled, Ok(BATCH..)) {
             ring.hand_over();
         }
         let ended = match polled {
-            Ok(taken) => over(taken, stopped),
+            Ok(taken) => drain.took(taken),
             Err(_) => true,
         };
         if ended || told.elapsed() > COUNT_INTERVAL {
             told = Instant::now();
-            shared.tell(source.as_mut());
+            shared.tell(drain.counters(source.as_mut()));
         }
         if ended {
             if let Err(message) = polled {
@@ -451,9 +458,42 @@ fn read(mut source: Box<dyn Source>, mut ring: Ring, stop: &AtomicBool) {
     }
 }
 
-/// Whether a capture that was stopped then has brought everything, `taken` frames being the last.
-fn over(taken: usize, stopped: Option<Instant>) -> bool {
-    stopped.is_some_and(|since| taken == 0 || since.elapsed() > DRAIN)
+/// How a capture that is stopped ends: with all frames that had arrived by then.
+#[derive(Debug, Default)]
+struct Drain {
+    delivered: u64,
+    /// When it was stopped, and the frames that were to be delivered by then.
+    stopped: Option<(Instant, u64)>,
+    over: bool,
+}
+
+impl Drain {
+    fn stop_if(&mut self, stop: &AtomicBool, source: &mut dyn Source) {
+        if self.stopped.is_none() && stop.load(Ordering::Relaxed) {
+            let counters = source.counters();
+            let wanted = counters.received.saturating_sub(counters.kernel_dropped);
+            self.stopped = Some((Instant::now(), wanted));
+        }
+    }
+
+    /// Takes `taken` frames into account. Returns whether everything is there.
+    fn took(&mut self, taken: usize) -> bool {
+        self.delivered += taken as u64;
+        self.over = self.stopped.is_some_and(|(since, wanted)| {
+            taken < BATCH && self.delivered >= wanted || since.elapsed() > DRAIN
+        });
+        self.over
+    }
+
+    /// The source's counters; once it is stopped, without frames that came afterwards and that nobody reads.
+    fn counters(&self, source: &mut dyn Source) -> LiveCounters {
+        let mut counters = source.counters();
+        if let Some((_, wanted)) = self.stopped {
+            let read = self.delivered.max(wanted) + counters.kernel_dropped;
+            counters.received = counters.received.min(read);
+        }
+        counters
+    }
 }
 
 /// Frames that lie in a block.

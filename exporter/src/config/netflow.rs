@@ -43,6 +43,8 @@ pub struct NetflowConfig {
     pub time_rule: TimeRule,
     /// Both directions of a conversation in one record (RFC 5103).
     pub biflow: bool,
+    /// So many MPLS labels are in a record of IP.
+    pub mpls: u8,
     /// Whether flows of frames without IP are exported.
     pub link_flows: bool,
     /// Whether the exporter tells of itself in options data.
@@ -188,6 +190,7 @@ impl NetflowConfig {
             }),
             time_rule: settings.time_rule,
             biflow: settings.biflow,
+            mpls: settings.mpls,
             link_flows: settings.link_flows,
             options_data: settings.options_data,
             sampling: Sampling::new(settings),

@@ -232,6 +232,7 @@ pub struct Settings {
     pub template_refresh_messages: u32,
     pub export_time: ExportTime,
     pub biflow: bool,
+    pub mpls: u8,
     pub link_flows: bool,
     pub options_data: bool,
     pub time_rule: TimeRule,

@@ -146,6 +146,7 @@ fn defaults_of_version_9() {
         time_rule: TimeRule::Exact,
         biflow: false,
         link_flows: false,
+        mpls: 0,
         options_data: false,
         sampling: None,
     };

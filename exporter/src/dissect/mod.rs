@@ -17,7 +17,7 @@ mod udp_tunnel;
 mod wireless;
 
 pub use detail::{Detail, HeaderDescription, IpDetail, MAX_OPTION_ORDER, MpTcp, TcpOptions};
-pub use packet::{Family, Fragment, MAX_VLANS, Packet, TcpFields, Vlans};
+pub use packet::{Family, Fragment, Labels, MAX_LABELS, MAX_VLANS, Packet, TcpFields, Vlans};
 pub(crate) use transport::protocol;
 
 use crate::capture::{Frame, LinkType};

@@ -3,6 +3,9 @@
 /// The most VLAN tags that are kept of a packet; of more, the outermost and the innermost ones.
 pub const MAX_VLANS: usize = 8;
 
+/// The most MPLS labels that are kept of a packet.
+pub const MAX_LABELS: usize = 5;
+
 /// What a flow of this packet is keyed by.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Family {
@@ -64,6 +67,31 @@ impl Vlans {
     }
 }
 
+/// The MPLS labels of a packet from the top of the stack on, each with its Exp bits and the bit of the bottom, as on the
+/// wire (RFC 3032) and in mplsTopLabelStackSection.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Labels {
+    count: u8,
+    entries: [[u8; 3]; MAX_LABELS],
+}
+
+impl Labels {
+    /// Adds one further down, if there is room.
+    pub fn push(&mut self, entry: [u8; 3]) {
+        if let Some(slot) = self.entries.get_mut(usize::from(self.count)) {
+            *slot = entry;
+            self.count += 1;
+        }
+    }
+
+    /// The label at this depth, 0 being the top; all zero if there is none.
+    #[must_use]
+    pub fn at(&self, depth: u8) -> [u8; 3] {
+        let entry = self.entries.get(usize::from(depth));
+        entry.copied().unwrap_or_default()
+    }
+}
+
 /// The fields of a TCP header that the state machine needs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct TcpFields {
@@ -114,6 +142,8 @@ pub struct Packet {
     pub vlans: Vlans,
     /// MPLS labels of the deepest stack.
     pub mpls_labels: u8,
+    /// The labels of the outermost stack.
+    pub labels: Labels,
     /// Place in a fragmented datagram.
     pub fragment: Fragment,
     /// Identification of the datagram (IPv4, or IPv6 fragment header).

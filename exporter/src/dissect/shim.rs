@@ -1,7 +1,7 @@
 //! What stands between a link header and IP without addresses of its own: MPLS labels, PPPoE, PPP.
 
 use super::link::{ether, other};
-use super::{DissectCounters, Layer, Packet, Rest, be16, be32};
+use super::{DissectCounters, Labels, Layer, Packet, Rest, be16, be32};
 use crate::meter::status;
 
 /// The most labels of one stack that are followed.
@@ -27,11 +27,16 @@ pub(super) fn mpls(
         ether::MPLS_MULTICAST => status::MPLS_MULTICAST,
         _ => status::MPLS,
     };
+    let outermost = packet.labels == Labels::default();
     for labels in 1..=MAX_LABELS {
         let Some(label) = be32(rest.data, 0) else {
             return stop(ether_type, *rest, packet);
         };
         *rest = rest.skip(4);
+        if outermost {
+            let [entry @ .., _] = label.to_be_bytes();
+            packet.labels.push(entry);
+        }
         if label & 0x100 != 0 {
             packet.mpls_labels = packet.mpls_labels.max(labels as u8);
             return below_labels(ether_type, rest, packet);

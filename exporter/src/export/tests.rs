@@ -23,6 +23,7 @@ fn flow() -> Flow {
         status: 0,
         ether_type: 0x0800,
         vlan_tci: None,
+        labels: Default::default(),
         endpoints: Endpoints::Ip {
             src: [192, 0, 2, 1].into(),
             dst: [192, 0, 2, 2].into(),

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::text::TextFeatures;
-use crate::dissect::{Detail, Family, Packet};
+use crate::dissect::{Detail, Family, Labels, Packet};
 
 /// The key of one direction (spec: flow definition of Tranalyzer).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -116,6 +116,8 @@ pub struct Flow {
     pub ether_type: u16,
     /// The innermost VLAN tag as on the wire (TCI, 16 bit), if any.
     pub vlan_tci: Option<u16>,
+    /// The MPLS labels of the first packet.
+    pub labels: Labels,
     /// Addresses, ports, protocol.
     pub endpoints: Endpoints,
     /// First packet, nanoseconds since 1970 (packet clock).

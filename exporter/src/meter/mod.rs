@@ -393,6 +393,7 @@ impl Meter {
                 icmp_type_code: packet.icmp_type_code,
                 vlan_tci: packet.vlans.innermost(),
                 ether_type: packet.ether_type,
+                labels: packet.labels,
                 ..ColdDirection::default()
             };
         }

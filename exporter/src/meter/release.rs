@@ -145,6 +145,7 @@ impl Meter {
             status,
             ether_type: cold.ether_type,
             vlan_tci: cold.vlan_tci,
+            labels: cold.labels,
             endpoints: pair.key.endpoints(direction),
             first_ns: cold.first_ns,
             last_ns: hot.last_ns,

@@ -9,7 +9,7 @@ use super::key::Key;
 use super::tcp_states::{Connection, Side};
 use super::text::TextState;
 use super::{MacPair, Metric, Octets};
-use crate::dissect::Packet;
+use crate::dissect::{Labels, Packet};
 
 /// Time-outs in nanoseconds, by [`State`](super::tcp_states::State).
 pub(super) type Timeouts = [i64; 6];
@@ -170,6 +170,7 @@ pub(super) struct ColdDirection {
     pub icmp_type_code: u16,
     pub vlan_tci: Option<u16>,
     pub ether_type: u16,
+    pub labels: Labels,
 }
 
 impl ColdDirection {

@@ -51,6 +51,8 @@ enum Value {
     /// ... and of the second, zero if there is none.
     SecondSourceMac,
     SecondDestinationMac,
+    /// The MPLS label at this depth of the stack, 0 being the top.
+    Label(u8),
 }
 
 /// Tranalyzer's fields after the two times, and their octets in its order. Addresses are as long as
@@ -329,6 +331,7 @@ impl Profile {
             Value::DestinationMac => to.bytes(&flow.mac_pairs[0].dst),
             Value::SecondSourceMac => to.bytes(&flow.mac_pairs[1].src),
             Value::SecondDestinationMac => to.bytes(&flow.mac_pairs[1].dst),
+            Value::Label(depth) => to.bytes(&flow.labels.at(depth)),
             Value::Source
             | Value::Destination
             | Value::SourcePort
@@ -367,6 +370,9 @@ fn fields(config: &NetflowConfig, family: Family, biflow: bool) -> Vec<Field> {
     {
         fields.extend(T2_IPFIX);
     }
+    if family != Family::Link {
+        fields.extend((0..config.mpls).map(|depth| (Value::Label(depth), 3)));
+    }
     let field = |reverse| {
         move |(value, length): &(Value, u16)| Field {
             value: *value,
@@ -380,11 +386,16 @@ fn fields(config: &NetflowConfig, family: Family, biflow: bool) -> Vec<Field> {
     };
     let mut all: Vec<Field> = fields.iter().map(field(false)).collect();
     if biflow {
-        let reversed = fields.iter().filter(|(value, _)| REVERSED.contains(value));
+        let reversed = fields.iter().filter(|(value, _)| is_reversed(*value));
         all.extend(reversed.map(field(true)));
         all.push(field(false)(&(Value::BiflowDirection, 1)));
     }
     all
+}
+
+/// Whether the other direction of a biflow has it, too.
+fn is_reversed(value: Value) -> bool {
+    REVERSED.contains(&value) || matches!(value, Value::Label(_))
 }
 
 /// Whether flows are told apart by it.
@@ -480,5 +491,7 @@ fn element(value: Value, version: Version, family: Family) -> u16 {
         Value::DestinationMac => ie::DESTINATION_MAC_ADDRESS,
         Value::SecondSourceMac => ie::POST_SOURCE_MAC_ADDRESS,
         Value::SecondDestinationMac => ie::POST_DESTINATION_MAC_ADDRESS,
+        // Those of the ten labels follow one another.
+        Value::Label(depth) => ie::MPLS_TOP_LABEL_STACK_SECTION + u16::from(depth),
     }
 }

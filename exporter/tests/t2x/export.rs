@@ -44,6 +44,50 @@ fn conversation() -> Capture {
         .udp(1_500_000, (2, 1), (53, 5000), 400)
 }
 
+/// A datagram under these labels, and its answer without any.
+fn labelled(labels: &[[u8; 4]]) -> Capture {
+    // 10.0.0.1 port 0x2001 to 10.0.0.2 port 0x2002, no payload; and back.
+    let header = |from, to| {
+        let ip = [0x45, 0, 0, 28, 0, 0, 0, 0, 64, 17, 0, 0];
+        let addresses = [10, 0, 0, from, 10, 0, 0, to];
+        let udp = [0x20, from, 0x20, to, 0, 8, 0, 0];
+        [&ip[..], &addresses, &udp].concat()
+    };
+    Capture::new()
+        .frame(0, 0x8847, &[&labels.concat(), &header(1, 2)[..]].concat())
+        .frame(1, 0x0800, &header(2, 1))
+}
+
+/// RFC 3032: label, Exp and the bit of the bottom are the first three octets of an entry.
+#[test]
+fn mpls_labels_from_the_top() {
+    let labels = [[0x12, 0x34, 0x5a, 64], [0, 1, 0xe1, 63]];
+    for profile in ["t2", "standard"] {
+        for version in ["9", "10"] {
+            let args = ["--mpls", "3", "--profile", profile, "--nf-version", version];
+            let records = records(&labelled(&labels), &args);
+            let [there, back] = records.as_slice() else {
+                panic!("{} records", records.len());
+            };
+            assert_eq!(there.value(70), [0x12, 0x34, 0x5a]);
+            assert_eq!(there.value(71), [0, 1, 0xe1]);
+            assert_eq!(there.value(72), [0; 3]);
+            assert!((70..73).all(|id| back.value(id) == [0; 3]));
+        }
+    }
+    // As many as are kept, of more than these; and none unless asked for.
+    let deep: Vec<_> = (1..=7).map(|n| [0, n, u8::from(n == 7), 9]).collect();
+    let told = records(&labelled(&deep), &["--mpls", "5"]);
+    assert_eq!(told[0].value(74), [0, 5, 0]);
+    let none = records(&labelled(&deep), &[]);
+    assert!(
+        none[0]
+            .layout()
+            .iter()
+            .all(|(id, _)| !(70..80).contains(id))
+    );
+}
+
 /// Octets of Tranalyzer's fields after the times.
 const T2: [(u16, u16); 21] = [
     (2, 8),

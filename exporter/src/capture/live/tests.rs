@@ -8,12 +8,14 @@ struct Made {
     frames: u32,
     made: u32,
     octets: usize,
+    /// Most frames of one poll.
+    at_once: usize,
     ended: Option<&'static str>,
 }
 
 impl Source for Made {
     fn poll(&mut self, take: &mut dyn FnMut(Head, &[u8])) -> Result<usize, String> {
-        let batch = (self.frames - self.made).min(BATCH as u32);
+        let batch = (self.frames - self.made).min(self.at_once as u32);
         for _ in 0..batch {
             let octets = vec![self.made as u8; self.octets];
             let head = Head {
@@ -77,6 +79,7 @@ fn everything_that_has_arrived_comes_before_the_end() {
             frames: 10_000,
             made: 0,
             octets,
+            at_once: BATCH,
             ended: None,
         };
         let mut capture = listen(source, BLOCKS * 4, buffered);
@@ -93,6 +96,29 @@ fn everything_that_has_arrived_comes_before_the_end() {
     }
 }
 
+/// The traffic goes on after the stop: the capture ends all the same, and every frame is accounted for.
+#[test]
+fn traffic_that_goes_on_does_not_keep_a_capture_open() {
+    for buffered in [true, false] {
+        let source = Made {
+            frames: u32::MAX,
+            made: 0,
+            octets: 60,
+            at_once: 3,
+            ended: None,
+        };
+        let mut capture = listen(source, BLOCKS, buffered);
+        let first = capture.next_batch().unwrap().unwrap().count();
+        capture.stop();
+        let numbers = all(&mut capture).unwrap();
+        let counters = capture.counters();
+        assert_eq!(
+            (first + numbers.len()) as u64 + counters.ring_dropped,
+            counters.received
+        );
+    }
+}
+
 #[test]
 fn an_interface_that_is_gone_is_told_behind_its_frames() {
     for buffered in [true, false] {
@@ -100,6 +126,7 @@ fn an_interface_that_is_gone_is_told_behind_its_frames() {
             frames: 3,
             made: 0,
             octets: 60,
+            at_once: BATCH,
             ended: Some("gone"),
         };
         let mut capture = listen(source, BLOCKS, buffered);
@@ -121,6 +148,7 @@ fn a_meter_that_does_not_come_after_costs_counted_frames() {
         frames: 20_000,
         made: 0,
         octets: 60,
+        at_once: BATCH,
         ended: Some("done"),
     };
     let mut capture = listen(source, 2, true);
@@ -145,6 +173,7 @@ fn silence_is_told() {
         frames: 0,
         made: 0,
         octets: 0,
+        at_once: BATCH,
         ended: None,
     };
     // This one does not wait: the capture does.

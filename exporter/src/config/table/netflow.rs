@@ -5,8 +5,8 @@ use super::super::setting::{
 };
 use crate::cli::{
     ExportTime, ProfileKind, SinkKind, SocketType, TimeRule, Version, parse_collectors,
-    parse_count, parse_mtu, parse_number, parse_port, parse_queue, parse_rate, parse_seconds,
-    parse_socket_type, parse_version,
+    parse_count, parse_labels, parse_mtu, parse_number, parse_port, parse_queue, parse_rate,
+    parse_seconds, parse_socket_type, parse_version,
 };
 
 const EXPORT: Option<&str> = Some("NetFlow export");
@@ -16,7 +16,7 @@ fn is_ipfix(settings: &Settings) -> bool {
     settings.nf_version == Version::Ipfix || !settings.sink.contains(&SinkKind::Netflow)
 }
 
-pub(super) static SETTINGS: [Setting; 22] = [
+pub(super) static SETTINGS: [Setting; 23] = [
     Setting {
         name: "nf-version",
         t2: t2("NF_VER"),
@@ -232,6 +232,15 @@ pub(super) static SETTINGS: [Setting; 22] = [
         heading: EXPORT,
         help: "Both directions of a conversation in one record (RFC 5103); IPFIX only",
         set: Set::Flag(|to, flag| to.biflow = flag),
+        ..SETTING
+    },
+    Setting {
+        name: "mpls",
+        value: "N",
+        default: Fallback::Is("0"),
+        heading: EXPORT,
+        help: "So many MPLS labels of a flow are exported, from the top of its stack on, 5 at most",
+        set: Set::Text(|to, text| put(&mut to.mpls, parse_labels(text))),
         ..SETTING
     },
     Setting {

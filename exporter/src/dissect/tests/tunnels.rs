@@ -371,7 +371,10 @@ fn labels_and_pseudo_wires() {
     let labels = [0, 1, 0x00, 64, 0, 2, 0x01, 64];
     let with = |payload: &[u8]| with_type(0x8847, &[&labels, payload].concat());
     assert_inner(&with(&inner()), status::MPLS);
-    assert_eq!(ethernet(&with(&inner())).mpls_labels, 2);
+    let packet = ethernet(&with(&inner()));
+    assert_eq!(packet.mpls_labels, 2);
+    let labels = [0, 1, 2].map(|depth| packet.labels.at(depth));
+    assert_eq!(labels, [[0, 1, 0x00], [0, 2, 0x01], [0; 3]]);
     assert_inner(&with(&inner_v6()), status::MPLS);
     let wire = inner_ethernet();
     let packet = ethernet(&with(&[&[0, 0, 0, 0][..], &wire].concat()));
