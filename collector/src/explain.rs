@@ -255,7 +255,12 @@ fn describe(text: &mut String, key: DomainKey, domain: &Domain, knowledge: &Know
             Named::Application => "application",
             Named::Sampler => "sampler",
         };
-        let _ = writeln!(text, "  {what} {number} is {}", name.escape_debug());
+        let shown = if name.name.is_empty() {
+            &name.description
+        } else {
+            &name.name
+        };
+        let _ = writeln!(text, "  {what} {number} is {}", shown.escape_debug());
     }
     if names.len() > MAX_NAMES {
         let _ = writeln!(text, "  {} more names", names.len() - MAX_NAMES);

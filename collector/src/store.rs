@@ -4,6 +4,7 @@
 
 mod exporters;
 pub mod losses;
+mod names;
 
 use std::mem;
 use std::net::{IpAddr, SocketAddr};
@@ -455,8 +456,18 @@ impl Sink {
     /// Options are not flow records: they tell about the exporter.
     fn options(&mut self, record: &DataRecord<'_>) {
         let taught = self.knowledge.options(record);
-        if taught && let Some(json) = &mut self.outputs.json {
+        if taught.element
+            && let Some(json) = &mut self.outputs.json
+        {
             json.forget_plans();
+        }
+        if !taught.names.is_empty()
+            && let Some(stream) = self.streams.get_mut(self.current)
+            && let Some(slot) = &mut stream.slot
+        {
+            stream
+                .exporters
+                .names(record.message, &self.knowledge, &taught.names, slot);
         }
         self.show(record, None);
     }
@@ -503,6 +514,7 @@ impl Sink {
         if let Some(sampling) = sampling {
             stream.exporters.sampler(message, sampling, slot);
         }
+        stream.exporters.names(message, &self.knowledge, &[], slot);
         let sampling = sampling.as_ref().map(|(_, sampling)| sampling);
         let unfolded = if has_lists(record.template) {
             self.unfold.record(record)

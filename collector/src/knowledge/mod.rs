@@ -5,6 +5,7 @@
 //! exporter can fill only its part of them.
 
 mod common;
+mod names;
 mod sampling;
 
 use std::hash::Hash;
@@ -18,6 +19,7 @@ use protocol::template::{Template, TemplateKind};
 use protocol::value::unsigned;
 
 use self::common::CommonProperties;
+pub use self::names::{Name, Named};
 pub use self::sampling::{AssumedSampling, Sampling};
 
 /// Address and domain of an exporter.
@@ -32,8 +34,9 @@ pub const MAX_NAME: usize = 128;
 /// Templates whose traits are kept.
 const MAX_TRAITS: usize = 4_096;
 
-/// `VRFname` and `samplerName`.
+/// `VRFname`, `applicationDescription` and `samplerName`.
 const VRF_NAME: u16 = 236;
+const APPLICATION_DESCRIPTION: u16 = 94;
 const SAMPLER_NAME: u16 = 84;
 /// RFC 5610: a type's number, an element's name and the enterprise it belongs to.
 const ELEMENT_DATA_TYPE: u16 = 339;
@@ -83,19 +86,6 @@ impl<K: Eq + Hash, V> Table<K, V> {
     }
 }
 
-/// What a name belongs to.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub enum Named {
-    /// ingressInterface or egressInterface.
-    Interface,
-    /// ingressVRFID or egressVRFID.
-    Vrf,
-    /// applicationId.
-    Application,
-    /// samplerId or selectorId.
-    Sampler,
-}
-
 /// What a template's flow records have that matters here.
 #[derive(Clone, Copy, Debug)]
 struct Traits {
@@ -112,7 +102,7 @@ pub struct Knowledge {
     init_times: Table<Origin, i64>,
     /// By sampler; `None` is an exporter's only one.
     samplers: Table<(Origin, Option<u64>), Sampling>,
-    names: Table<(Origin, Named, u64), Box<str>>,
+    names: Table<(Origin, Named, u64), Name>,
     elements: Table<(IpAddr, u32, u16), (Box<str>, DataType)>,
     common: CommonProperties,
     traits: HashMap<u64, Traits, FixedState>,
@@ -127,8 +117,19 @@ pub struct Knowledge {
 struct Told<'a> {
     numbers: [Option<u64>; NUMBERS.len()],
     names: [Option<&'a [u8]>; NAMES.len()],
+    /// The application's id as it was sent.
+    application: Option<&'a [u8]>,
     probability: Option<f64>,
     common: bool,
+}
+
+/// What an options record has taught.
+#[derive(Debug, Default)]
+pub struct Taught {
+    /// An element.
+    pub element: bool,
+    /// Names that are new, or other than before.
+    pub names: Vec<(Named, u64)>,
 }
 
 /// The elements whose numbers matter.
@@ -156,10 +157,12 @@ const NUMBERS: [u16; 20] = [
 ];
 
 /// The elements whose text matters.
-const NAMES: [u16; 5] = [
+const NAMES: [u16; 7] = [
     ie::INTERFACE_NAME,
+    ie::INTERFACE_DESCRIPTION,
     VRF_NAME,
     ie::APPLICATION_NAME,
+    APPLICATION_DESCRIPTION,
     SAMPLER_NAME,
     ELEMENT_NAME,
 ];
@@ -188,6 +191,9 @@ impl<'a> Told<'a> {
                 && let Some(slot) = told.names.get_mut(name)
             {
                 *slot = Some(value);
+            }
+            if id == ie::APPLICATION_ID {
+                told.application = Some(value);
             }
             if id == ie::SAMPLING_PROBABILITY {
                 told.probability = float(value);
@@ -252,8 +258,8 @@ impl Knowledge {
         }
     }
 
-    /// Takes an options record in. `true`: it taught an element.
-    pub fn options(&mut self, record: &DataRecord<'_>) -> bool {
+    /// Takes an options record in.
+    pub fn options(&mut self, record: &DataRecord<'_>) -> Taught {
         let told = Told::read(record.template, record.bytes);
         let origin = origin(record.message);
         let exporter = origin.0;
@@ -271,39 +277,12 @@ impl Knowledge {
             Ok(None) => {}
             Err(()) => self.implausible += 1,
         }
-        self.learn_names(origin, sampler, &told);
+        let names = self.learn_names(origin, sampler, &told);
         if told.common {
             self.common.learn(origin, record.template, record.bytes);
         }
-        self.learn_element(exporter, &told)
-    }
-
-    fn learn_names(&mut self, origin: Origin, sampler: Option<u64>, told: &Told<'_>) {
-        let either = |one, other| told.number(one).or(told.number(other));
-        let names = [
-            (
-                Named::Interface,
-                either(ie::INGRESS_INTERFACE, ie::EGRESS_INTERFACE),
-                ie::INTERFACE_NAME,
-            ),
-            (
-                Named::Vrf,
-                either(ie::INGRESS_VRFID, ie::EGRESS_VRFID),
-                VRF_NAME,
-            ),
-            (
-                Named::Application,
-                told.number(ie::APPLICATION_ID),
-                ie::APPLICATION_NAME,
-            ),
-            (Named::Sampler, sampler, SAMPLER_NAME),
-        ];
-        for (what, number, name) in names {
-            if let (Some(number), Some(name)) = (number, told.name(name)) {
-                let key = (origin, what, number);
-                self.names.insert(origin.0, MAX_PER_EXPORTER, key, name);
-            }
-        }
+        let element = self.learn_element(exporter, &told);
+        Taught { element, names }
     }
 
     /// RFC 5610. IANA's elements and names are not for exporters to redefine.
@@ -413,19 +392,6 @@ impl Knowledge {
         (refused, self.implausible)
     }
 
-    /// Names that an exporter has told, sorted.
-    pub fn names(&self, origin: Origin) -> Vec<(Named, u64, &str)> {
-        let mut names: Vec<_> = self
-            .names
-            .entries
-            .iter()
-            .filter(|((of, ..), _)| *of == origin)
-            .map(|((_, what, number), name)| (*what, *number, &**name))
-            .collect();
-        names.sort_unstable();
-        names
-    }
-
     fn traits(&mut self, template: &Template) -> Traits {
         if let Some(traits) = self.traits.get(&template.uid()) {
             return *traits;
@@ -458,7 +424,7 @@ impl Knowledge {
 #[must_use]
 pub fn memory() -> usize {
     // Four tables of entries, their names, and the properties of common.rs.
-    let entry = 256 + MAX_NAME;
+    let entry = 256 + 2 * MAX_NAME;
     MAX_ENTRIES * (4 * entry + 1024 + 256)
 }
 

@@ -145,6 +145,13 @@ impl SlotWriter {
         }
     }
 
+    /// Adds a record of names.
+    pub fn names(&mut self, record: &[u8]) {
+        if self.makes_room(record.len()) {
+            self.builder.names(record);
+        }
+    }
+
     /// Appends a flow record.
     pub fn record(&mut self, record: &[u8]) {
         if !self.makes_room(record.len()) || self.builder.record(record).is_err() {

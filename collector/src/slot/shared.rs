@@ -145,6 +145,11 @@ impl SharedSlot {
         self.hand_over().writer.sampler(sampler);
     }
 
+    /// Writes a record of names.
+    pub fn names(&mut self, record: &[u8]) {
+        self.hand_over().writer.names(record);
+    }
+
     /// The records that follow come from a sender that can wait, or not.
     pub fn set_patient(&mut self, patient: bool) {
         if self.ends.is_empty() {

@@ -7,7 +7,8 @@ use hashbrown::HashMap;
 use nfdump_compat::file::{ExporterInfo, ExporterStat, Sampler};
 use protocol::session::{LossUnit, MessageInfo};
 
-use crate::knowledge::Sampling;
+use super::names;
+use crate::knowledge::{Knowledge, Named, Sampling};
 use crate::slot::shared::{Share, SharedSlot};
 
 /// Exporters (address, version and domain) that are counted apart; the records of any more are stored under number 0.
@@ -42,6 +43,8 @@ struct Exporter {
     unit: LossUnit,
     /// Samplers written into the running file.
     samplers: Vec<(i64, Sampling)>,
+    /// The names that it has told are in the running file.
+    named: bool,
 }
 
 /// What the sequence numbers count, in words.
@@ -106,6 +109,30 @@ impl Exporters {
         });
     }
 
+    /// Writes what an exporter has told of names into the file: all of it before its first flow there, afterwards what is
+    /// `new`.
+    pub fn names(
+        &mut self,
+        message: &MessageInfo,
+        knowledge: &Knowledge,
+        new: &[(Named, u64)],
+        slot: &mut SharedSlot,
+    ) {
+        let Some(exporter) = self.find(message).filter(|e| e.number.is_some()) else {
+            return;
+        };
+        let origin = (exporter.key.address, exporter.key.domain);
+        if !exporter.named {
+            exporter.named = true;
+            names::write(&knowledge.names(origin), slot);
+        } else if !new.is_empty() {
+            let name = |(what, number): &(Named, u64)| {
+                Some((*what, *number, knowledge.name(origin, *what, *number)?))
+            };
+            names::write(&new.iter().filter_map(name).collect::<Vec<_>>(), slot);
+        }
+    }
+
     /// Counts a gap in an exporter's sequence; gives the records that lost messages may have held, by the mean of the
     /// messages received in the slot.
     pub fn loss(
@@ -152,6 +179,7 @@ impl Exporters {
                         missing: 0,
                         unit: LossUnit::Messages,
                         samplers: Vec::new(),
+                        named: false,
                     });
                     self.index.insert(key, at);
                     at
@@ -222,6 +250,7 @@ impl Exporters {
             (exporter.number, exporter.messages, exporter.flows) = (None, 0, 0);
             (exporter.sequence_errors, exporter.missing) = (0, 0);
             exporter.samplers.clear();
+            exporter.named = false;
         }
         self.index = self
             .exporters

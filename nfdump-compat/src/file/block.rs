@@ -120,6 +120,11 @@ impl BlockBuilder {
         self.origin(&sampler.encode());
     }
 
+    /// Adds a record of names ([`crate::names`]). It is lost with its block: a table of names may be long.
+    pub fn names(&mut self, record: &[u8]) {
+        self.push(record);
+    }
+
     /// Adds a record that others refer to.
     fn origin(&mut self, record: &[u8]) {
         self.block.push(record);
