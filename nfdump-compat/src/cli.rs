@@ -163,8 +163,8 @@ pub struct Arguments {
     #[arg(short = 'X')]
     pub explain_filter: bool,
 
-    /// Name server for host names in filters (not supported: such a filter is refused)
-    #[arg(short = 'D', value_name = "DNS")]
+    /// Name server for host names in filters, instead of the system's
+    #[arg(short = 'D', value_name = "HOST[:PORT]")]
     pub name_server: Option<String>,
 
     /// Geo database in MaxMind's format, for countries, places and AS numbers; several with colons between them; none for

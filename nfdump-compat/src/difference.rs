@@ -12,6 +12,8 @@ use nfdump_compat::diff::fields::Ignored;
 use nfdump_compat::diff::{Comparison, Options, Side, report};
 use nfdump_compat::file::FileReader;
 use nfdump_compat::filter::{Context, Filter};
+use nfdump_compat::geo::GeoDatabase;
+use nfdump_compat::output::style::Compat;
 use nfdump_compat::record::{RecordView, V3_RECORD};
 use nfdump_compat::usage::one_line;
 
@@ -58,6 +60,11 @@ struct Arguments {
     /// Only flows that pass this filter
     #[arg(short = 'f', long, value_name = "FILTER")]
     filter: Option<String>,
+
+    /// Geo database in MaxMind's format, for countries and AS numbers in the filter; several with colons between them
+    /// [default: $NFGEODB]
+    #[arg(short = 'G', long, value_name = "FILE[:FILE]|none")]
+    geo: Option<OsString>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
@@ -102,6 +109,12 @@ pub fn main(words: impl Iterator<Item = OsString>) -> ExitCode {
     }
 }
 
+/// Which flows are compared.
+struct Wanted {
+    filter: Option<Filter>,
+    geo: Option<GeoDatabase>,
+}
+
 /// Whether nothing differs.
 fn compare(arguments: &Arguments, ignored: Ignored) -> anyhow::Result<bool> {
     let filter = arguments
@@ -109,6 +122,12 @@ fn compare(arguments: &Arguments, ignored: Ignored) -> anyhow::Result<bool> {
         .as_deref()
         .map(outside::parse)
         .transpose()?;
+    let geo = match filter {
+        Some(_) => outside::geo_database(arguments.geo.as_deref(), None)?,
+        None => None,
+    };
+    outside::check(filter.as_ref(), geo.as_ref(), Compat::default().facts())?;
+    let wanted = Wanted { filter, geo };
     let mut comparison = Comparison::new(Options {
         time_tolerance_ms: arguments.time_tolerance,
         counter_tolerance: arguments.counter_tolerance / 100.0,
@@ -116,12 +135,12 @@ fn compare(arguments: &Arguments, ignored: Ignored) -> anyhow::Result<bool> {
     });
     let sides = [(Side::A, &arguments.a), (Side::B, &arguments.b)];
     for (side, path) in sides {
-        each_flow(path, filter.as_ref(), true, |record| {
+        each_flow(path, &wanted, true, |record| {
             comparison.count(side, record);
         })?;
     }
     for (side, path) in sides {
-        each_flow(path, filter.as_ref(), false, |record| {
+        each_flow(path, &wanted, false, |record| {
             comparison.compare(side, record);
         })?;
     }
@@ -152,7 +171,7 @@ fn compare(arguments: &Arguments, ignored: Ignored) -> anyhow::Result<bool> {
 /// Gives every flow of the files at `path` to `take`. Damage makes a comparison worthless: it is an error.
 fn each_flow(
     path: &Path,
-    filter: Option<&Filter>,
+    wanted: &Wanted,
     first: bool,
     mut take: impl FnMut(&RecordView<'_>),
 ) -> anyhow::Result<()> {
@@ -176,8 +195,9 @@ fn each_flow(
                 let context = Context {
                     ident: &ident,
                     number,
-                    geo: None,
+                    geo: wanted.geo.as_ref(),
                 };
+                let filter = wanted.filter.as_ref();
                 if filter.is_none_or(|filter| filter.matches(&record, &context).is_some()) {
                     take(&record);
                 }

@@ -96,7 +96,48 @@ pub fn of_flow<'a>(record: &RecordView<'_>, payload: &'a [u8]) -> Option<Message
     Message::parse(payload, is_tcp)
 }
 
+/// A query for the records of this type of a host (class IN), recursion desired; none if the name is none (RFC 1035,
+/// 2.3.4): a label of more than 63 octets, or of none, or more than 255 octets.
+#[must_use]
+pub fn query(id: u16, host: &str, kind: u16) -> Option<Vec<u8>> {
+    let mut bytes = Vec::new();
+    for word in [id, 0x0100, 1, 0, 0, 0] {
+        bytes.extend(word.to_be_bytes());
+    }
+    for label in host.strip_suffix('.').unwrap_or(host).split('.') {
+        let length = u8::try_from(label.len())
+            .ok()
+            .filter(|n| (1..64).contains(n))?;
+        bytes.push(length);
+        bytes.extend(label.as_bytes());
+    }
+    bytes.push(0);
+    if bytes.len() > HEADER + MAX_NAME {
+        return None;
+    }
+    for word in [kind, 1] {
+        bytes.extend(word.to_be_bytes());
+    }
+    Some(bytes)
+}
+
 impl<'a> Message<'a> {
+    /// Whether it answers the query with this id.
+    #[must_use]
+    pub fn answers(&self, id: u16) -> bool {
+        self.u16(0) == Some(id) && self.flags() & 0x8000 != 0
+    }
+
+    /// Whether it was cut to fit a datagram.
+    #[must_use]
+    pub fn is_cut(&self) -> bool {
+        self.flags() & 0x0200 != 0
+    }
+
+    fn flags(&self) -> u16 {
+        self.u16(2).unwrap_or(0)
+    }
+
     /// Takes a payload, over TCP with the length before it; none if it is too short for a message.
     #[must_use]
     pub fn parse(payload: &'a [u8], is_tcp: bool) -> Option<Self> {
@@ -316,6 +357,20 @@ mod tests {
             Message::parse(&over_tcp, true).unwrap().items(),
             message.items()
         );
+    }
+
+    #[test]
+    fn queries() {
+        let bytes = query(7, "www.example.com.", kind::A).unwrap();
+        let expected = b"\0\x07\x01\0\0\x01\0\0\0\0\0\0\x03www\x07example\x03com\0\0\x01\0\x01";
+        assert_eq!(bytes, expected);
+        assert!(!Message::parse(&bytes, false).unwrap().answers(7));
+        assert!(Message::parse(&response(), false).unwrap().answers(7));
+        let label = "x".repeat(64);
+        let long = "x.".repeat(128);
+        for none in ["", ".", "a..b", &label, &long] {
+            assert_eq!(query(7, none, kind::A), None, "{none}");
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@ mod difference;
 mod exporters;
 mod inputs;
 mod outside;
+mod resolver;
 mod rewrite;
 mod run;
 mod verify;
@@ -16,7 +17,7 @@ use cli::{LimitError, USAGE};
 use inputs::BadList;
 
 use clap::Parser;
-use nfdump_compat::filter::{Filter, FilterError};
+use nfdump_compat::filter::FilterError;
 use nfdump_compat::output::{known::Refused, style::Compat, versions::Facts};
 use nfdump_compat::usage::one_line;
 use std::{
@@ -98,25 +99,12 @@ fn answer(arguments: &cli::Arguments) -> anyhow::Result<()> {
     let mut query = arguments.query(as_nfdump, &config.formats)?;
     query.filter = outside::filter(arguments)?;
     if !arguments.check_filter {
-        query.geo = outside::geo_database(arguments, &config)?;
+        query.geo = outside::geo_database(arguments.geo.as_deref(), config.geo.as_deref())?;
     }
-    let is_lost = !arguments.check_filter
-        && query.geo.is_none()
-        && query.filter.as_ref().is_some_and(Filter::needs_places);
-    let lost = "the filter asks for countries: they need a geo database (-G FILE)";
-    // Later versions go on, and no flow has a country.
-    if is_lost && facts.later {
-        eprintln!("t2report: {lost}");
-    } else {
-        anyhow::ensure!(!is_lost, lost);
-    }
-    anyhow::ensure!(
-        arguments.check_filter || !query.filter.as_ref().is_some_and(Filter::needs_tor),
-        "the filter asks for exits of Tor: nfdump's database of them is not supported"
-    );
     if arguments.check_filter {
         return Ok(());
     }
+    outside::check(query.filter.as_ref(), query.geo.as_ref(), facts)?;
     if arguments.explain_filter {
         let explained = query
             .filter

@@ -1,14 +1,17 @@
 //! The filter of the command line, and what it takes from outside: files and the addresses of host names.
 
-use crate::{cli::Arguments, config::Config};
+use crate::{cli::Arguments, resolver::Resolver};
 use anyhow::Context;
 use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
 use nfdump_compat::{
     filter::{Dialect, Filter, FilterError, Outside},
     geo::GeoDatabase,
+    output::versions::Facts,
 };
 use std::{
-    env, fs,
+    env,
+    ffi::OsStr,
+    fs,
     net::{IpAddr, ToSocketAddrs},
 };
 
@@ -17,8 +20,9 @@ use std::{
 /// # Errors
 /// The file cannot be read, or the filter not understood ([`nfdump_compat::filter::FilterError`]).
 pub fn filter(arguments: &Arguments) -> anyhow::Result<Option<Filter>> {
+    let server = arguments.name_server.as_deref();
     let mut system = System {
-        other_server: arguments.name_server.is_some(),
+        resolver: server.map(Resolver::new).transpose()?,
     };
     if !arguments.filter.is_empty() {
         let text = arguments.filter.join(" ");
@@ -59,19 +63,46 @@ fn parse_as(
 /// # Errors
 /// It is not understood.
 pub fn parse(text: &str) -> anyhow::Result<Filter> {
-    let mut system = System {
-        other_server: false,
-    };
+    let mut system = System { resolver: None };
     Ok(Filter::parse(text, None, Dialect::default(), &mut system)?)
+}
+
+/// Refuses a filter that asks for what is not known.
+///
+/// # Errors
+/// What it asks for.
+pub fn check(
+    filter: Option<&Filter>,
+    geo: Option<&GeoDatabase>,
+    facts: &Facts,
+) -> anyhow::Result<()> {
+    const LOST: &str = "the filter asks for countries: they need a geo database (-G FILE)";
+    let is_lost = geo.is_none() && filter.is_some_and(Filter::needs_places);
+    // Later versions go on, and no flow has a country.
+    if is_lost && facts.later {
+        eprintln!("t2report: {LOST}");
+    } else {
+        anyhow::ensure!(!is_lost, LOST);
+    }
+    anyhow::ensure!(
+        !filter.is_some_and(Filter::needs_tor),
+        "the filter asks for exits of Tor: nfdump's database of them is not supported"
+    );
+    Ok(())
 }
 
 /// The geo databases asked for: by option, environment or configuration file; none if none is.
 ///
 /// # Errors
 /// A file cannot be read, or is no such database.
-pub fn geo_database(arguments: &Arguments, config: &Config) -> anyhow::Result<Option<GeoDatabase>> {
-    let named = arguments.geo.clone().or_else(|| env::var_os("NFGEODB"));
-    let paths = named.or_else(|| config.geo.clone()).unwrap_or_default();
+pub fn geo_database(
+    option: Option<&OsStr>,
+    configured: Option<&OsStr>,
+) -> anyhow::Result<Option<GeoDatabase>> {
+    let named = option.map(OsStr::to_owned);
+    let named = named.or_else(|| env::var_os("NFGEODB"));
+    let paths = named.or_else(|| configured.map(OsStr::to_owned));
+    let paths = paths.unwrap_or_default();
     if paths.is_empty() || paths == "none" {
         return Ok(None);
     }
@@ -88,8 +119,8 @@ pub fn geo_database(arguments: &Arguments, config: &Config) -> anyhow::Result<Op
 }
 
 struct System {
-    /// Another name server than the system's is asked for.
-    other_server: bool,
+    /// A name server other than the system's.
+    resolver: Option<Resolver>,
 }
 
 impl Outside for System {
@@ -99,14 +130,16 @@ impl Outside for System {
     }
 
     fn resolve(&mut self, name: &str) -> Vec<IpAddr> {
-        if self.other_server {
-            eprintln!("t2report: {name}: a name server of one's own (-D) is not supported");
-            return Vec::new();
-        }
-        let mut addresses: Vec<IpAddr> = (name, 0)
-            .to_socket_addrs()
-            .map(|found| found.map(|address| address.ip()).collect())
-            .unwrap_or_default();
+        let mut addresses: Vec<IpAddr> = match self.resolver {
+            Some(resolver) => resolver.lookup(name).unwrap_or_else(|error| {
+                eprintln!("t2report: name server {resolver}: {error}");
+                Vec::new()
+            }),
+            None => (name, 0)
+                .to_socket_addrs()
+                .map(|found| found.map(|address| address.ip()).collect())
+                .unwrap_or_default(),
+        };
         addresses.dedup();
         addresses
     }

@@ -363,3 +363,34 @@ fn unknown_layouts_are_named() {
         }
     }
 }
+
+#[test]
+fn a_comparison_by_country_needs_the_database() {
+    let setting = Setting::make();
+    let flows = setting.path("flows");
+    let diff = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_t2report"));
+        command.arg("diff").args([&flows, &flows]).args(arguments);
+        let output = command.env_remove("NFGEODB").output().unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (
+            output.status.code(),
+            text(output.stdout),
+            text(output.stderr),
+        )
+    };
+    let (code, _, errors) = diff(&["-f", "src geo CH"]);
+    assert_eq!(code, Some(1));
+    assert_eq!(
+        errors,
+        "t2report: the filter asks for countries: they need a geo database (-G FILE)\n"
+    );
+    let both = setting.both();
+    let (code, text, errors) = diff(&["-f", "src geo CH", "-G", &both, "-o", "json"]);
+    assert_eq!((code, errors.as_str()), (Some(0), ""));
+    // 192.0.2.1 and 2001:db8::1 are there.
+    assert!(
+        text.contains("\"same\": 2") || text.contains("\"same\":2"),
+        "{text}"
+    );
+}
