@@ -48,6 +48,8 @@ pub enum Command {
     File(crate::file::Files),
     /// Relays messages to a collector, and does to them what networks and devices do
     Proxy(Box<crate::proxy::options::Proxy>),
+    /// Measures the highest rate at which a collector, or an exporter, loses nothing
+    Load(Box<crate::load::options::Load>),
     /// Puts results of several devices side by side
     Matrix(crate::matrix::Matrix),
 }

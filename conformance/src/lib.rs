@@ -12,6 +12,7 @@ pub mod file;
 pub mod inspection;
 pub mod known;
 pub mod live;
+pub mod load;
 pub mod matrix;
 pub mod metering;
 mod numbering;

@@ -10,7 +10,7 @@ use conformance::collector::options::Collector;
 use conformance::known::unknown;
 use conformance::proxy::relay;
 use conformance::run::{Outcome, print, run};
-use conformance::{catalogue, collector, explain, file, matrix, vectors};
+use conformance::{catalogue, collector, explain, file, load, matrix, vectors};
 use exporter::cli::one_line;
 use exporter::signals::stop_on_signals;
 
@@ -41,6 +41,10 @@ fn main() -> ExitCode {
         Command::Collector(options) => return judge_collector(&options),
         Command::File(options) => return ended(file::run(&options)),
         Command::Matrix(options) => matrix::run(&options),
+        Command::Load(options) => match options.check() {
+            Err(error) => return complain(&error, USAGE),
+            Ok(()) => stop_on_signals().and_then(|stop| load::run(&options, &stop)),
+        },
         Command::Proxy(options) => match options.transport() {
             Err(error) => return complain(&error, USAGE),
             Ok(_) => stop_on_signals().and_then(|stop| relay::run(&options, &stop)),

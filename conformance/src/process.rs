@@ -290,6 +290,11 @@ impl Scratch {
         Ok(Self { root, number: 0 })
     }
 
+    /// The folder for what all starts share.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
     /// The folder for one more start.
     ///
     /// # Errors

@@ -49,7 +49,10 @@ pub fn run(
     let mut metering = match &options.known.pcap {
         Some(pcap) => {
             let device = options.known.dut.as_deref().map(Device::read).transpose()?;
-            Some((pcap, Metering::read(pcap, options.declared(device))?))
+            Some((
+                pcap,
+                Metering::read(pcap, options.declared(device), options.known.speed)?,
+            ))
         }
         None => None,
     };

@@ -28,7 +28,8 @@ fn wrong_usage_is_told_in_one_line() {
     for (send, text) in [
         ("udp://192.0.2.1:9995", "--allow-remote"),
         ("udp://127.0.0.1:0", "port 0"),
-        ("tls://127.0.0.1:1", "udp and tcp"),
+        ("tls://127.0.0.1:1", "--tls-ca"),
+        ("sctp://127.0.0.1:1", "neither udp, tcp nor tls"),
         ("127.0.0.1:1", "udp://ADDR:PORT"),
     ] {
         complaint(&[&["--send", send][..], &observe].concat(), 2, text);

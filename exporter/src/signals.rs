@@ -2,8 +2,12 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::{SigSet, Signal};
+
+/// A wish may come twice: `timeout` signals the program, and then its whole process group.
+const ONE_WISH: Duration = Duration::from_millis(500);
 
 /// What signals have asked for so far. [`Default`] is for programs and tests without signals.
 #[derive(Clone, Debug, Default)]
@@ -25,6 +29,7 @@ impl Signals {
     pub fn take() -> anyhow::Result<Self> {
         let signals = Signals::default();
         let seen = signals.clone();
+        let mut wish = Wish::new(&signals.stop);
         wait_for(
             &[
                 Signal::SIGINT,
@@ -35,7 +40,7 @@ impl Signals {
             move |signal| match signal {
                 Signal::SIGUSR1 => seen.status.store(true, Ordering::Relaxed),
                 Signal::SIGUSR2 => seen.toggle.store(true, Ordering::Relaxed),
-                _ => stop(&seen.stop),
+                _ => wish.came(Instant::now()),
             },
         )?;
         Ok(signals)
@@ -55,14 +60,38 @@ impl Signals {
 /// When the system does not let the signals be blocked.
 pub fn stop_on_signals() -> anyhow::Result<Arc<AtomicBool>> {
     let flag = Arc::new(AtomicBool::new(false));
-    let seen = Arc::clone(&flag);
-    wait_for(&[Signal::SIGINT, Signal::SIGTERM], move |_| stop(&seen))?;
+    let mut wish = Wish::new(&flag);
+    wait_for(&[Signal::SIGINT, Signal::SIGTERM], move |_| {
+        wish.came(Instant::now());
+    })?;
     Ok(flag)
 }
 
-fn stop(flag: &AtomicBool) {
-    if flag.swap(true, Ordering::Relaxed) {
-        std::process::exit(1);
+/// The wish that the program end.
+struct Wish {
+    flag: Arc<AtomicBool>,
+    first: Option<Instant>,
+}
+
+impl Wish {
+    fn new(flag: &Arc<AtomicBool>) -> Self {
+        Self {
+            flag: Arc::clone(flag),
+            first: None,
+        }
+    }
+
+    fn came(&mut self, now: Instant) {
+        if self.is_again(now) {
+            std::process::exit(1);
+        }
+        self.flag.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it is a second wish.
+    fn is_again(&mut self, now: Instant) -> bool {
+        let first = *self.first.get_or_insert(now);
+        now.saturating_duration_since(first) >= ONE_WISH
     }
 }
 
@@ -79,4 +108,18 @@ fn wait_for(
         }
     });
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_wish_that_comes_twice_is_no_second_one() {
+        let mut wish = Wish::new(&Arc::default());
+        let begin = Instant::now();
+        assert!(!wish.is_again(begin));
+        assert!(!wish.is_again(begin + Duration::from_millis(20)));
+        assert!(wish.is_again(begin + ONE_WISH));
+    }
 }

@@ -87,11 +87,33 @@ pub fn server(files: &TlsFiles) -> Result<Arc<ServerConfig>, TlsError> {
             _ => PAIR,
         }));
     };
+    let chain = certificates(cert)?;
+    listening(chain, private_key(key)?, files.ca.as_deref(), cert)
+}
+
+/// The listening side with a certificate that was made in memory; `ca` as for [`server`].
+///
+/// # Errors
+/// When the authorities are unreadable or unusable, or the key is not that of the certificate.
+pub fn server_made_up(
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+    ca: Option<&Path>,
+) -> Result<Arc<ServerConfig>, TlsError> {
+    listening(chain, key, ca, Path::new("the certificate"))
+}
+
+fn listening(
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+    ca: Option<&Path>,
+    cert: &Path,
+) -> Result<Arc<ServerConfig>, TlsError> {
     let provider = provider();
     let builder = ServerConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()
         .map_err(|error| unusable(cert, &error))?;
-    let builder = match &files.ca {
+    let builder = match ca {
         None => builder.with_no_client_auth(),
         Some(ca) => {
             let verifier =
@@ -100,7 +122,7 @@ pub fn server(files: &TlsFiles) -> Result<Arc<ServerConfig>, TlsError> {
         }
     };
     let config = builder
-        .with_single_cert(certificates(cert)?, private_key(key)?)
+        .with_single_cert(chain, key)
         .map_err(|error| unusable(cert, &error))?;
     Ok(Arc::new(config))
 }

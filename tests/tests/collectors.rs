@@ -11,8 +11,8 @@ use golden::harness::{self, program};
 /// Identifier and verdict of each broken rule.
 type Broken = BTreeMap<String, String>;
 
-/// Runs `t2check collector` and reads what is broken from its JSON.
-fn broken(arguments: &[&str]) -> Broken {
+/// Runs `t2check collector` and reads the verdicts from its JSON.
+fn results(arguments: &[&str]) -> BTreeMap<String, String> {
     let dir = harness::temp_dir();
     let json = dir.path().join("report.json");
     let mut command = Command::new(program("t2check"));
@@ -31,15 +31,20 @@ fn broken(arguments: &[&str]) -> Broken {
     let text = fs::read_to_string(&json).expect("t2check writes the report");
     let report: serde_json::Value = serde_json::from_str(&text).expect("the report is JSON");
     let results = report["results"].as_array().expect("results");
-    let negative = |verdict: &str| !matches!(verdict, "PASS" | "NOT APPLICABLE");
     results
         .iter()
         .map(|result| {
             let word = |key: &str| result[key].as_str().expect("a word").to_owned();
             (word("id"), word("verdict"))
         })
-        .filter(|(_, verdict)| negative(verdict))
         .collect()
+}
+
+/// What of it is broken.
+fn broken(arguments: &[&str]) -> Broken {
+    let mut results = results(arguments);
+    results.retain(|_, verdict| !matches!(verdict.as_str(), "PASS" | "NOT APPLICABLE"));
+    results
 }
 
 fn expected(lines: &[(&str, &str)]) -> Broken {
@@ -88,7 +93,52 @@ fn t2collect() {
     assert_eq!(broken, expected(T2COLLECT));
 }
 
+/// Certificates that must be refused are, and what is for TCP holds over TLS; its metrics tell what is lost.
+#[test]
+fn t2collect_over_tls() {
+    let start = format!(
+        "{} --listen tls://127.0.0.1:{{tls-port}} --tls-ca {{tls-ca}} --tls-cert {{tls-cert}} --tls-key {{tls-key}} \
+         --metrics 127.0.0.1:{{metrics-port}} --json {{dir}}/all.json --no-nfcapd",
+        program("t2collect").display()
+    );
+    let fixed = "--send tls://127.0.0.1:0 --observe json:{dir}/all.json --batch 20 --observe";
+    let fixed: Vec<&str> = fixed.split(' ').chain([METRICS]).collect();
+    let rules = "X-15,X-03,X-05,X-01,T-20,T-21,S-01,H-16,F-01,F-06";
+    let judged = results(&[&fixed[..], &["--only", rules, "--start", &start]].concat());
+    for rule in rules.split(',') {
+        assert_eq!(judged[rule], "PASS", "{rule}");
+    }
+    // Without an authority nobody is refused.
+    let open = start.replace("--tls-ca {tls-ca}", "");
+    let judged = results(&[&fixed[..], &["--only", "X-15", "--start", &open]].concat());
+    assert_eq!(judged["X-15"], "WRONG DATA");
+}
+
 const T2COLLECT: &[(&str, &str)] = &[];
+
+const METRICS: &str = "prometheus:http://127.0.0.1:{metrics-port}/metrics";
+
+/// Without looking at any record: by the numbers of its metrics alone.
+#[test]
+fn t2collect_by_what_it_counts() {
+    let start = format!(
+        "{} --listen udp://127.0.0.1:{{port}} --metrics 127.0.0.1:{{metrics-port}} -w {{dir}}",
+        program("t2collect").display()
+    );
+    let fixed = ["--send", "udp://127.0.0.1:0", "--observe", METRICS];
+    let rules = "T-18,S-01,S-09,H-09,H-16";
+    let judged = results(&[&fixed[..], &["--only", rules, "--start", &start]].concat());
+    for rule in rules.split(',') {
+        assert_eq!(judged[rule], "PASS", "{rule}");
+    }
+    // Elsewhere these are no numbers of records.
+    let dir = harness::temp_dir();
+    let map = dir.path().join("map");
+    fs::write(&map, "t2collect_templates_total records\n").expect("the map is written");
+    let map = map.display().to_string();
+    let more = ["--only", "S-01", "--start", &start, "--metrics-map", &map];
+    assert_eq!(results(&[&fixed[..], &more].concat())["S-01"], "DATA LOSS");
+}
 
 #[test]
 fn nfcapd_1_7_1() {

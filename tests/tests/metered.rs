@@ -150,6 +150,10 @@ fn metered(command: &str, dut: &str, pcap: &Path, folder: &Path) -> BTreeMap<Str
         ended.text(),
         ended.stderr
     );
+    results_of(&json)
+}
+
+fn results_of(json: &Path) -> BTreeMap<String, Value> {
     let text = fs::read_to_string(json).expect("a report");
     let report: Value = serde_json::from_str(&text).expect("JSON");
     report["results"]
@@ -221,6 +225,72 @@ fn nfpcapd() {
 #[test]
 fn nfprobe() {
     judged(&EXPORTERS[5]);
+}
+
+/// Packets on an interface: a pair of interfaces in a network of its own, tcpreplay on one, the exporter on the other.
+fn injected(exporter: &str, dut: &str) -> Option<BTreeMap<String, Value>> {
+    for program in ["tcpreplay", "unshare", "ip"] {
+        harness::peer(program)?;
+    }
+    let Some(corpus) = harness::corpus() else {
+        harness::skip("no corpus");
+        return None;
+    };
+    let folder = harness::temp_dir();
+    fs::write(folder.path().join("dut.toml"), dut).expect("the declaration is written");
+    let script = format!(
+        "set -e\nip link set lo up\nip link add v0 type veth peer name v1\n\
+         for v in v0 v1; do echo 1 > /proc/sys/net/ipv6/conf/$v/disable_ipv6; ip link set $v up; done\n\
+         exec {} exporter --pcap {} --inject v0 --quiet 3 --seconds 100 --dut {dir}/dut.toml --json {dir}/report.json \
+         --start '{}'",
+        harness::program("t2check").display(),
+        corpus.join("pcaps/flowtest/http_get.pcap").display(),
+        exporter.replace("{t2x}", &harness::program("t2x").to_string_lossy()),
+        dir = folder.path().display(),
+    );
+    let mut command = Command::new("unshare");
+    command.args(["--net", "--mount", "sh", "-c"]);
+    // The interfaces of the new network, not of the old one.
+    command.arg(format!("mount -t sysfs sysfs /sys && sh -c \"$0\""));
+    let ended = harness::run(command.arg(script));
+    if ended.code() == Some(1) && ended.stderr.starts_with("unshare: ") {
+        harness::skip("no network of its own can be made: not root");
+        return None;
+    }
+    assert!(
+        matches!(ended.code(), Some(0 | 3)),
+        "{}{}",
+        ended.text(),
+        ended.stderr
+    );
+    Some(results_of(&folder.path().join("report.json")))
+}
+
+/// 40 packets of one connection, all of which are there. softflowd gets them only when its queue is full, and dies of
+/// SIGTERM with what it has: it is to send everything after a second.
+#[test]
+fn packets_on_an_interface() {
+    for (exporter, dut) in [
+        (
+            "{t2x} -i v1 --nf-version 10 --nf-addr {host} --nf-port {port}",
+            "",
+        ),
+        (
+            "softflowd -i v1 -d -c none -p {dir}/pid -t maxlife=1 -t expint=1 -v 10 -A milli -n {host}:{port}",
+            "bytes = \"link-payload\"\ntimes = \"pair\"\n",
+        ),
+    ] {
+        if !exporter.starts_with("{t2x}") && harness::peer("softflowd").is_none() {
+            continue;
+        }
+        let Some(results) = injected(exporter, dut) else {
+            return;
+        };
+        for rule in ["M-01", "M-02", "M-07"] {
+            let result = &results[rule];
+            assert_eq!(result["verdict"], "PASS", "{exporter}: {result:#}");
+        }
+    }
 }
 
 /// What tshark shows of the packets that a filter wants: lines of these fields.

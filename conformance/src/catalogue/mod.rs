@@ -76,7 +76,7 @@ impl State {
             State::Stored => "judged by what a collector stored",
             State::Metered => "judged on traffic that is known (--pcap)",
             State::Transport => {
-                "needs a transport that is not implemented (SCTP, DTLS, TLS before 1.2, TLS to a collector)"
+                "needs a transport that is not implemented (SCTP, DTLS, TLS before 1.2)"
             }
             State::Device => {
                 "needs the device's own control: its traffic, configuration, reports or restart"

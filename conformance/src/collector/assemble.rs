@@ -6,6 +6,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
+use super::certificates::Identity;
 use super::script::{Case, Header, SetId, Step};
 use super::token::Token;
 use crate::wire::Transport;
@@ -23,7 +24,7 @@ const UPTIME: u32 = 100_000_000;
 const NTP_EPOCH: i64 = 2_208_988_800;
 
 /// A standard record: source, destination, ports, protocol, packets (4), octets (4), start and end in milliseconds.
-const STANDARD: [[u8; 4]; 9] = [
+pub const STANDARD: [[u8; 4]; 9] = [
     [0, 8, 0, 4],
     [0, 12, 0, 4],
     [0, 7, 0, 2],
@@ -33,6 +34,19 @@ const STANDARD: [[u8; 4]; 9] = [
     [0, 1, 0, 4],
     [0, 152, 0, 8],
     [0, 153, 0, 8],
+];
+
+/// What a standard record shows.
+pub const STANDARD_NAMES: [&str; 9] = [
+    "sourceIPv4Address",
+    "destinationIPv4Address",
+    "sourceTransportPort",
+    "destinationTransportPort",
+    "protocolIdentifier",
+    "packetDeltaCount",
+    "octetDeltaCount",
+    "flowStart",
+    "flowEnd",
 ];
 
 /// What tells one run of a case from all others: its records' addresses, its domain, its time.
@@ -81,6 +95,8 @@ pub struct Sender {
     pub socket: u8,
     /// How.
     pub transport: Transport,
+    /// Who it is over TLS.
+    pub identity: Identity,
 }
 
 /// One thing to do.
@@ -174,6 +190,7 @@ impl Assembler {
                 host: 1,
                 socket: 0,
                 transport,
+                identity: Identity::Right,
             },
             slice: 0,
             actions: Vec::new(),
@@ -235,7 +252,12 @@ impl Assembler {
                 self.records = self.records.wrapping_add(*records as u16);
             }
             Step::Repeat(times, steps) => self.repeat(*times, steps)?,
-            Step::From(_) | Step::Host(_) | Step::Use(_) | Step::Reconnect | Step::Reset => {
+            Step::From(_)
+            | Step::Host(_)
+            | Step::Use(_)
+            | Step::Identity(_)
+            | Step::Reconnect
+            | Step::Reset => {
                 self.end_message()?;
                 self.connection(step);
             }
@@ -262,6 +284,7 @@ impl Assembler {
             Step::From(socket) => self.sender.socket = *socket,
             Step::Host(host) => self.sender.host = *host,
             Step::Use(transport) => self.sender.transport = *transport,
+            Step::Identity(identity) => self.sender.identity = *identity,
             Step::Reset => self.actions.push(Action::Reset(self.sender)),
             _ => self.actions.push(Action::Close(self.sender)),
         }

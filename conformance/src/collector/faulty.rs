@@ -37,6 +37,7 @@ pub enum Fault {
     StaleTemplate,
     LengthIgnored,
     VersionIgnored,
+    SwappedVersionTaken,
     ShortBuffer,
     BrokenMessageKept,
     CountTrusted,
@@ -96,6 +97,7 @@ pub const FAULTS: &[(Fault, &str, &str)] = &[
     (Fault::StaleTemplate, "T-16", ""),
     (Fault::LengthIgnored, "H-16", "nfcapd 1.7.1, nfacctd 1.7.7"),
     (Fault::VersionIgnored, "H-17", ""),
+    (Fault::SwappedVersionTaken, "H-01", ""),
     (Fault::ShortBuffer, "H-18", "nfacctd 1.7.7"),
     (
         Fault::BrokenMessageKept,
@@ -344,6 +346,9 @@ impl Process {
             Fault::LengthIgnored if ipfix => set_length(octets),
             Fault::VersionIgnored if version == Some(11) => {
                 octets[1] = 10;
+            }
+            Fault::SwappedVersionTaken if matches!(version, Some(0x0900 | 0x0a00)) => {
+                octets.swap(0, 1);
             }
             Fault::ShortBuffer => return octets.len() <= 9000,
             Fault::BrokenMessageKept if ipfix => cut_broken(octets),

@@ -1,7 +1,7 @@
 //! One run of a case against what the device stored: values one by one, what must not be stored, what was made up,
 //! and whether the device still lives.
 
-use super::assemble::{Marking, PROBE};
+use super::assemble::{Marking, PROBE, STANDARD_NAMES};
 use super::script::{Case, What};
 use super::stored::{Stored, Value};
 use crate::verdict::{Profile, Verdict};
@@ -22,10 +22,14 @@ pub enum Fate {
 pub struct Observation {
     /// What it stored.
     pub stored: Vec<Stored>,
+    /// How many records it counts, where the records themselves are not seen.
+    pub counted: Option<u64>,
     /// How it fared.
     pub fate: Fate,
     /// Sequence failures that it counted, if it shows them.
     pub lost: Option<u64>,
+    /// The ports that it was told to listen on.
+    pub ports: Vec<u16>,
     /// What it said, if that is seen.
     pub log: Option<Vec<String>>,
     /// By how many MiB its memory grew, if that is seen.
@@ -85,10 +89,11 @@ pub fn judge(
     };
     if let Fate::Gone(how) = &seen.fate {
         desk.fault(Verdict::Unsafe, format!("the device {how}"));
-    } else if !seen
-        .stored
-        .iter()
-        .any(|stored| stored.is_probe(run.marking))
+    } else if seen.counted.is_none()
+        && !seen
+            .stored
+            .iter()
+            .any(|stored| stored.is_probe(run.marking))
     {
         desk.fault(
             Verdict::DataLoss,
@@ -97,18 +102,75 @@ pub fn judge(
     }
     let mut strays = false;
     let mut kept = 0;
+    let mut range = Range::default();
     for expectation in &run.case.expectations {
         if !expectation.holds(profile, run.version, run.transport) {
             continue;
         }
         kept += 1;
         strays |= expectation.what == What::Strays;
-        desk.check(&expectation.what, expectation.verdict);
+        match (seen.counted, &expectation.what) {
+            (Some(_), What::Stored { .. } | What::Absent(_) | What::Options(..) | What::Strays) => {
+                range.add(&expectation.what, run.case);
+            }
+            (_, what) => desk.check(what, expectation.verdict),
+        }
     }
-    if alone && !strays {
-        desk.strays();
+    match (seen.counted, &seen.fate) {
+        (Some(counted), Fate::Alive) => desk.counted(counted, &range),
+        _ if alone && !strays => desk.strays(),
+        _ => {}
     }
     desk.conclude(kept)
+}
+
+/// How many records a device may count.
+struct Range {
+    least: u64,
+    most: u64,
+    /// What a count does not show.
+    unseen: Vec<String>,
+}
+
+/// The healthy message's.
+impl Default for Range {
+    fn default() -> Self {
+        Self {
+            least: 1,
+            most: 1,
+            unseen: Vec::new(),
+        }
+    }
+}
+
+impl Range {
+    fn add(&mut self, what: &What, case: &Case) {
+        // Rules of fields are rules of values; elsewhere those of a standard record only tell that it is this one.
+        let of_values = case.rules.iter().any(|rule| rule.starts_with('F'));
+        let matters = |name: &&str| of_values || !STANDARD_NAMES.contains(name);
+        match what {
+            What::Stored {
+                times,
+                fields,
+                optional,
+                ..
+            } => {
+                self.most = self.most.saturating_add(*times as u64);
+                if !optional {
+                    self.least = self.least.saturating_add(*times as u64);
+                }
+                let others = fields.iter().map(|(name, _)| name.trim_end_matches('?'));
+                let others = others.filter(matters);
+                self.unseen
+                    .extend(others.map(|name| format!("a count of records does not show {name}")));
+            }
+            What::Options(_, false) => self
+                .unseen
+                .push("a count of records does not show options records".to_owned()),
+            What::Strays => self.most = u64::MAX,
+            _ => {}
+        }
+    }
 }
 
 struct Desk<'a> {
@@ -197,6 +259,20 @@ impl Desk<'_> {
                     .unseen
                     .push("its memory is not seen: --start it".to_owned()),
             },
+        }
+    }
+
+    /// Where records are only counted: not fewer than must be stored, and not more than were sent.
+    fn counted(&mut self, counted: u64, range: &Range) {
+        let Range { least, most, .. } = *range;
+        self.unseen.extend(range.unseen.iter().take(1).cloned());
+        if counted < least {
+            let note =
+                format!("it counts {counted} records, at least {least} of what was sent must be");
+            self.fault(Verdict::DataLoss, note);
+        } else if counted > most {
+            let note = format!("it counts {counted} records, at most {most} of what was sent are");
+            self.fault(Verdict::WrongData, note);
         }
     }
 

@@ -5,6 +5,9 @@
 //! into [`stored`] records; [`judge`] compares; [`run`] puts the verdicts together.
 
 pub mod assemble;
+pub mod certificates;
+pub mod exposition;
+pub mod json;
 pub mod judge;
 pub mod observe;
 pub mod options;

@@ -1,26 +1,24 @@
 //! Looking at what a device stored: its nfcapd files with our reader or with its own nfdump, lines of JSON, or what a
 //! command prints.
 
-use std::collections::BTreeMap;
 use std::fs;
+use std::io::BufRead;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::str::FromStr;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use nfdump_compat::field::{self, Location};
 use nfdump_compat::file::FileReader;
 use nfdump_compat::record::{RecordView, V3_RECORD};
-use serde_json::Value as Json;
 
+use super::exposition::Url;
+use super::json::{self, FieldMap};
 use super::stored::{Stored, Value};
 
 /// So many records are kept of one look: what a flood leaves behind is not all needed.
-const MOST_RECORDS: usize = 200_000;
-
-/// So much of a file of JSON is read.
-const MOST_OCTETS: u64 = 256 << 20;
+pub(super) const MOST_RECORDS: usize = 200_000;
 
 /// Where a device shows what it stored.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -35,21 +33,32 @@ pub enum Observer {
     Command(String),
 }
 
-impl FromStr for Observer {
+/// `--observe`: records, or what the device counts.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Observe {
+    /// The records themselves.
+    Records(Observer),
+    /// Its metrics.
+    Counts(Url),
+}
+
+impl FromStr for Observe {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let known = "the observers are nfcapd:DIR, nfdump:DIR, json:FILE and command:CMD";
+        let known =
+            "the observers are nfcapd:DIR, nfdump:DIR, json:FILE, command:CMD and prometheus:URL";
         let (kind, rest) = text.split_once(':').ok_or(known)?;
-        let rest = rest.to_owned();
-        match kind {
-            _ if rest.is_empty() => Err(known.to_owned()),
-            "nfcapd" => Ok(Observer::Nfcapd(rest)),
-            "nfdump" => Ok(Observer::Nfdump(rest)),
-            "json" => Ok(Observer::Json(rest)),
-            "command" => Ok(Observer::Command(rest)),
-            _ => Err(known.to_owned()),
-        }
+        let what = rest.to_owned();
+        Ok(Observe::Records(match kind {
+            _ if rest.is_empty() => return Err(known.to_owned()),
+            "nfcapd" => Observer::Nfcapd(what),
+            "nfdump" => Observer::Nfdump(what),
+            "json" => Observer::Json(what),
+            "command" => Observer::Command(what),
+            "prometheus" => return rest.parse().map(Observe::Counts),
+            _ => return Err(known.to_owned()),
+        }))
     }
 }
 
@@ -64,31 +73,6 @@ pub struct Look {
     pub disagreements: Vec<String>,
     /// What could not be read.
     pub remarks: Vec<String>,
-}
-
-/// Key of the device's JSON → our name.
-pub type FieldMap = BTreeMap<String, String>;
-
-/// Reads a field map: `KEY NAME` a line.
-///
-/// # Errors
-/// When it cannot be read.
-pub fn read_map(path: &Path) -> anyhow::Result<FieldMap> {
-    let text = fs::read_to_string(path)
-        .with_context(|| format!("cannot read the field map {}", path.display()))?;
-    let mut map = FieldMap::new();
-    for (index, line) in text.lines().enumerate() {
-        let mut words = line.split_whitespace();
-        match (words.next(), words.next()) {
-            (None, _) => {}
-            (Some(word), _) if word.starts_with('#') => {}
-            (Some(key), Some(name)) => {
-                map.insert(key.to_owned(), name.to_owned());
-            }
-            (Some(_), None) => bail!("{}, line {}: KEY NAME wanted", path.display(), index + 1),
-        }
-    }
-    Ok(map)
 }
 
 impl Observer {
@@ -109,10 +93,40 @@ impl Observer {
                 NAMES.iter().any(|(known, _)| *known == name) || OTHER_NAMES.contains(&name)
             }
             Observer::Json(_) | Observer::Command(_) => {
-                if !map.is_empty() {
-                    return map.values().any(|known| known == name);
+                map.is_empty() && seen("fields") || json::shows(name, map)
+            }
+        }
+    }
+
+    /// How many records there are, whatever is in them.
+    ///
+    /// # Errors
+    /// When there is nothing to look at.
+    pub fn count(&self) -> anyhow::Result<u64> {
+        match self {
+            Observer::Nfcapd(dir) | Observer::Nfdump(dir) => {
+                let mut count = 0;
+                for path in flow_files(Path::new(dir))? {
+                    if fs::metadata(&path).is_ok_and(|metadata| metadata.len() > 0) {
+                        count += count_file(&path)?;
+                    }
                 }
-                seen("fields") || PMACCT.iter().any(|(_, known)| *known == name)
+                Ok(count)
+            }
+            Observer::Json(file) => match fs::File::open(file) {
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(0),
+                file => count_lines(file?),
+            },
+            Observer::Command(command) => {
+                let mut child = Command::new("sh")
+                    .args(["-c", command])
+                    .stdin(Stdio::null())
+                    .stdout(Stdio::piped())
+                    .spawn()
+                    .with_context(|| format!("cannot run {command}"))?;
+                let lines = child.stdout.take().map_or(Ok(0), count_lines);
+                child.wait()?;
+                lines
             }
         }
     }
@@ -125,20 +139,18 @@ impl Observer {
         match self {
             Observer::Nfcapd(dir) => nfcapd(Path::new(dir)),
             Observer::Nfdump(dir) => compare(Path::new(dir), nfdump),
-            Observer::Json(file) => json_file(Path::new(file), map),
+            Observer::Json(file) => json::file(Path::new(file), map),
             Observer::Command(command) => {
                 let output = Command::new("sh")
                     .args(["-c", command])
                     .stdin(Stdio::null())
                     .output()
                     .with_context(|| format!("cannot run {command}"))?;
-                Ok(json_lines(&String::from_utf8_lossy(&output.stdout), map))
+                Ok(json::lines(&String::from_utf8_lossy(&output.stdout), map))
             }
         }
     }
 }
-
-// ---------------------------------------------------------------------------------------------------- nfcapd files
 
 /// Numbers of a flow record by the names of their elements.
 const NAMES: &[(&str, Location)] = &[
@@ -215,6 +227,30 @@ fn nfcapd(dir: &Path) -> anyhow::Result<Look> {
         }
     }
     Ok(look)
+}
+
+fn count_file(path: &Path) -> anyhow::Result<u64> {
+    let mut reader = FileReader::open(path)?;
+    let mut count = 0;
+    while let Some(block) = reader.next_block()? {
+        let flows = block.records().filter(|raw| raw.record_type == V3_RECORD);
+        count += flows.count() as u64;
+    }
+    Ok(count)
+}
+
+fn count_lines(from: impl std::io::Read) -> anyhow::Result<u64> {
+    let mut from = std::io::BufReader::with_capacity(1 << 20, from);
+    let mut count = 0;
+    loop {
+        let octets = from.fill_buf()?;
+        if octets.is_empty() {
+            return Ok(count);
+        }
+        count += octets.iter().filter(|octet| **octet == b'\n').count() as u64;
+        let length = octets.len();
+        from.consume(length);
+    }
 }
 
 fn read_file(mut reader: FileReader, look: &mut Look) {
@@ -346,142 +382,4 @@ fn row(stored: &Stored) -> Vec<String> {
         value.map_or_else(|| "0".to_owned(), ToString::to_string)
     };
     COLUMNS.iter().map(cell).collect()
-}
-
-// ------------------------------------------------------------------------------------------------------------ JSON
-
-/// Names of the print plugin of pmacct.
-const PMACCT: &[(&str, &str)] = &[
-    ("ip_src", "sourceIPv4Address"),
-    ("ip_dst", "destinationIPv4Address"),
-    ("port_src", "sourceTransportPort"),
-    ("port_dst", "destinationTransportPort"),
-    ("ip_proto", "protocolIdentifier"),
-    ("tos", "ipClassOfService"),
-    ("tcp_flags", "tcpControlBits"),
-    ("packets", "packetDeltaCount"),
-    ("bytes", "octetDeltaCount"),
-    ("timestamp_start", "flowStart"),
-    ("timestamp_end", "flowEnd"),
-];
-
-fn json_file(path: &Path, map: &FieldMap) -> anyhow::Result<Look> {
-    use std::io::Read;
-    let mut text = Vec::new();
-    match fs::File::open(path) {
-        // It is made with the first record.
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Look::default()),
-        file => file
-            .and_then(|file| file.take(MOST_OCTETS).read_to_end(&mut text))
-            .with_context(|| format!("cannot read {}", path.display()))?,
-    };
-    Ok(json_lines(&String::from_utf8_lossy(&text), map))
-}
-
-fn json_lines(text: &str, map: &FieldMap) -> Look {
-    let mut look = Look::default();
-    // A line without an end is being written.
-    let whole = text
-        .rfind('\n')
-        .map_or("", |end| text.get(..end).unwrap_or_default());
-    for line in whole.lines().filter(|line| !line.trim().is_empty()) {
-        if look.stored.len() >= MOST_RECORDS {
-            break;
-        }
-        match serde_json::from_str::<Json>(line) {
-            Ok(Json::Object(object)) => look.stored.extend(json_record(&object, map)),
-            Ok(_) => {}
-            Err(error) => look
-                .remarks
-                .push(format!("a line of JSON cannot be read: {error}")),
-        }
-    }
-    look
-}
-
-fn json_record(object: &serde_json::Map<String, Json>, map: &FieldMap) -> Option<Stored> {
-    let mut stored = Stored::default();
-    if let (Some(Json::Object(fields)), true) = (object.get("fields"), map.is_empty()) {
-        let kind = object.get("kind").and_then(Json::as_str);
-        stored.options = kind == Some("options");
-        if !matches!(kind, None | Some("flow" | "options")) {
-            return None;
-        }
-        for (name, value) in fields {
-            stored.set(name, json_value(value));
-        }
-        if let Some(exporter) = object.get("exporter") {
-            stored.set("exporter", json_value(exporter));
-        }
-        relative_times(&mut stored, object.get("exportTime"));
-    } else {
-        let own: Vec<(&str, &str)> = map
-            .iter()
-            .map(|(key, name)| (key.as_str(), name.as_str()))
-            .collect();
-        for (key, name) in if map.is_empty() { PMACCT } else { &own } {
-            let Some(value) = object.get(*key) else {
-                continue;
-            };
-            let value = json_value(value);
-            let name = match (*name, &value) {
-                // pmacct has one name for both families.
-                ("sourceIPv4Address", Value::Address(IpAddr::V6(_))) => "sourceIPv6Address",
-                ("destinationIPv4Address", Value::Address(IpAddr::V6(_))) => {
-                    "destinationIPv6Address"
-                }
-                ("protocolIdentifier", Value::Text(name)) => {
-                    let number = protocol_number(name);
-                    stored.set("protocolIdentifier", number);
-                    continue;
-                }
-                (name, _) => name,
-            };
-            stored.set(name, value);
-        }
-    }
-    stored.settle();
-    Some(stored)
-}
-
-/// Times in microseconds before the export time (158, 159), which stands beside the fields.
-fn relative_times(stored: &mut Stored, export: Option<&Json>) {
-    let Some(Value::Time(export)) = export.map(json_value) else {
-        return;
-    };
-    for name in ["flowStart", "flowEnd"] {
-        let delta = stored.get(&format!("{name}DeltaMicroseconds"));
-        if let Some(Value::Number(delta)) = delta {
-            let ms = i64::try_from(delta / 1000).unwrap_or(i64::MAX);
-            stored.set(name, Value::Time(export.saturating_sub(ms)));
-        }
-    }
-}
-
-fn protocol_number(name: &str) -> Value {
-    match name {
-        "tcp" => Value::Number(6),
-        "udp" => Value::Number(17),
-        "icmp" => Value::Number(1),
-        other => Value::Text(other.to_owned()),
-    }
-}
-
-fn json_value(value: &Json) -> Value {
-    match value {
-        Json::String(text) => match Value::of_text(text) {
-            // A string that looks like a number stays what it is.
-            Value::Number(_) if !text.bytes().all(|octet| octet.is_ascii_digit()) => {
-                Value::Text(text.clone())
-            }
-            value => value,
-        },
-        Json::Number(number) => number
-            .as_u64()
-            .map_or_else(|| Value::Text(number.to_string()), Value::Number),
-        Json::Array(values) => Value::List(values.iter().map(json_value).collect()),
-        Json::Bool(value) => Value::Text(value.to_string()),
-        Json::Object(_) => Value::Text(value.to_string()),
-        Json::Null => Value::Text(String::new()),
-    }
 }

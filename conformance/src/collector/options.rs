@@ -7,12 +7,15 @@ use std::str::FromStr;
 use clap::Args;
 use nix::sys::signal::Signal;
 
-use super::observe::Observer;
-use crate::cli::{CODES, Endpoint, Judging};
+use super::exposition::Url;
+use super::observe::{Observe, Observer};
+use crate::cli::{CODES, Endpoint, Judging, parse_transport};
 use crate::wire::Transport;
 
 const EXAMPLES: &str = "\
-In --start and --observe, {dir} is a folder made for each start, {port} the port to listen on, {tcp-port} that of TCP.
+In --start and --observe, {dir} is a folder made for each start, {port} the port to listen on, {tcp-port} that of TCP, {tls-port}
+that of TLS, {metrics-port} one for metrics; {tls-ca}, {tls-cert} and {tls-key} are an authority made for this run, and a
+certificate of it for the collector.
 Example:
   t2check collector --send udp://127.0.0.1:0 --observe nfcapd:{dir} --start 'nfcapd -b 127.0.0.1 -p {port} -w {dir}'";
 
@@ -20,13 +23,14 @@ Example:
 #[derive(Args, Clone, Debug)]
 #[command(after_help = format!("{EXAMPLES}\n\n{CODES}"))]
 pub struct Collector {
-    /// Where the collector listens; may be given for UDP and for TCP. With --start, port 0 is any free one
-    #[arg(long, value_name = "udp|tcp://ADDR:PORT", required = true)]
+    /// Where the collector listens; may be given for UDP, TCP and TLS. With --start, port 0 is any free one
+    #[arg(long, value_name = "udp|tcp|tls://ADDR:PORT", required = true)]
     pub send: Vec<Target>,
     /// Where it shows what it stored: nfcapd:DIR (read by us), nfdump:DIR (read by us and by nfdump), json:FILE (lines of
-    /// t2collect or of pmacct, others with --map) or command:CMD, which prints such lines
-    #[arg(long, value_name = "KIND:WHAT")]
-    pub observe: Observer,
+    /// t2collect, pmacct, goflow2, logstash, ipfixcol2 or Telegraf, others with --map), command:CMD, which prints such
+    /// lines, or prometheus:URL, its metrics; these also beside one of the others, for what it counts as lost
+    #[arg(long, value_name = "KIND:WHAT", required = true)]
+    pub observe: Vec<Observe>,
     /// Starts the collector with the shell, for each case anew; it is ended, and watched: an end of its own,
     /// a hang, its memory, its log
     #[arg(long, value_name = "CMD")]
@@ -54,9 +58,22 @@ pub struct Collector {
     /// Names of its JSON: KEY NAME a line, NAME as IANA has it
     #[arg(long, value_name = "FILE")]
     pub map: Option<PathBuf>,
+    /// Names of its metrics: METRIC records or METRIC lost a line, several are added up, with - in front taken away
+    /// [default: those of t2collect]
+    #[arg(long, value_name = "FILE")]
+    pub metrics_map: Option<PathBuf>,
     /// The nfdump that reads along with --observe nfdump:DIR
     #[arg(long, value_name = "FILE", default_value = "nfdump")]
     pub nfdump: PathBuf,
+    /// Over TLS: whom to trust (PEM) [default with --start: an authority made for this run, {tls-ca}]
+    #[arg(long, value_name = "FILE")]
+    pub tls_ca: Option<PathBuf>,
+    /// Over TLS: the certificate to show (PEM)
+    #[arg(long, value_name = "FILE", requires_all = ["tls_key", "tls_ca"])]
+    pub tls_cert: Option<PathBuf>,
+    /// Over TLS: its private key (PEM)
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub tls_key: Option<PathBuf>,
     /// Without floods and long waits [default]
     #[arg(long, conflicts_with = "full")]
     pub quick: bool,
@@ -79,6 +96,24 @@ impl Collector {
     /// When they do not, in one line.
     pub fn check(&self) -> Result<(), String> {
         self.judging.reports()?;
+        if self.observe.len() > 2
+            || self.observe.len() == 2 && (self.records().is_none() || self.counts().is_none())
+        {
+            return Err(
+                "--observe may be given twice: for records, and for metrics (prometheus:URL)"
+                    .to_owned(),
+            );
+        }
+        if self.metrics_map.is_some() && self.counts().is_none() {
+            return Err("--metrics-map needs --observe prometheus:URL".to_owned());
+        }
+        let tls = |target: &Target| target.0.transport == Transport::Tls;
+        if self.start.is_none() && self.tls_ca.is_none() && self.send.iter().any(tls) {
+            return Err("tls:// needs --tls-ca: whom to trust".to_owned());
+        }
+        if self.tls_ca.is_some() && !self.send.iter().any(tls) {
+            return Err("--tls-ca needs --send tls://ADDR:PORT".to_owned());
+        }
         for Target(target) in &self.send {
             if !target.address.ip().is_loopback() && !self.allow_remote {
                 return Err(format!(
@@ -97,10 +132,26 @@ impl Collector {
             }
             let same = |other: &&Target| other.0.transport == target.transport;
             if self.send.iter().filter(same).count() > 1 {
-                return Err("--send may be given once for UDP and once for TCP".to_owned());
+                return Err("--send may be given once for each of UDP, TCP and TLS".to_owned());
             }
         }
         Ok(())
+    }
+
+    /// How its records are seen.
+    pub fn records(&self) -> Option<&Observer> {
+        self.observe.iter().find_map(|observe| match observe {
+            Observe::Records(observer) => Some(observer),
+            Observe::Counts(_) => None,
+        })
+    }
+
+    /// Where it tells what it counts.
+    pub fn counts(&self) -> Option<&Url> {
+        self.observe.iter().find_map(|observe| match observe {
+            Observe::Records(_) => None,
+            Observe::Counts(url) => Some(url),
+        })
     }
 
     /// The addresses.
@@ -119,16 +170,8 @@ impl FromStr for Target {
     fn from_str(text: &str) -> Result<Self, String> {
         let (scheme, address) = text
             .split_once("://")
-            .ok_or("udp://ADDR:PORT or tcp://ADDR:PORT wanted")?;
-        let transport = match scheme {
-            "udp" => Transport::Udp,
-            "tcp" => Transport::Tcp,
-            other => {
-                return Err(format!(
-                    "collectors are reached over udp and tcp, not {other:?}"
-                ));
-            }
-        };
+            .ok_or("udp://ADDR:PORT, tcp://ADDR:PORT or tls://ADDR:PORT wanted")?;
+        let transport = parse_transport(scheme)?;
         let address: SocketAddr = address.parse().map_err(|_| {
             format!("{address:?} is no address with a port, such as 127.0.0.1:4739 or [::1]:4739")
         })?;

@@ -1,7 +1,7 @@
 //! `t2check collector` from the options to the report: which cases are run on which device, and what their outcomes
 //! say of each requirement.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,8 +10,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use anyhow::{Context, bail};
 
 use super::assemble::{Action, Marking, assemble, probe};
+use super::certificates::Clients;
+use super::exposition::Meaning;
+use super::json::read_map;
 use super::judge::{Fate, Observation, Outcome, Run, judge};
-use super::observe::read_map;
+use super::observe::Observer;
 use super::options::Collector;
 use super::script::{Case, cases};
 use super::subject::{Live, Stimulus, Subject};
@@ -23,9 +26,16 @@ use crate::report::Report;
 use crate::run::{Outcome as Ending, prepare, write};
 use crate::verdict::{Finding, Profile, Verdict};
 use crate::wire::Transport;
+use service::tls::TlsFiles;
 
 /// The rule that two readers of the same files agree.
 const READERS: &str = "M-10";
+
+/// The rule that ports can be set.
+const PORTS: &str = "X-01";
+
+/// The rule that names the transports.
+const TRANSPORTS: &str = "X-02";
 
 /// So many messages of a case are kept for reports, and the last.
 const KEPT: usize = 30;
@@ -71,6 +81,10 @@ pub struct Findings {
     pub disagreements: Vec<String>,
     /// Two readers looked.
     pub compared: bool,
+    /// Ports that it was told to listen on, and was heard on.
+    pub ports: BTreeSet<u16>,
+    /// Versions and transports that it stores.
+    pub heard: Vec<(u16, Transport)>,
     /// What was not done, and what could not be read.
     pub remarks: Vec<String>,
     /// Messages and octets sent.
@@ -85,9 +99,21 @@ pub fn run(options: &Collector, stop: &AtomicBool) -> anyhow::Result<Ending> {
     let judging = &options.judging;
     let known = judging.known()?;
     prepare(judging)?;
-    let mut live = Live::new(&options.targets(), options.observe.clone());
+    let mut live = Live::new(&options.targets());
+    live.observer = options.records().cloned();
+    live.metrics = options.counts().cloned();
     if let Some(map) = &options.map {
         live.map = read_map(map)?;
+    }
+    if let Some(map) = &options.metrics_map {
+        live.meaning = Meaning::read(map)?;
+    }
+    if options.tls_ca.is_some() {
+        live.targets.clients = Some(Clients::of(&TlsFiles {
+            ca: options.tls_ca.clone(),
+            cert: options.tls_cert.clone(),
+            key: options.tls_key.clone(),
+        })?);
     }
     live.nfdump.clone_from(&options.nfdump);
     live.start.clone_from(&options.start);
@@ -100,10 +126,18 @@ pub fn run(options: &Collector, stop: &AtomicBool) -> anyhow::Result<Ending> {
         strict: judging.strict,
         full: options.full,
         only: judging.only.clone(),
-        batch: options.batch.into(),
+        // Counts of several cases cannot be told apart.
+        batch: match live.observer {
+            Some(_) => options.batch.into(),
+            None => 1,
+        },
     };
     let mut findings = examine(&mut live, &plan, stop)?;
-    findings.compared = matches!(options.observe, super::observe::Observer::Nfdump(_));
+    findings.compared = matches!(live.observer, Some(Observer::Nfdump(_)));
+    if live.observer.is_none() {
+        let seen = "records are only counted, by the collector itself: their values are not seen";
+        findings.remarks.push(seen.to_owned());
+    }
     let sources: Vec<String> = options
         .send
         .iter()
@@ -169,7 +203,7 @@ impl Examiner<'_> {
     /// A healthy message of each version over each transport: what is not stored of them needs no cases.
     fn greet(&mut self) -> anyhow::Result<()> {
         let mut heard = false;
-        for transport in [Transport::Udp, Transport::Tcp] {
+        for transport in [Transport::Udp, Transport::Tcp, Transport::Tls] {
             for version in [10, 9] {
                 if self.stop.load(Ordering::Relaxed) {
                     return Ok(());
@@ -195,6 +229,8 @@ impl Examiner<'_> {
                 let outcome = judge(&run, self.plan.profile, &seen, self.subject, true);
                 if outcome.verdict == Verdict::Pass {
                     heard = true;
+                    self.findings.ports.extend(seen.ports);
+                    self.findings.heard.push((version, transport));
                     continue;
                 }
                 let why = format!(
@@ -241,7 +277,7 @@ impl Examiner<'_> {
             .collect();
         let mut batch = Vec::new();
         for case in chosen {
-            for (version, transport) in mixes(case) {
+            for (version, transport) in mixes(case, self.subject.reaches(Transport::Tls)) {
                 if let Some(why) = self.why_not(case, version, transport) {
                     self.conclude(case, version, transport, not_judged(why), &[])?;
                     continue;
@@ -390,13 +426,17 @@ impl Examiner<'_> {
     }
 }
 
-/// The mixes of version and transport of a case. NetFlow v9 runs over UDP; its few cases on streams say so.
-fn mixes(case: &Case) -> Vec<(u16, Transport)> {
-    let pairs = case.versions.iter().flat_map(|version| {
-        case.transports
-            .iter()
-            .map(|transport| (*version, *transport))
-    });
+/// The mixes of version and transport of a case. NetFlow v9 runs over UDP; its few cases on streams say so. What is for
+/// TCP is for TLS too, if the collector is reached over it.
+fn mixes(case: &Case, tls: bool) -> Vec<(u16, Transport)> {
+    let mut transports = case.transports.clone();
+    if tls && transports.contains(&Transport::Tcp) {
+        transports.push(Transport::Tls);
+    }
+    let pairs = case
+        .versions
+        .iter()
+        .flat_map(|version| transports.iter().map(|transport| (*version, *transport)));
     let only = case.versions.len() == 1;
     pairs
         .filter(|(version, transport)| only || *version == 10 || *transport == Transport::Udp)
@@ -469,6 +509,8 @@ pub fn report(findings: &Findings, plan: &Plan, source: String, to: Option<Socke
         .filter(|row| plan.only.is_empty() || plan.only.contains(&row.rule.id))
         .map(|row| match (row.rule.id, by_rule.get(row.rule.id)) {
             (READERS, _) => readers(row, findings),
+            (PORTS, _) => ports(row, findings),
+            (TRANSPORTS, _) => unjudged(row, &transports(findings, to)),
             (_, Some(results)) => requirement(row, results, plan, to),
             (_, None) => unjudged(row, why_unjudged(row)),
         })
@@ -536,6 +578,36 @@ fn readers(row: &'static Requirement, findings: &Findings) -> RuleResult {
         first: None,
         notes: Vec::new(),
     }
+}
+
+/// Each start has other ports.
+fn ports(row: &'static Requirement, findings: &Findings) -> RuleResult {
+    let ports = findings.ports.len() as u64;
+    let mut result = unjudged(
+        row,
+        "it is not started on several ports: --start with {port}",
+    );
+    if ports > 1 {
+        result.verdict = Verdict::Pass;
+        result.checked = ports;
+        result.reason =
+            "it listens where it is told to; its default port is not looked at".to_owned();
+    }
+    result
+}
+
+/// Over what it was heard. SCTP, which is what RFC 7011 section 10.1 demands, is not tried.
+fn transports(findings: &Findings, to: SocketAddr) -> String {
+    let family = if to.is_ipv4() { "IPv4" } else { "IPv6" };
+    let heard: Vec<String> = findings
+        .heard
+        .iter()
+        .map(|(version, transport)| format!("{} over {}", protocol(*version), name(*transport)))
+        .collect();
+    format!(
+        "SCTP is not tried; heard with {family}: {}",
+        heard.join(", ")
+    )
 }
 
 fn requirement(

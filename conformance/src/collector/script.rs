@@ -17,6 +17,7 @@
 
 use std::sync::LazyLock;
 
+use super::certificates::Identity;
 use super::token::{Token, tokens};
 use crate::catalogue;
 use crate::verdict::{Profile, Verdict};
@@ -127,6 +128,8 @@ pub enum Step {
     Host(u8),
     /// Another transport.
     Use(Transport),
+    /// Another certificate over TLS.
+    Identity(Identity),
     /// The connection is closed in order; the next message opens another one.
     Reconnect,
     /// The connection is reset.
@@ -228,9 +231,14 @@ impl Expectation {
         fn within<T: PartialEq>(list: &[T], one: &T) -> bool {
             list.is_empty() || list.contains(one)
         }
+        // What holds over TCP holds over TLS.
+        let stream = match transport {
+            Transport::Tls if !self.transports.contains(&transport) => Transport::Tcp,
+            other => other,
+        };
         within(&self.profiles, &profile)
             && within(&self.versions, &version)
-            && within(&self.transports, &transport)
+            && within(&self.transports, &stream)
     }
 }
 
@@ -316,6 +324,7 @@ fn transport(text: &str) -> Result<Transport, String> {
     match text {
         "udp" => Ok(Transport::Udp),
         "tcp" => Ok(Transport::Tcp),
+        "tls" => Ok(Transport::Tls),
         other => Err(format!("no transport {other}")),
     }
 }
@@ -345,6 +354,12 @@ fn step(word: &str, rest: &str) -> Result<Step, String> {
         "from" => Step::From(number(rest)?),
         "host" => Step::Host(number(rest)?),
         "use" => Step::Use(transport(rest)?),
+        "identity" => Step::Identity(match rest {
+            "none" => Identity::None,
+            "other" => Identity::Other,
+            "expired" => Identity::Expired,
+            other => return Err(format!("no identity {other:?}")),
+        }),
         "reconnect" => Step::Reconnect,
         "reset" => Step::Reset,
         "slice" => Step::Slice(number(rest)?),

@@ -11,9 +11,12 @@ use anyhow::{Context, bail};
 use nix::sys::signal::Signal;
 
 use super::assemble::Action;
+use super::certificates::Authority;
+use super::exposition::{Counts, Meaning, Url};
+use super::json::FieldMap;
 use super::judge::{Fate, Observation, Run, Sight};
-use super::observe::{FieldMap, Observer};
-use super::sender::Sockets;
+use super::observe::{Look, Observer};
+use super::sender::{Sockets, Targets};
 use crate::cli::Endpoint;
 use crate::process::{Device, Scratch, drained, dropped};
 use crate::wire::Transport;
@@ -23,6 +26,12 @@ const PATIENCE: Duration = Duration::from_secs(4);
 
 /// Between two looks at a device that runs on.
 const LOOK: Duration = Duration::from_millis(40);
+
+/// Counts that do not change for so long are taken to be all.
+const STEADY: Duration = Duration::from_millis(300);
+
+/// How long a device that has read everything may take to count it.
+const COUNTING: Duration = Duration::from_secs(4);
 
 /// What is done to a device in one go: the actions of a case, and a healthy message afterwards.
 #[derive(Clone, Debug)]
@@ -53,10 +62,14 @@ pub trait Subject: Sight {
 /// A device behind a network, with an observer.
 #[derive(Debug)]
 pub struct Live {
-    /// Where it listens: UDP and TCP.
-    pub targets: [Option<SocketAddr>; 2],
-    /// How it is observed.
-    pub observer: Observer,
+    /// Where it listens.
+    pub targets: Targets,
+    /// How its records are observed; `None`: they are not, only counted.
+    pub observer: Option<Observer>,
+    /// Where it tells what it counts.
+    pub metrics: Option<Url>,
+    /// What its metrics mean.
+    pub meaning: Meaning,
     /// Field map of its JSON.
     pub map: FieldMap,
     /// The nfdump that compares.
@@ -80,14 +93,21 @@ pub struct Live {
 
 impl Live {
     /// A device at these addresses.
-    pub fn new(targets: &[Endpoint], observer: Observer) -> Self {
+    pub fn new(targets: &[Endpoint]) -> Self {
         let of = |transport| {
             let found = targets.iter().find(|target| target.transport == transport);
             found.map(|target| target.address)
         };
         Self {
-            targets: [of(Transport::Udp), of(Transport::Tcp)],
-            observer,
+            targets: Targets {
+                udp: of(Transport::Udp),
+                tcp: of(Transport::Tcp),
+                tls: of(Transport::Tls),
+                clients: None,
+            },
+            observer: None,
+            metrics: None,
+            meaning: Meaning::default(),
             map: FieldMap::new(),
             nfdump: PathBuf::from("nfdump"),
             start: None,
@@ -108,6 +128,35 @@ impl Live {
         }
     }
 
+    /// What it counts once that stands still: records more than before, or `patience` is over.
+    fn settled(
+        &self,
+        url: &Url,
+        before: Counts,
+        patience: Duration,
+        stop: &AtomicBool,
+    ) -> anyhow::Result<Counts> {
+        let deadline = Instant::now() + patience;
+        let mut last = before;
+        loop {
+            thread::sleep(STEADY);
+            let now = url.count(&self.meaning)?;
+            let moved = now.records.is_none() || now.records != before.records;
+            let over = Instant::now() > deadline || stop.load(Ordering::Relaxed);
+            if over || moved && now == last {
+                return Ok(now.since(before));
+            }
+            last = now;
+        }
+    }
+
+    fn enter(&self, counts: Counts, observation: &mut Observation) {
+        observation.lost = counts.lost;
+        if self.observer.is_none() {
+            observation.counted = counts.records;
+        }
+    }
+
     /// Starts the device, does everything, ends it, looks.
     fn run_started(
         &mut self,
@@ -115,43 +164,73 @@ impl Live {
         stimuli: &[Stimulus<'_>],
         stop: &AtomicBool,
     ) -> anyhow::Result<Observation> {
-        let scratch = match &mut self.scratch {
+        let mut scratch = match self.scratch.take() {
             Some(scratch) => scratch,
-            none => none.insert(Scratch::new()?),
+            None => Scratch::new()?,
         };
         let dir = scratch.folder()?;
-        let targets = with_ports(self.targets)?;
-        let port = |target: Option<SocketAddr>| {
-            target
-                .map(|target| target.port().to_string())
-                .unwrap_or_default()
+        let mut targets = with_ports(&self.targets)?;
+        let authority = match targets.tls {
+            Some(target) => Some(Authority::make(scratch.root(), target.ip())?),
+            None => None,
+        };
+        if let (Some(authority), None) = (&authority, &targets.clients) {
+            targets.clients = Some(authority.clients.clone());
+        }
+        let metrics_port = match self.metrics {
+            Some(_) => free_port(IpAddr::V4(Ipv4Addr::LOCALHOST))?.to_string(),
+            None => String::new(),
         };
         let fill = |text: &str| {
-            let first = if targets[0].is_some() {
-                port(targets[0])
-            } else {
-                port(targets[1])
+            let port = |target: Option<SocketAddr>| {
+                target
+                    .map(|target| target.port().to_string())
+                    .unwrap_or_default()
             };
+            let path = |of: fn(&Authority) -> &PathBuf| {
+                authority
+                    .as_ref()
+                    .map(|authority| of(authority).to_string_lossy().into_owned())
+                    .unwrap_or_default()
+            };
+            let first = targets.udp.or(targets.tcp).or(targets.tls);
             text.replace("{dir}", &dir.to_string_lossy())
-                .replace("{port}", &first)
-                .replace("{tcp-port}", &port(targets[1]))
+                .replace("{port}", &port(first))
+                .replace("{tcp-port}", &port(targets.tcp))
+                .replace("{tls-port}", &port(targets.tls))
+                .replace("{metrics-port}", &metrics_port)
+                .replace("{tls-ca}", &path(|authority| &authority.ca))
+                .replace("{tls-cert}", &path(|authority| &authority.cert))
+                .replace("{tls-key}", &path(|authority| &authority.key))
         };
         let log = dir.with_extension("log");
         let mut device = Device::start(&fill(command), &log)?;
-        let ports: Vec<(Transport, u16)> = [Transport::Udp, Transport::Tcp]
+        let ports: Vec<(Transport, u16)> = [Transport::Udp, Transport::Tcp, Transport::Tls]
             .into_iter()
-            .zip(targets)
-            .filter_map(|(transport, target)| Some((transport, target?.port())))
+            .filter_map(|transport| Some((transport, targets.of(transport)?.port())))
             .collect();
         device.wait_listening(&ports)?;
+        let metrics = self.metrics.as_ref().map(|url| url.at(fill));
+        let counted = match &metrics {
+            Some(url) => first_count(url, &self.meaning)?,
+            None => Counts::default(),
+        };
         let before = device.memory_mib();
-        let mut observation = Observation::default();
-        let udp = targets[0].map(|target| target.port());
+        let set = command.contains("port}");
+        let mut observation = Observation {
+            ports: ports
+                .iter()
+                .filter(|_| set)
+                .map(|(_, port)| *port)
+                .collect(),
+            ..Observation::default()
+        };
+        let udp = targets.udp.map(|target| target.port());
         for stimulus in stimuli {
             if stop.load(Ordering::Relaxed) {
                 break;
             }
-            let remarks = act(stimulus, targets, udp, &mut device);
+            let remarks = act(stimulus, &targets, udp, &mut device);
             observation.remarks.extend(remarks);
             if device.has_ended().is_some() {
                 break;
@@ -162,6 +241,10 @@ impl Live {
         thread::sleep(self.settle);
         let drops = udp.map_or(0, dropped);
         let crashed = device.has_ended().is_some();
+        if let (Some(url), true, false) = (&metrics, read, crashed) {
+            let counts = self.settled(url, counted, COUNTING, stop)?;
+            self.enter(counts, &mut observation);
+        }
         observation.fate = fate(&mut device, read, self.signal);
         observation.doubt = match &observation.fate {
             _ if crashed => None,
@@ -171,15 +254,17 @@ impl Live {
             Fate::Gone(how) => Some(format!("once, and not again, the collector {how}")),
             Fate::Alive => None,
         };
-        let observer = self.observer.at(fill);
-        let look = observer.look(&self.map, &self.nfdump);
+        let look = match &self.observer {
+            Some(observer) => observer.at(fill).look(&self.map, &self.nfdump),
+            None => Ok(Look::default()),
+        };
         observation.log = Some(device.log());
         match look {
             Ok(look) => {
                 observation.stored = look.stored;
                 observation.lost = match &self.lost {
                     Some(pattern) => Some(lost_in(&observation.log, pattern)),
-                    None => look.lost,
+                    None => observation.lost.or(look.lost),
                 };
                 observation.disagreements = look.disagreements;
                 observation.remarks.extend(look.remarks);
@@ -189,6 +274,7 @@ impl Live {
             Err(_) => {}
         }
         scratch.clear(&dir);
+        self.scratch = Some(scratch);
         Ok(observation)
     }
 
@@ -199,8 +285,12 @@ impl Live {
         stop: &AtomicBool,
     ) -> anyhow::Result<Observation> {
         let mut observation = Observation::default();
+        let before = match &self.metrics {
+            Some(url) => url.count(&self.meaning)?,
+            None => Counts::default(),
+        };
         for stimulus in stimuli {
-            let mut sockets = Sockets::new(self.targets[0], self.targets[1]);
+            let mut sockets = Sockets::new(self.targets.clone());
             sockets.act(&stimulus.actions, &mut || {
                 thread::sleep(Duration::from_millis(20));
             });
@@ -210,8 +300,15 @@ impl Live {
             observation.remarks.append(&mut sockets.refusals);
         }
         let deadline = Instant::now() + self.wait;
+        if let Some(url) = &self.metrics {
+            let counts = self.settled(url, before, self.wait, stop)?;
+            self.enter(counts, &mut observation);
+        }
         loop {
-            let look = self.observer.look(&self.map, &self.nfdump)?;
+            let Some(observer) = &self.observer else {
+                return Ok(observation);
+            };
+            let look = observer.look(&self.map, &self.nfdump)?;
             let fresh = look
                 .stored
                 .get(self.taken.min(look.stored.len())..)
@@ -236,11 +333,16 @@ impl Live {
 impl Sight for Live {
     fn shows(&self, name: &str) -> bool {
         self.observer
-            .shows(name, &self.map, &|_| self.has_fields.get())
+            .as_ref()
+            .is_some_and(|observer| observer.shows(name, &self.map, &|_| self.has_fields.get()))
     }
 
     fn shows_options(&self) -> bool {
-        self.has_fields.get() && matches!(self.observer, Observer::Json(_) | Observer::Command(_))
+        self.has_fields.get()
+            && matches!(
+                self.observer,
+                Some(Observer::Json(_) | Observer::Command(_))
+            )
     }
 }
 
@@ -255,11 +357,7 @@ impl Subject for Live {
     }
 
     fn reaches(&self, transport: Transport) -> bool {
-        match transport {
-            Transport::Udp => self.targets[0].is_some(),
-            Transport::Tcp => self.targets[1].is_some(),
-            Transport::Tls | Transport::File => false,
-        }
+        self.targets.of(transport).is_some()
     }
 
     fn is_renewed(&self) -> bool {
@@ -267,13 +365,27 @@ impl Subject for Live {
     }
 }
 
+/// What a device has counted in the beginning: its metrics may open after its sockets.
+///
+/// # Errors
+/// When it does not tell within some seconds.
+pub(crate) fn first_count(url: &Url, meaning: &Meaning) -> anyhow::Result<Counts> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match url.count(meaning) {
+            Err(_) if Instant::now() < deadline => thread::sleep(LOOK),
+            counts => return counts,
+        }
+    }
+}
+
 fn act(
     stimulus: &Stimulus<'_>,
-    targets: [Option<SocketAddr>; 2],
+    targets: &Targets,
     udp: Option<u16>,
     device: &mut Device,
 ) -> Vec<String> {
-    let mut sockets = Sockets::new(targets[0], targets[1]);
+    let mut sockets = Sockets::new(targets.clone());
     sockets.act(&stimulus.actions, &mut || {
         if let Some(port) = udp {
             drained(port, PATIENCE, || device.has_ended().is_some());
@@ -322,18 +434,18 @@ fn lost_in(log: &Option<Vec<String>>, pattern: &str) -> u64 {
 }
 
 /// Port 0 is a free one.
-fn with_ports(targets: [Option<SocketAddr>; 2]) -> anyhow::Result<[Option<SocketAddr>; 2]> {
-    let [mut udp, mut tcp] = targets;
-    // Devices may take one port for both: the same free one is tried first.
-    for target in [&mut udp, &mut tcp].into_iter().flatten() {
+fn with_ports(targets: &Targets) -> anyhow::Result<Targets> {
+    let mut targets = targets.clone();
+    let all = [&mut targets.udp, &mut targets.tcp, &mut targets.tls];
+    for target in all.into_iter().flatten() {
         if target.port() == 0 {
             target.set_port(free_port(target.ip())?);
         }
     }
-    Ok([udp, tcp])
+    Ok(targets)
 }
 
-fn free_port(ip: IpAddr) -> anyhow::Result<u16> {
+pub(crate) fn free_port(ip: IpAddr) -> anyhow::Result<u16> {
     let ip = if ip.is_loopback() {
         ip
     } else {

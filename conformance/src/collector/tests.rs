@@ -43,7 +43,10 @@ fn the_catalogue_knows_which_rules_have_cases() {
     for row in requirements() {
         let id = row.rule.id;
         match row.state {
-            State::Stored => assert!(row.cases() > 0 || id == "M-10", "{id} has no case"),
+            State::Stored => {
+                let apart = ["M-10", "X-01"];
+                assert!(row.cases() > 0 || apart.contains(&id), "{id} has no case");
+            }
             State::Wire => {}
             _ => assert_eq!(
                 row.cases(),

@@ -17,6 +17,9 @@ use tap::{Checksum, Message, Receiver};
 /// How long a wait may be before the end of the time is looked at, in milliseconds.
 const WAIT_MS: u16 = 100;
 
+/// How long what has already arrived may take to be read in the end.
+const REST: Duration = Duration::from_secs(2);
+
 /// The largest message.
 const LARGEST: usize = 65_535;
 
@@ -59,7 +62,11 @@ fn goes_on(stop: &AtomicBool, end: Instant) -> bool {
     !stop.load(Ordering::Relaxed) && Instant::now() < end
 }
 
-fn datagrams(
+/// Reads datagrams while `go_on`, and what has arrived by then.
+///
+/// # Errors
+/// When receiving fails.
+pub(crate) fn datagrams(
     socket: &UdpSocket,
     go_on: impl Fn() -> bool,
     receiver: &mut impl Receiver,
@@ -69,7 +76,13 @@ fn datagrams(
     socket.set_read_timeout(Some(Duration::from_millis(u64::from(WAIT_MS))))?;
     let to = socket.local_addr()?;
     let mut buffer = vec![0; LARGEST];
-    while go_on() {
+    // What came before the end is read after it.
+    let mut rest = None;
+    loop {
+        if rest.is_none() && !go_on() {
+            socket.set_nonblocking(true)?;
+            rest = Some(Instant::now() + REST);
+        }
         match socket.recv_from(&mut buffer) {
             Ok((length, from)) => receiver.message(&Message {
                 at_ms: now_ms(),
@@ -80,11 +93,15 @@ fn datagrams(
                 fragments: 0,
                 checksum: Checksum::Unseen,
             }),
+            Err(error) if is_pause(&error) && rest.is_some() => return Ok(()),
             Err(error) if is_pause(&error) => {}
             Err(error) => return Err(error).context("receiving failed"),
         }
+        // Not for ever: the exporter may go on sending.
+        if rest.is_some_and(|rest| Instant::now() > rest) {
+            return Ok(());
+        }
     }
-    Ok(())
 }
 
 pub(crate) fn is_pause(error: &std::io::Error) -> bool {

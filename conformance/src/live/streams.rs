@@ -5,13 +5,14 @@ use std::io::Read;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsFd;
 use std::sync::Arc;
+use std::time::Instant;
 
 use anyhow::Context;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use rustls::ServerConfig;
 
 use super::tls::{Broken, Session};
-use super::{LARGEST, WAIT_MS, is_pause, now_ms};
+use super::{LARGEST, REST, WAIT_MS, is_pause, now_ms};
 use crate::wire::Transport;
 use tap::{Checksum, Cut, Message, Pause, Receiver};
 
@@ -82,8 +83,16 @@ pub(super) fn serve(
     let mut journal = Journal::default();
     let mut connections: Vec<Connection> = Vec::new();
     let mut buffer = vec![0; LARGEST];
-    while go_on() {
-        wait(listener, &connections)?;
+    // What came before the end is read after it.
+    let mut rest = None;
+    while rest.is_none_or(|rest| Instant::now() < rest) {
+        if rest.is_none() && !go_on() {
+            rest = Some(Instant::now() + REST);
+        }
+        let wait_ms = if rest.is_some() { 0 } else { WAIT_MS };
+        if !wait(listener, &connections, wait_ms)? && rest.is_some() {
+            break;
+        }
         if let Ok((stream, from)) = listener.accept() {
             if connections.len() < MOST_CONNECTIONS {
                 stream.set_nonblocking(true)?;
@@ -108,15 +117,17 @@ pub(super) fn serve(
     Ok(journal.remarks())
 }
 
-fn wait(listener: &TcpListener, connections: &[Connection]) -> anyhow::Result<()> {
+/// Whether anything has arrived.
+fn wait(listener: &TcpListener, connections: &[Connection], wait_ms: u16) -> anyhow::Result<bool> {
     let mut fds = vec![PollFd::new(listener.as_fd(), PollFlags::POLLIN)];
     fds.extend(
         connections
             .iter()
             .map(|connection| PollFd::new(connection.stream.as_fd(), PollFlags::POLLIN)),
     );
-    match poll(&mut fds, PollTimeout::from(WAIT_MS)) {
-        Ok(_) | Err(nix::Error::EINTR) => Ok(()),
+    match poll(&mut fds, PollTimeout::from(wait_ms)) {
+        Ok(ready) => Ok(ready > 0),
+        Err(nix::Error::EINTR) => Ok(true),
         Err(error) => Err(error).context("waiting failed"),
     }
 }

@@ -3,14 +3,12 @@
 use std::fmt::Write as _;
 use std::io::{ErrorKind, Read};
 use std::net::{IpAddr, TcpStream};
-use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Context, bail};
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
-use rustls::server::WebPkiClientVerifier;
-use rustls::{RootCertStore, ServerConfig, ServerConnection};
+use anyhow::Context;
+use rustls::pki_types::PrivatePkcs8KeyDer;
+use rustls::{ServerConfig, ServerConnection};
+use service::tls::{self, TlsFiles};
 
 use crate::cli::Exporter;
 
@@ -20,54 +18,22 @@ use crate::cli::Exporter;
 /// # Errors
 /// When a file cannot be read, or what is in it cannot be used.
 pub(super) fn server(options: &Exporter, ip: IpAddr) -> anyhow::Result<Arc<ServerConfig>> {
-    let (chain, key) = match (&options.tls_cert, &options.tls_key) {
-        (Some(chain), Some(key)) => (certificates(chain)?, private_key(key)?),
-        _ => made_up(ip)?,
-    };
-    let builder = ServerConfig::builder();
-    let builder = match &options.tls_ca {
-        Some(path) => {
-            let mut roots = RootCertStore::empty();
-            for certificate in certificates(path)? {
-                roots
-                    .add(certificate)
-                    .with_context(|| format!("{}: no certificate to trust", path.display()))?;
-            }
-            let verifier = WebPkiClientVerifier::builder(Arc::new(roots)).build()?;
-            builder.with_client_cert_verifier(verifier)
-        }
-        None => builder.with_no_client_auth(),
-    };
-    let config = builder
-        .with_single_cert(chain, key)
-        .context("the certificate and its key cannot be used")?;
-    Ok(Arc::new(config))
-}
-
-type Identity = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
-
-fn made_up(ip: IpAddr) -> anyhow::Result<Identity> {
+    if options.tls_cert.is_some() {
+        return Ok(tls::server(&TlsFiles {
+            ca: options.tls_ca.clone(),
+            cert: options.tls_cert.clone(),
+            key: options.tls_key.clone(),
+        })?);
+    }
     let names = vec!["localhost".to_owned(), ip.to_string()];
     let made = rcgen::generate_simple_self_signed(names).context("no certificate could be made")?;
     let key = PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());
-    Ok((vec![made.cert.der().clone()], key.into()))
-}
-
-fn certificates(path: &Path) -> anyhow::Result<Vec<CertificateDer<'static>>> {
-    let failed = || format!("cannot read certificates from {}", path.display());
-    let chain = CertificateDer::pem_file_iter(path)
-        .with_context(failed)?
-        .collect::<Result<Vec<_>, _>>()
-        .with_context(failed)?;
-    if chain.is_empty() {
-        bail!("{}: no certificate in PEM", path.display());
-    }
-    Ok(chain)
-}
-
-fn private_key(path: &Path) -> anyhow::Result<PrivateKeyDer<'static>> {
-    PrivateKeyDer::from_pem_file(path)
-        .with_context(|| format!("cannot read a private key from {}", path.display()))
+    let chain = vec![made.cert.der().clone()];
+    Ok(tls::server_made_up(
+        chain,
+        key.into(),
+        options.tls_ca.as_deref(),
+    )?)
 }
 
 /// One TLS connection.

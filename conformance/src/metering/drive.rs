@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::bail;
+use anyhow::{Context, bail};
 use nix::sys::signal::Signal;
 
 use crate::cli::Endpoint;
@@ -26,6 +26,10 @@ const READY: Duration = Duration::from_secs(15);
 
 /// From opening the interface to reading it.
 const SETTLE: Duration = Duration::from_millis(1500);
+
+/// Octets of a frame that only fills a queue, and how many are sent: more than libpcap's ring of 2 MiB.
+const FILLER: usize = 1014;
+const FILLERS: u32 = 4500;
 
 /// What is done.
 #[derive(Clone, Debug)]
@@ -50,11 +54,32 @@ pub enum How {
     Inject {
         /// The interface.
         iface: String,
-        /// Times the capture's speed.
-        speed: f64,
+        /// How fast.
+        pace: Pace,
         /// The device.
         start: Option<String>,
     },
+}
+
+/// How fast packets are put on an interface.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum Pace {
+    /// So many times as fast as they were captured.
+    Times(f64),
+    /// So many a second, and the whole capture so many times over.
+    PerSecond(f64, u64),
+}
+
+impl Pace {
+    /// In the words of tcpreplay.
+    fn options(self) -> String {
+        match self {
+            Pace::Times(times) => format!("--multiplier={times}"),
+            Pace::PerSecond(rate, loops) => {
+                format!("--pps={rate:.3} --loop={loops} --preload-pcap")
+            }
+        }
+    }
 }
 
 /// What became of it.
@@ -66,6 +91,10 @@ pub struct Driven {
     pub asked_to_end: bool,
     /// Datagrams that the system dropped before they were read: nothing can be said of what is missing.
     pub dropped: u64,
+    /// How long injecting took, or the whole run of a device that ended by itself.
+    pub took: Option<Duration>,
+    /// Packets were put on an interface, in their time.
+    pub injected: bool,
 }
 
 /// When the last message came, by a clock of its own.
@@ -118,17 +147,15 @@ impl Drive {
         heard.now();
         match &self.how {
             How::Replay(command) => {
+                let begin = Instant::now();
                 let mut process = Process::start(&fill(command, ""), &dir.with_extension("log"))?;
                 while go_on() && process.has_ended().is_none() && heard.silence() < self.quiet {
                     thread::sleep(LOOK);
                 }
+                driven.took = process.has_ended().map(|_| begin.elapsed());
                 self.ended(&mut process, &mut driven);
             }
-            How::Inject {
-                iface,
-                speed,
-                start,
-            } => {
+            How::Inject { iface, pace, start } => {
                 let before = captures_on(iface)?;
                 let mut process = match start {
                     Some(command) => Some(Process::start(
@@ -140,7 +167,11 @@ impl Drive {
                 if let Some(process) = &mut process {
                     ready(process, before, &mut driven)?;
                 }
-                inject(&self.pcap, iface, *speed, &dir, &go_on)?;
+                let begin = Instant::now();
+                inject(&self.pcap, iface, &pace.options(), &dir, &go_on)?;
+                driven.took = Some(begin.elapsed());
+                driven.injected = true;
+                fill_up(iface, &dir, &go_on, &mut driven)?;
                 heard.now();
                 while go_on() && process.is_some() && heard.silence() < self.quiet {
                     thread::sleep(LOOK);
@@ -245,16 +276,50 @@ fn ready(process: &mut Process, before: usize, driven: &mut Driven) -> anyhow::R
     Ok(())
 }
 
-/// Puts the packets on the interface.
+/// A device may wait until a block of its packet ring is full (libpcap without a time-out, as softflowd uses it): what
+/// is in it would not be seen before the device ends. Frames of no protocol fill it.
+fn fill_up(
+    iface: &str,
+    dir: &Path,
+    go_on: &impl Fn() -> bool,
+    driven: &mut Driven,
+) -> anyhow::Result<()> {
+    let file = dir.with_extension("filler");
+    fs::write(&file, filler()).with_context(|| format!("cannot write {}", file.display()))?;
+    let options = format!("--topspeed --loop={FILLERS}");
+    if let Err(error) = inject(&file, iface, &options, dir, go_on) {
+        driven.remarks.push(format!(
+            "what the device's queue holds was not pushed out: {error:#}"
+        ));
+    }
+    Ok(())
+}
+
+/// A capture of one frame: broadcast, the EtherType for local experiments (IEEE 802), zeros.
+fn filler() -> Vec<u8> {
+    let mut frame = vec![0xff; 6];
+    frame.extend([2, 0, 0, 0, 0, 1, 0x88, 0xb5]);
+    frame.resize(FILLER, 0);
+    let mut file = Vec::new();
+    // Microseconds, version 2.4, no zone, no limit, Ethernet; then a record at no time.
+    for word in [0xa1b2_c3d4, 0x0004_0002, 0, 0, 262_144, 1, 0, 0] {
+        file.extend(u32::to_le_bytes(word));
+    }
+    file.extend([(FILLER as u32).to_le_bytes(); 2].concat());
+    file.extend(frame);
+    file
+}
+
+/// Puts the packets of a capture on the interface.
 fn inject(
     pcap: &Path,
     iface: &str,
-    speed: f64,
+    options: &str,
     dir: &Path,
     go_on: &impl Fn() -> bool,
 ) -> anyhow::Result<()> {
     let command = format!(
-        "tcpreplay --quiet --intf1='{iface}' --multiplier={speed} '{}'",
+        "tcpreplay --quiet --intf1='{iface}' {options} '{}'",
         pcap.display()
     );
     let mut replay = Process::start(&command, &dir.with_extension("tcpreplay"))?;

@@ -12,8 +12,9 @@ use exporter::dissect::{Family, Fragment, Packet};
 use tap::{Checksum, Message, Receiver, Transport};
 
 use super::device::{Bytes, Device, FragmentPolicy};
-use super::judge::judge;
-use super::reported::Reported;
+use super::drive::Driven;
+use super::judge::{Judged, judge};
+use super::reported::{Gathered, Reported};
 use super::traffic::Counter;
 use crate::verdict::Verdict;
 
@@ -464,20 +465,10 @@ fn messages(twist: Twist, records: &[Record]) -> Vec<Vec<u8>> {
     all
 }
 
-/// What is said of a twin: the rules that it breaks, with their verdicts.
-fn verdicts(twist: Twist, device: &Device) -> Vec<(&'static str, Verdict, String)> {
-    let seen = traffic();
-    let policy = match twist {
-        Twist::FragmentsApart => FragmentPolicy::Zero,
-        _ => device.fragments.unwrap_or(FragmentPolicy::Ports),
-    };
-    let mut counter = Counter::new(device, policy);
-    for seen in &seen {
-        counter.packet(&packet(seen), 14);
-    }
-    let traffic = counter.finish();
+/// What a twin reported, decoded.
+fn gathered(twist: Twist, device: &Device, records: &[Record]) -> Gathered {
     let mut reported = Reported::new(device);
-    for bytes in messages(twist, &twisted(twist, meter(twist, &seen))) {
+    for bytes in messages(twist, records) {
         reported.message(&Message {
             at_ms: (START / 1_000_000) as u64 + 500_000,
             from: (Ipv4Addr::LOCALHOST, 5000).into(),
@@ -490,8 +481,28 @@ fn verdicts(twist: Twist, device: &Device) -> Vec<(&'static str, Verdict, String
     }
     let (gathered, counters) = reported.finish();
     assert_eq!(counters.malformed + counters.bad_templates, 0, "{twist:?}");
-    let (judged, _) = judge(device, &traffic, &gathered);
-    judged
+    gathered
+}
+
+/// All that is said of records.
+fn judged(twist: Twist, device: &Device, seen: &[Seen], records: &[Record]) -> Vec<Judged> {
+    let policy = match twist {
+        Twist::FragmentsApart => FragmentPolicy::Zero,
+        _ => device.fragments.unwrap_or(FragmentPolicy::Ports),
+    };
+    let mut counter = Counter::new(device, policy);
+    for seen in seen {
+        counter.packet(&packet(seen), 14);
+    }
+    let gathered = gathered(twist, device, records);
+    judge(device, &counter.finish(), &gathered).0
+}
+
+/// What is said of a twin: the rules that it breaks, with their verdicts.
+fn verdicts(twist: Twist, device: &Device) -> Vec<(&'static str, Verdict, String)> {
+    let seen = traffic();
+    let records = twisted(twist, meter(twist, &seen));
+    judged(twist, device, &seen, &records)
         .into_iter()
         .filter(|judged| judged.verdict.is_negative())
         .map(|judged| {
@@ -597,4 +608,92 @@ fn right_twins_are_not_accused() {
     };
     let counted = verdicts(Twist::Plain, &bare);
     assert_eq!(counted[0].0, "M-01", "{counted:?}");
+}
+
+/// One packet in ten is counted, and nine are not: declared so it is right, declared otherwise it is not.
+#[test]
+fn sampling_is_judged_by_what_is_declared() {
+    let seen = traffic();
+    let tenth: Vec<Seen> = seen.iter().step_by(10).copied().collect();
+    let records = meter(Twist::Plain, &tenth);
+    let mut scaled = records.clone();
+    for record in &mut scaled {
+        record.packets *= 10;
+        record.octets *= 10;
+    }
+    let verdict = |sampling, scaled, records: &[Record]| {
+        let device = Device {
+            sampling,
+            scaled,
+            ..Device::default()
+        };
+        let judged = judged(Twist::Plain, &device, &seen, records);
+        judged
+            .iter()
+            .find(|judged| judged.rule == "M-01")
+            .map(|judged| judged.verdict)
+    };
+    assert_eq!(verdict(10, false, &records), Some(Verdict::Pass));
+    assert_eq!(verdict(10, true, &scaled), Some(Verdict::Pass));
+    assert_eq!(verdict(10, false, &scaled), Some(Verdict::WrongData));
+    assert_eq!(verdict(10, true, &records), Some(Verdict::WrongData));
+    assert_eq!(verdict(100, false, &records), Some(Verdict::WrongData));
+    assert_eq!(verdict(1, false, &records), Some(Verdict::DataLoss));
+}
+
+/// M-06: the same twice, whatever the order and the clock; and not the same.
+#[test]
+fn a_second_run_is_compared_with_the_first() {
+    let device = Device::default();
+    let seen = traffic();
+    let of = |twist| gathered(twist, &device, &twisted(twist, meter(twist, &seen)));
+    for twist in [Twist::Plain, Twist::Backwards, Twist::ClockAhead] {
+        let judged = super::repeated(&of(Twist::Plain), &of(twist));
+        assert_eq!(judged.verdict, Verdict::Pass, "{twist:?}: {judged:?}");
+        assert!(judged.checked > 1, "{twist:?}");
+    }
+    for twist in [
+        Twist::DropsEvery100th,
+        Twist::OtherTimeouts,
+        Twist::SecondTooLong,
+    ] {
+        let judged = super::repeated(&of(Twist::Plain), &of(twist));
+        assert_eq!(judged.verdict, Verdict::Deviation, "{twist:?}");
+    }
+}
+
+/// M-07: of a device that was asked to end with flows in its memory.
+#[test]
+fn what_a_device_keeps_when_it_is_asked_to_end_is_told() {
+    let seen = traffic();
+    let verdict = |twist, asked_to_end| {
+        let records = twisted(twist, meter(twist, &seen));
+        let judged = judged(twist, &declared(), &seen, &records);
+        let driven = Driven {
+            asked_to_end,
+            ..Driven::default()
+        };
+        super::flushed(&judged, &driven).verdict
+    };
+    assert_eq!(verdict(Twist::Plain, true), Verdict::Pass);
+    assert_eq!(verdict(Twist::KeepsTheRest, true), Verdict::DataLoss);
+    assert_eq!(verdict(Twist::KeepsTheRest, false), Verdict::NotApplicable);
+}
+
+#[test]
+fn traffic_that_is_put_on_an_interface_faster_is_judged_by_faster_times() {
+    let mut counter = Counter::new(&Device::default(), FragmentPolicy::Ports);
+    for seen in &traffic() {
+        counter.packet(&packet(seen), 14);
+    }
+    let slow = counter.finish();
+    let mut quick = slow.clone();
+    quick.quicken(4.0);
+    let ((first, last), (begin, end)) = (slow.span.unwrap(), quick.span.unwrap());
+    assert_eq!((begin, end - begin), (first, (last - first + 2) / 4));
+    for (key, truth) in &slow.keys {
+        for (one, other) in truth.points.iter().zip(&quick.keys[key].points) {
+            assert!(((one.ts_ns - first) - 4 * (other.ts_ns - first)).abs() <= 2);
+        }
+    }
 }

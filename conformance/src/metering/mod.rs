@@ -40,6 +40,8 @@ pub const RULES: &[&str] = &["M-01", "M-02", "M-03", "M-04", "M-05", "M-06", "M-
 #[derive(Debug)]
 pub struct Metering {
     device: Device,
+    /// So many times the capture's speed it is put on an interface.
+    speed: f64,
     traffic: Traffic,
     /// Flows of our own meter by key, and how it ended them.
     ours: HashMap<Key, u64, RandomState>,
@@ -78,11 +80,11 @@ impl FlowSink for Count {
 }
 
 impl Metering {
-    /// Reads the traffic.
+    /// Reads the traffic, which goes by so many times as fast as it was captured.
     ///
     /// # Errors
     /// When the capture cannot be opened, holds nothing that counts, or the declared traffic is no filter.
-    pub fn read(pcap: &Path, device: Device) -> anyhow::Result<Self> {
+    pub fn read(pcap: &Path, device: Device, speed: f64) -> anyhow::Result<Self> {
         let policy = device.fragments.unwrap_or(FragmentPolicy::Ports);
         let mut meter = Meter::new(config(&device));
         let mut count = Count {
@@ -90,7 +92,8 @@ impl Metering {
             flows: HashMap::default(),
         };
         let each = |packet: &Packet| meter.packets(std::slice::from_ref(packet), &mut count);
-        let traffic = traffic::read(pcap, &device, policy, each)?;
+        let mut traffic = traffic::read(pcap, &device, policy, each)?;
+        traffic.quicken(speed);
         meter.finish(&mut count);
         if traffic.packets == 0 {
             anyhow::bail!(
@@ -103,6 +106,7 @@ impl Metering {
         }
         Ok(Self {
             device,
+            speed,
             traffic,
             ours: count.flows,
         })
@@ -125,6 +129,9 @@ impl Metering {
         driven: &Driven,
     ) -> anyhow::Result<(Vec<Judged>, Vec<String>)> {
         let (gathered, counters) = reported.finish();
+        if driven.injected {
+            self.stretch(driven);
+        }
         let mut remarks = self.subject(&gathered);
         remarks.extend(lost(&gathered, &counters, driven));
         remarks.extend(driven.remarks.iter().cloned());
@@ -146,9 +153,22 @@ impl Metering {
         Ok((judged, remarks))
     }
 
+    /// Injecting that took longer than the traffic made it wait, on a busy machine: times may be off by as much.
+    fn stretch(&mut self, driven: &Driven) {
+        let (Some(took), Some((first, last))) = (driven.took, self.traffic.span) else {
+            return;
+        };
+        let span = Duration::from_nanos(u64::try_from(last - first).unwrap_or(0));
+        let stretch = took.saturating_sub(span).as_secs_f64();
+        if let Some(tolerance) = &mut self.device.tolerance {
+            *tolerance += stretch;
+        }
+    }
+
     /// Takes the reading of fragments that fits best, and tells which.
     fn fit_fragments(&mut self, pcap: &Path, gathered: &Gathered) -> anyhow::Result<&'static str> {
-        let other = traffic::read(pcap, &self.device, FragmentPolicy::Zero, |_| {})?;
+        let mut other = traffic::read(pcap, &self.device, FragmentPolicy::Zero, |_| {})?;
+        other.quicken(self.speed);
         let fits = |traffic| differing(&self.device, traffic, gathered);
         let policy = if fits(&other) < fits(&self.traffic) {
             self.traffic = other;
@@ -296,24 +316,40 @@ fn repeated(first: &Gathered, second: &Gathered) -> Judged {
     let mut keys: Vec<&Key> = first.keys.keys().chain(second.keys.keys()).collect();
     keys.sort_unstable();
     keys.dedup();
+    // Packets, octets, and the duration with the unit that it is rounded to.
     let shape = |gathered: &Gathered, key: &Key| {
-        let mut shape: Vec<(u64, Option<u64>, Option<i64>)> = gathered
+        let mut shape: Vec<(u64, Option<u64>, Option<(i64, i64)>)> = gathered
             .keys
             .get(key)
             .into_iter()
             .flatten()
             .map(|claim| {
                 let times = claim.first.zip(claim.last);
-                let length = times.map(|(first, last)| last.ns.saturating_sub(first.ns));
+                let length = times.map(|(first, last)| {
+                    let unit = first.unit_ns.max(last.unit_ns);
+                    (last.ns.saturating_sub(first.ns), unit)
+                });
                 (claim.packets, claim.octets, length)
             })
             .collect();
         shape.sort_unstable();
         shape
     };
+    let alike = |one: &(_, _, Option<(i64, i64)>), other: &(_, _, Option<(i64, i64)>)| {
+        let lengths = match (one.2, other.2) {
+            (Some((one, unit)), Some((other, _))) => (one - other).abs() <= unit,
+            (one, other) => one.is_none() && other.is_none(),
+        };
+        one.0 == other.0 && one.1 == other.1 && lengths
+    };
     for key in keys {
         let (once, again) = (shape(first, key), shape(second, key));
-        judged.check((once != again).then(|| {
+        let same = once.len() == again.len()
+            && once
+                .iter()
+                .zip(&again)
+                .all(|(one, other)| alike(one, other));
+        judged.check((!same).then(|| {
             (
                 Verdict::Deviation,
                 format!(

@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::device::Device;
-use super::drive::{Drive, How};
+use super::drive::{Drive, How, Pace};
 use crate::cli::Exporter;
 
 /// Seconds that injected packets may be late or early.
@@ -60,7 +60,7 @@ impl Exporter {
             (Some(command), _) => How::Replay(command.clone()),
             (None, Some(iface)) => How::Inject {
                 iface: iface.clone(),
-                speed: known.speed,
+                pace: Pace::Times(known.speed),
                 start: known.start.clone(),
             },
             (None, None) => return None,
