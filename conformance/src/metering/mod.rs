@@ -310,15 +310,17 @@ fn flushed(judged: &[Judged], driven: &Driven) -> Judged {
     flushed
 }
 
+/// Of a record: packets, octets, and its duration with the unit that it is rounded to.
+type Shape = (u64, Option<u64>, Option<(i64, i64)>);
+
 /// Judges M-06: the same records of the same traffic, twice.
 fn repeated(first: &Gathered, second: &Gathered) -> Judged {
     let mut judged = Judged::new("M-06", "");
     let mut keys: Vec<&Key> = first.keys.keys().chain(second.keys.keys()).collect();
     keys.sort_unstable();
     keys.dedup();
-    // Packets, octets, and the duration with the unit that it is rounded to.
     let shape = |gathered: &Gathered, key: &Key| {
-        let mut shape: Vec<(u64, Option<u64>, Option<(i64, i64)>)> = gathered
+        let mut shape: Vec<Shape> = gathered
             .keys
             .get(key)
             .into_iter()
@@ -335,7 +337,7 @@ fn repeated(first: &Gathered, second: &Gathered) -> Judged {
         shape.sort_unstable();
         shape
     };
-    let alike = |one: &(_, _, Option<(i64, i64)>), other: &(_, _, Option<(i64, i64)>)| {
+    let alike = |one: &Shape, other: &Shape| {
         let lengths = match (one.2, other.2) {
             (Some((one, unit)), Some((other, _))) => (one - other).abs() <= unit,
             (one, other) => one.is_none() && other.is_none(),
