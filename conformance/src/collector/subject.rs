@@ -27,8 +27,8 @@ const PATIENCE: Duration = Duration::from_secs(4);
 /// Between two looks at a device that runs on.
 const LOOK: Duration = Duration::from_millis(40);
 
-/// Counts that do not change for so long are taken to be all.
-const STEADY: Duration = Duration::from_millis(300);
+/// Counts that do not change for so long are taken to be all: what is shown may be a second old.
+pub(crate) const STEADY: Duration = Duration::from_millis(1200);
 
 /// How long a device that has read everything may take to count it.
 const COUNTING: Duration = Duration::from_secs(4);

@@ -14,7 +14,7 @@ use super::search::Trial;
 use crate::cli::Endpoint;
 use crate::collector::exposition::{Counts, Meaning};
 use crate::collector::observe::Observe;
-use crate::collector::subject::{first_count, free_port};
+use crate::collector::subject::{STEADY, first_count, free_port};
 use crate::live;
 use crate::metering::device::Device as Declared;
 use crate::metering::drive::{Drive, Driven, Heard, How, Pace};
@@ -27,8 +27,6 @@ use crate::wire::{Options, Transport};
 /// How long a device may take to read what is in its queue.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Counts that do not change for so long are all.
-const STEADY: Duration = Duration::from_millis(500);
 
 /// What the sender alone can do: to a socket that nobody reads, for a second.
 ///
