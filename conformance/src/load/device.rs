@@ -27,7 +27,6 @@ use crate::wire::{Options, Transport};
 /// How long a device may take to read what is in its queue.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-
 /// What the sender alone can do: to a socket that nobody reads, for a second.
 ///
 /// # Errors
