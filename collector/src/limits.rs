@@ -87,6 +87,10 @@ pub fn text(workers: usize) -> String {
         ("octets of a name", knowledge::MAX_NAME),
         ("streams", stream::MAX_STREAMS),
         ("TLS handshakes at a time", tls::MAX_HANDSHAKES),
+        (
+            "TLS handshakes that begin within a second",
+            tls::MAX_PER_SECOND,
+        ),
     ];
     for (what, count) in counts {
         let _ = writeln!(text, "{count:>10}  {what}");
@@ -118,6 +122,11 @@ pub fn text(workers: usize) -> String {
     }
     let all = memory(&limits, workers).div_ceil(1_000_000);
     let _ = writeln!(text, "{all:>8} MB  memory at most, all together");
+    let source = (files::BLOCK + store::memory()).div_ceil(1_000_000);
+    let _ = writeln!(
+        text,
+        "{source:>8} MB  each further source (-n, or -M up to --max-sources): its block at hand, counters of 8192 exporters"
+    );
     text
 }
 
@@ -126,10 +135,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_last_line_is_the_sum() {
+    fn the_line_of_all_is_the_sum() {
         for workers in [1, 4] {
             let text = text(workers);
-            let last = text.lines().last().unwrap_or_default();
+            let all = text.lines().find(|line| line.ends_with("all together"));
+            let last = all.unwrap_or_default();
             let octets = memory(&Limits::default(), workers);
             assert!(
                 last.contains(&octets.div_ceil(1_000_000).to_string()),

@@ -18,7 +18,7 @@ use service::metrics::{Endpoint, escaped, serve};
 use crate::board::{Board, Post, Traffic, UNITS};
 use crate::listen::queue::Depth;
 use crate::listen::stream::Door;
-use crate::slot::files::Dropped;
+use crate::slot::files::FilesHandle;
 use crate::slot::shared::Watch;
 use crate::store::losses::Losses;
 
@@ -36,8 +36,8 @@ pub struct Sources {
     pub door: Arc<Door>,
     /// The sources and their slots.
     pub slots: Vec<(String, Watch)>,
-    /// What the files have not taken.
-    pub dropped: Arc<Dropped>,
+    /// The threads that compress and write.
+    pub files: FilesHandle,
 }
 
 impl Sources {
@@ -47,6 +47,14 @@ impl Sources {
     /// The sentence.
     pub fn health(&self) -> Result<(), String> {
         self.is_working()?;
+        if let Some(age) = self.files.stalled()
+            && age > STALL
+        {
+            let seconds = age.as_secs();
+            return Err(format!(
+                "compression and disk have taken no block for {seconds} s"
+            ));
+        }
         for (ident, slot) in &self.slots {
             if let Some(trouble) = slot.trouble() {
                 return Err(format!("source '{ident}': {trouble}"));
@@ -156,7 +164,7 @@ impl Sources {
             }
             // Told in the log source by source, when a slot ends.
             if name == "t2collect_lost" {
-                for (count, cause) in self.dropped.causes() {
+                for (count, cause) in self.files.dropped().causes() {
                     labelled(&mut metric, ("cause", cause), count)?;
                 }
             }
@@ -219,9 +227,11 @@ impl Sources {
             gauge(depth.octets()).encode(metric.encode_family(&labels)?)?;
         }
         let name = "t2collect_streams_refused";
-        let help = "TCP and TLS streams refused, by a limit or a certificate";
-        let metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
-        ConstCounter::new(self.door.refused()).encode(metric)?;
+        let help = "TCP and TLS streams refused, by cause";
+        let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+        for (count, cause) in self.door.refused() {
+            labelled(&mut metric, ("cause", cause), count)?;
+        }
         let name = "t2collect_slots";
         let help = "Slots that have ended";
         let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;

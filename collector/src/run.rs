@@ -145,7 +145,7 @@ async fn collect(config: &Config, control: &Control<'_>) -> anyhow::Result<()> {
         depths,
         door: listeners.streams.door(),
         slots,
-        dropped: files.handle().dropped(),
+        files: files.handle(),
     };
     let endpoint = match config.metrics {
         Some(address) => {

@@ -18,6 +18,7 @@ use golden::harness::{self, PATIENCE, slot_files, wait_until};
 use jiff::tz::TimeZone;
 use nfdump_compat::file::FileReader;
 use nfdump_compat::record::V3_RECORD;
+use support::http::{get, metric, wait_metric};
 use support::wire::{self, FIELDS};
 use support::{Collector, flows, nfdump, t2collect, the_file};
 
@@ -535,5 +536,122 @@ fn a_stopped_disk_costs_the_records_that_find_no_room_and_stops_nothing() {
     assert_eq!(dropped, [GIVEN - fits, 0]);
     if let Some(seen) = flows(&the_file(flowdir.path()), "%sp") {
         assert_eq!(seen.len() as u64, fits);
+    }
+}
+
+/// A file system of its own on a disk that can be made to take nothing for a while; `None` where we may not mount.
+struct SlowDisk {
+    folder: tempfile::TempDir,
+    frozen: bool,
+}
+
+impl SlowDisk {
+    fn mount() -> Option<Self> {
+        let image = tempfile::NamedTempFile::new().unwrap();
+        image.as_file().set_len(256 << 20).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let run = |program: &str, arguments: &[&str]| {
+            let output = Command::new(program).args(arguments).output();
+            output.is_ok_and(|output| output.status.success())
+        };
+        let (file, at) = (path(image.path()), path(folder.path()));
+        let made = run("mkfs.ext4", &["-q", file]) && run("mount", &["-o", "loop", file, at]);
+        if !made {
+            harness::skip("no right to mount a file as a disk");
+            return None;
+        }
+        Some(Self {
+            folder,
+            frozen: false,
+        })
+    }
+
+    fn freeze(&mut self, frozen: bool) {
+        let how = if frozen { "-f" } else { "-u" };
+        let mut command = Command::new("fsfreeze");
+        command.arg(how).arg(self.folder.path());
+        assert!(command.output().unwrap().status.success());
+        self.frozen = frozen;
+    }
+}
+
+impl Drop for SlowDisk {
+    fn drop(&mut self) {
+        if self.frozen {
+            self.freeze(false);
+        }
+        let _ = Command::new("umount")
+            .arg("-l")
+            .arg(self.folder.path())
+            .output();
+    }
+}
+
+/// Row 29 of the catalogue of attacks: a disk that takes nothing for a while, of one source of two. Receiving goes on, what finds no room is
+/// counted, `/healthz` says so, and afterwards both sources are written again.
+#[test]
+fn a_disk_that_hangs_costs_what_finds_no_room_and_is_told() {
+    let Some(mut disk) = SlowDisk::mount() else {
+        return;
+    };
+    let other = tempfile::tempdir().unwrap();
+    let sources = [
+        format!("slow,127.0.0.2,{}", path(disk.folder.path())),
+        format!("quick,127.0.0.3,{}", path(other.path())),
+    ];
+    let mut collector = Collector::udp(&[
+        "-t",
+        "86400",
+        "-B",
+        "8000000",
+        "--metrics",
+        "127.0.0.1:0",
+        "-n",
+        &sources[0],
+        "-n",
+        &sources[1],
+    ]);
+    let metrics = collector.metrics();
+    let senders = [2, 3].map(|last| UdpSocket::bind(format!("127.0.0.{last}:0")).unwrap());
+    let mut sent = [0; 2];
+    // No more than the socket holds until it has been taken.
+    let mut send = |collector: &Collector, messages: u64| {
+        for _ in 0..messages {
+            for (sender, sent) in senders.iter().zip(&mut sent) {
+                let flows: Vec<_> = (0..500).map(|port| wire::flow(port, 1, 100)).collect();
+                let template = wire::set(0, &[wire::template(256, &FIELDS)]);
+                let message = wire::v9(*sent, 501, &[template, wire::set(256, &flows)]);
+                collector.send_from(sender, &[message]);
+                *sent += 1;
+            }
+        }
+        let all = u64::from(sent[0] + sent[1]);
+        wait_metric(metrics, "t2collect_messages_total", all);
+        all * 500
+    };
+    send(&collector, 10);
+    disk.freeze(true);
+    let overrun = "t2collect_lost_total{cause=\"flow records dropped because compression and disk were behind\"}";
+    let dropped = || metric(metrics, overrun).unwrap();
+    wait_until("records that find no room", PATIENCE, || {
+        send(&collector, 100);
+        dropped() > 0
+    });
+    wait_until("bad health", PATIENCE, || {
+        get(metrics, "/healthz").contains("have taken no block for")
+    });
+    disk.freeze(false);
+    wait_until("good health", PATIENCE, || {
+        get(metrics, "/healthz").starts_with("HTTP/1.1 200 ")
+    });
+    let all = send(&collector, 10);
+    let dropped = dropped();
+    let ended = collector.stop();
+    assert_eq!(ended.code, Some(0), "{}", ended.log);
+    let told = number_before(&ended.log, " flow records were dropped because");
+    assert_eq!(told as u64, dropped, "{}", ended.log);
+    let stored = |folder: &Path| flows(&the_file(folder), "%sp").map(|flows| flows.len() as u64);
+    if let Some((slow, quick)) = stored(disk.folder.path()).zip(stored(other.path())) {
+        assert_eq!(slow + quick + dropped, all, "{slow} {quick} {dropped}");
     }
 }

@@ -10,9 +10,9 @@ use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use golden::harness::certificates::{Certificates, Pair};
-use golden::harness::{PATIENCE, peer};
+use golden::harness::{PATIENCE, peer, wait_until};
 use nix::sys::signal::Signal;
-use support::http::wait_metric;
+use support::http::{metric, wait_metric};
 use support::wire::{self, IPFIX_FIELDS};
 use support::{Collector, flows, t2collect, the_file};
 
@@ -107,7 +107,11 @@ fn only_the_right_certificate_is_let_in_and_each_refusal_is_told_once() {
     openssl(to, ca, Some(&certificates.client), "-tls1_3", &message(3)).unwrap();
     let metrics = collector.metrics();
     wait_metric(metrics, "t2collect_records_total", 3);
-    wait_metric(metrics, "t2collect_streams_refused_total", 9);
+    wait_metric(
+        metrics,
+        "t2collect_streams_refused_total{cause=\"handshake or certificate\"}",
+        9,
+    );
     let ended = collector.stop();
     assert_eq!(ended.code, Some(0), "{}", ended.log);
     let refused: Vec<&str> = ended
@@ -230,6 +234,46 @@ fn handshakes_that_do_not_go_on() {
     for reason in ["no complete handshake", "too many handshakes"] {
         assert!(ended.log.contains(reason), "{reason}: {}", ended.log);
     }
+    let lines = ended.log.matches("refused").count();
+    assert!(lines <= 40, "{lines} lines: {}", ended.log);
+}
+
+/// Row 14 of the catalogue of attacks: handshakes that end at once, as many as one address can begin: a share of each second is theirs, and an exporter of
+/// another address is let in.
+#[test]
+fn handshakes_without_end() {
+    let certificates = Certificates::new();
+    let directory = tempfile::tempdir().unwrap();
+    let mut collector = start(&certificates, directory.path());
+    let (to, metrics) = (collector.addresses[0], collector.metrics());
+    let refused = |cause| {
+        metric(
+            metrics,
+            &format!("t2collect_streams_refused_total{{cause=\"{cause}\"}}"),
+        )
+    };
+    let mut begun = 0;
+    wait_until("handshakes over the limit", PATIENCE, || {
+        for _ in 0..100 {
+            let _ = from_other_address(to).write_all(&[0xff; 64]);
+            begun += 1;
+        }
+        refused("limit") > Some(0)
+    });
+    let client = Some(&certificates.client);
+    if openssl(to, &certificates.ca, client, "-tls1_3", &message(7)).is_none() {
+        return;
+    }
+    wait_until("every one to be counted", PATIENCE, || {
+        refused("limit").unwrap() + refused("handshake or certificate").unwrap() == begun
+    });
+    let ended = collector.stop();
+    assert!(ended.log.contains("Flows: 1,"), "{}", ended.log);
+    assert!(
+        ended.log.contains("too many handshakes within a second"),
+        "{}",
+        ended.log
+    );
     let lines = ended.log.matches("refused").count();
     assert!(lines <= 40, "{lines} lines: {}", ended.log);
 }

@@ -1,11 +1,12 @@
-//! How many may do something at once: so many altogether, and of one address only a part, so that it cannot keep out
-//! all others.
+//! How many may do something at once, or begin it within a second: so many altogether, and of one address only a part,
+//! so that it cannot keep out all others.
 
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
+use tokio::time::{Duration, Instant};
 
 /// Why there is no place.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -82,6 +83,49 @@ impl Drop for Place {
     }
 }
 
+/// How many may begin something within a second.
+#[derive(Debug)]
+pub struct Pace {
+    all: usize,
+    of_one: usize,
+    /// The begin of the second, and who has begun since.
+    second: Mutex<(Instant, HashMap<IpAddr, usize, FixedState>)>,
+}
+
+impl Pace {
+    /// So many altogether, and so many of one address.
+    #[must_use]
+    pub fn new(all: usize, of_one: usize) -> Self {
+        let second = Mutex::new((Instant::now(), HashMap::default()));
+        Self {
+            all,
+            of_one,
+            second,
+        }
+    }
+
+    /// Whether one more may begin now.
+    #[must_use]
+    pub fn pass(&self, now: Instant, address: IpAddr) -> bool {
+        let mut second = self.second.lock().unwrap_or_else(PoisonError::into_inner);
+        let (begin, begun) = &mut *second;
+        if now.saturating_duration_since(*begin) >= Duration::from_secs(1) {
+            *begin = now;
+            begun.clear();
+        }
+        if begun.values().sum::<usize>() >= self.all {
+            return false;
+        }
+        let own = begun.entry(address).or_default();
+        *own += 1;
+        if *own > self.of_one {
+            *own = self.of_one;
+            return false;
+        }
+        true
+    }
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -100,5 +144,23 @@ mod tests {
         drop(held);
         assert_eq!(places.taken(), 0);
         assert!(places.table().is_empty());
+    }
+
+    #[test]
+    fn a_second_has_room_for_so_many_and_the_next_one_again() {
+        let pace = Pace::new(4, 2);
+        let begin = Instant::now();
+        let [one, two, three] = [1, 2, 3].map(|n| IpAddr::from([192, 0, 2, n]));
+        let passed = |ms, addresses: &[IpAddr]| -> Vec<bool> {
+            let now = begin + Duration::from_millis(ms);
+            let pass = |address: &IpAddr| pace.pass(now, *address);
+            addresses.iter().map(pass).collect()
+        };
+        assert_eq!(passed(100, &[one, one, one]), [true, true, false]);
+        assert_eq!(
+            passed(900, &[two, three, three, one]),
+            [true, true, false, false]
+        );
+        assert_eq!(passed(2000, &[one, one, one]), [true, true, false]);
     }
 }

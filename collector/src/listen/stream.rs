@@ -18,7 +18,7 @@ use tracing::{debug, info, warn};
 
 use super::places::{Full, Places};
 use super::queue::Queues;
-use super::tls::{self, Gate, Refusal};
+use super::tls::{self, Gate};
 use super::{Batch, Input, ListenError, canonical, now_ms};
 use crate::config::Endpoint;
 use crate::log::RateLimit;
@@ -94,7 +94,7 @@ impl Streams {
             stopped,
             door: Arc::new(Door {
                 places: Places::new(most, most.div_ceil(2)),
-                refused: AtomicU64::new(0),
+                refused: Default::default(),
                 limits: [20, 20].map(|lines| Mutex::new(RateLimit::new(lines))),
             }),
         }
@@ -181,8 +181,7 @@ impl Streams {
                     Ok(stream) => self.serve("tls", stream, peer).await,
                     Err(refusal) => {
                         let sentence = format!("tls {peer}: refused: {refusal}");
-                        self.door
-                            .refuse(matches!(refusal, Refusal::Crowd), &sentence);
+                        self.door.refuse(refusal.is_limit(), &sentence);
                     }
                 }
             }
@@ -209,8 +208,9 @@ impl Streams {
 #[derive(Debug)]
 pub struct Door {
     places: Arc<Places>,
-    refused: AtomicU64,
-    /// Of lines about limits, and about all else.
+    /// For limits, and for all else.
+    refused: [AtomicU64; 2],
+    /// Of the lines about either.
     limits: [Mutex<RateLimit>; 2],
 }
 
@@ -221,17 +221,22 @@ impl Door {
         self.places.taken()
     }
 
-    /// How many were refused by a limit or a certificate.
+    /// How many were refused for each cause.
     #[must_use]
-    pub fn refused(&self) -> u64 {
-        self.refused.load(Ordering::Relaxed)
+    pub fn refused(&self) -> [(u64, &'static str); 2] {
+        let [limits, others] = &self.refused;
+        [(limits, "limit"), (others, "handshake or certificate")]
+            .map(|(count, cause)| (count.load(Ordering::Relaxed), cause))
     }
 
     /// Each refusal is told once; of a flood, some and their number.
     fn refuse(&self, for_a_limit: bool, sentence: &str) {
-        self.refused.fetch_add(1, Ordering::Relaxed);
-        let [limits, others] = &self.limits;
-        let limit = if for_a_limit { limits } else { others }.lock();
+        let kind = usize::from(!for_a_limit);
+        let (Some(count), Some(limit)) = (self.refused.get(kind), self.limits.get(kind)) else {
+            return;
+        };
+        count.fetch_add(1, Ordering::Relaxed);
+        let limit = limit.lock();
         let passed = limit.unwrap_or_else(PoisonError::into_inner).pass(now_ms());
         if let Some(more) = passed {
             warn!("{sentence}{more}");

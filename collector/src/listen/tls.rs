@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use service::tls::{self, TlsError, TlsFiles};
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::server::TlsStream;
 
-use super::places::Places;
+use super::places::{Pace, Places};
 
 /// A handshake that takes longer is given up.
 pub const HANDSHAKE: Duration = Duration::from_secs(10);
@@ -19,6 +19,10 @@ pub const HANDSHAKE: Duration = Duration::from_secs(10);
 pub const MAX_HANDSHAKES: usize = 64;
 /// Handshakes at a time of one address.
 const MAX_OF_ADDRESS: usize = 16;
+/// Handshakes that may begin within a second, over all addresses: each costs a signature.
+pub const MAX_PER_SECOND: usize = 200;
+/// Those of one address.
+const MAX_OF_ADDRESS_PER_SECOND: usize = 50;
 /// Octets of one TLS connection: records in both directions, keys, the certificates of the peer.
 pub const CONNECTION: usize = 128 << 10;
 
@@ -30,6 +34,7 @@ pub struct Gate {
     /// Names of which a client's certificate must have one; none: any certificate that the authority signed.
     peers: Vec<String>,
     handshakes: Arc<Places>,
+    pace: Pace,
 }
 
 /// Why a peer is not let in.
@@ -38,6 +43,9 @@ pub enum Refusal {
     /// Too much at once.
     #[error("too many handshakes are going on already")]
     Crowd,
+    /// Too often.
+    #[error("too many handshakes within a second")]
+    Haste,
     /// It does not go on.
     #[error("no complete handshake within {} s", HANDSHAKE.as_secs())]
     Slow,
@@ -47,6 +55,14 @@ pub enum Refusal {
     /// Signed by the authority, but for somebody else.
     #[error("its certificate is for none of the names of --tls-peer ({0})")]
     Name(String),
+}
+
+impl Refusal {
+    /// A limit is reached; the peer itself may be as it should.
+    #[must_use]
+    pub fn is_limit(&self) -> bool {
+        matches!(self, Self::Crowd | Self::Haste)
+    }
 }
 
 impl Gate {
@@ -59,6 +75,7 @@ impl Gate {
             config: RwLock::new(read(files)?),
             peers,
             handshakes: Places::new(MAX_HANDSHAKES, MAX_OF_ADDRESS),
+            pace: Pace::new(MAX_PER_SECOND, MAX_OF_ADDRESS_PER_SECOND),
         })
     }
 
@@ -81,6 +98,9 @@ impl Gate {
         stream: TcpStream,
         address: IpAddr,
     ) -> Result<TlsStream<TcpStream>, Refusal> {
+        if !self.pace.pass(Instant::now(), address) {
+            return Err(Refusal::Haste);
+        }
         let place = self.handshakes.take(address);
         let _place = place.map_err(|_| Refusal::Crowd)?;
         let config = {

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{Builder, JoinHandle};
+use std::time::{Duration, Instant};
 
 use nfdump_compat::file::{BlockEncoder, Compression, FileError, RawBlock, StoredBlock};
 use tracing::{error, warn};
@@ -20,10 +21,13 @@ use super::{SlotOptions, SlotReport};
 /// Blocks (of 1 MiB before compression) that may wait for compression and disk, all sources together.
 pub const MAX_WAITING: usize = 64;
 
+/// Octets of a block before compression.
+pub const BLOCK: usize = 1 << 20;
+
 /// Octets of waiting blocks, each with its stored form.
 #[must_use]
 pub fn memory() -> usize {
-    2 * MAX_WAITING * (1 << 20)
+    2 * MAX_WAITING * BLOCK
 }
 
 /// What happens to every file, and after each.
@@ -232,6 +236,13 @@ impl FilesHandle {
         Ok((id, status))
     }
 
+    /// For how long blocks have waited without one being taken; `None`: none waits.
+    #[must_use]
+    pub fn stalled(&self) -> Option<Duration> {
+        let taken = lock(&self.room.taken);
+        (taken.blocks > 0).then(|| taken.since.elapsed())
+    }
+
     /// What came to no file so far.
     #[must_use]
     pub fn dropped(&self) -> Arc<Dropped> {
@@ -246,7 +257,7 @@ impl FilesHandle {
 
     /// One more block, whether there is room or not: the last one of a slot.
     pub fn enter_anyway(&self) {
-        *lock(&self.room.waiting) += 1;
+        lock(&self.room.taken).add();
     }
 
     /// Hands over a block that has entered.
@@ -286,30 +297,61 @@ impl FilesHandle {
 }
 
 /// Blocks between those who decode and the disk.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Room {
-    waiting: Mutex<usize>,
+    taken: Mutex<Taken>,
     left: Condvar,
+}
+
+#[derive(Debug)]
+struct Taken {
+    blocks: usize,
+    /// When the last block left, or came where there was none.
+    since: Instant,
+}
+
+impl Default for Room {
+    fn default() -> Self {
+        let taken = Taken {
+            blocks: 0,
+            since: Instant::now(),
+        };
+        Self {
+            taken: Mutex::new(taken),
+            left: Condvar::new(),
+        }
+    }
 }
 
 impl Room {
     fn enter(&self, patient: bool) -> bool {
-        let mut waiting = lock(&self.waiting);
+        let mut taken = lock(&self.taken);
         if patient {
-            let left = self.left.wait_while(waiting, |n| *n >= MAX_WAITING);
-            waiting = left.unwrap_or_else(PoisonError::into_inner);
+            let is_full = |taken: &mut Taken| taken.blocks >= MAX_WAITING;
+            let left = self.left.wait_while(taken, is_full);
+            taken = left.unwrap_or_else(PoisonError::into_inner);
         }
-        if *waiting >= MAX_WAITING {
+        if taken.blocks >= MAX_WAITING {
             return false;
         }
-        *waiting += 1;
+        taken.add();
         true
     }
 
     fn leave(&self) {
-        let mut waiting = lock(&self.waiting);
-        *waiting = waiting.saturating_sub(1);
+        let mut taken = lock(&self.taken);
+        taken.blocks = taken.blocks.saturating_sub(1);
+        taken.since = Instant::now();
         self.left.notify_one();
+    }
+}
+
+impl Taken {
+    fn add(&mut self) {
+        if self.blocks == 0 {
+            self.since = Instant::now();
+        }
+        self.blocks += 1;
     }
 }
 

@@ -5,12 +5,15 @@ pub mod http;
 pub mod wire;
 
 use std::ffi::OsStr;
+use std::fs;
 use std::net::{SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use collector::limits::memory;
 use golden::harness::{self, Finished, PATIENCE, Service};
 use nix::sys::signal::Signal;
+use protocol::limits::Limits;
 
 /// A running t2collect.
 pub struct Collector {
@@ -25,6 +28,8 @@ pub struct Ended {
     pub code: Option<i32>,
     /// All it said on stderr.
     pub log: String,
+    /// All it wrote on standard output.
+    pub out: String,
 }
 
 /// The program: that of `T2_BIN_DIR`, if it is set.
@@ -118,8 +123,12 @@ impl Collector {
         self.service.signal(signal);
     }
 
-    /// Asks it to end and waits for that.
+    /// Asks it to end and waits for that. Its memory must have stayed within what `t2collect limits` prints.
     pub fn stop(self) -> Ended {
+        let peak = peak(self.pid());
+        let bound = memory(&Limits::default(), 1);
+        println!("peak {} of {} MB", peak / 1_000_000, bound / 1_000_000);
+        assert!(peak < bound, "{peak} octets");
         self.service.terminate().into()
     }
 
@@ -133,9 +142,29 @@ impl From<Finished> for Ended {
     fn from(finished: Finished) -> Self {
         Self {
             code: finished.code(),
+            out: finished.text(),
             log: finished.stderr,
         }
     }
+}
+
+/// Peak of the resident memory of a process, octets; 0 once it has ended.
+pub fn peak(pid: u32) -> usize {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let peak = status.lines().find_map(|line| {
+        let kilobytes = line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?;
+        kilobytes.parse::<usize>().ok()
+    });
+    peak.unwrap_or(0) * 1024
+}
+
+/// Whether this process is root's; if not, that is said (an error in CI).
+pub fn is_root() -> bool {
+    let root = nix::unistd::geteuid().is_root();
+    if !root {
+        harness::skip("only root may do this");
+    }
+    root
 }
 
 /// The one finished file of a directory.
