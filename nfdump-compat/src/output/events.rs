@@ -19,9 +19,10 @@ pub fn translation(event: u64) -> &'static str {
     name(&NAMES, event, "UNKNOW")
 }
 
-/// Event of an address translation as RFC 8158 (natEvent) names it; empty if unknown.
+/// Event of an address translation as RFC 8158 (natEvent) names it; empty if unknown. Later versions have a word of their own
+/// for the reserved one.
 #[must_use]
-pub fn translation_sentence(event: u64) -> &'static str {
+pub fn translation_sentence(event: u64, later: bool) -> &'static str {
     const NAMES: [&str; 19] = [
         "Reserved",
         "NAT translation create",
@@ -43,6 +44,9 @@ pub fn translation_sentence(event: u64) -> &'static str {
         "Port block de-allocation",
         "Threshold Reached",
     ];
+    if later && event == 0 {
+        return "INVALID";
+    }
     name(&NAMES, event, "")
 }
 

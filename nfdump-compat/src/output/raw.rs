@@ -269,7 +269,7 @@ fn push_event_extension(
                 put!(
                     out,
                     "  nat event    =             {number:5}: {}\n  nat pool ID  =        {pool:10}\n",
-                    events::translation_sentence(number)
+                    events::translation_sentence(number, true)
                 );
                 return;
             }

@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    path::Path,
+    path::{Path, PathBuf},
     sync::atomic::{AtomicBool, Ordering},
 };
 
@@ -58,10 +58,15 @@ pub fn read(name: &str) -> Vec<Command> {
         .collect()
 }
 
-fn lines(name: &str) -> Vec<String> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+/// A text file beside this one.
+fn file(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/table")
-        .join(name);
+        .join(name)
+}
+
+fn lines(name: &str) -> Vec<String> {
+    let path = file(name);
     let text =
         fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     text.lines()
@@ -71,9 +76,9 @@ fn lines(name: &str) -> Vec<String> {
         .collect()
 }
 
-/// What differs on purpose: `REASON`, then indented `PATTERN [@FILE-PATTERN]` lines; `*` stands for anything. `line: PATTERN`
-/// is a line that is not compared (`line in PATTERN: PATTERN`: of these command lines), `column N of PATTERN` a column of csv
-/// that is not.
+/// What differs on purpose: `NFDUMP | T2REPORT`, what each does, then indented `PATTERN [@FILE-PATTERN,…]` lines; `*` stands for
+/// anything, `sometimes: ` before a line says that it depends on chance. `line: PATTERN` is a line that is not compared
+/// (`line in PATTERN: PATTERN`: of these command lines), `column N of PATTERN` a column of csv that is not.
 pub struct Exceptions {
     runs: Vec<Exception>,
     parts: Vec<Part>,
@@ -132,17 +137,15 @@ impl Part {
 struct Exception {
     line: String,
     command: String,
-    file: String,
+    /// Patterns of files.
+    files: Vec<String>,
     reason: String,
     used: AtomicBool,
 }
 
 impl Exceptions {
     pub fn read(name: &str) -> Self {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-            .join("tests/table")
-            .join(name);
-        let text = fs::read_to_string(path).unwrap();
+        let text = fs::read_to_string(file(name)).unwrap();
         let mut reason = String::new();
         let mut runs = Vec::new();
         let mut parts = Vec::new();
@@ -159,22 +162,35 @@ impl Exceptions {
                 parts.push(part);
                 continue;
             }
-            let (command, file) = line.rsplit_once(" @").unwrap_or((line, "*"));
+            let often = line.strip_prefix("sometimes: ");
+            let text = often.unwrap_or(line);
+            let (command, files) = text.rsplit_once(" @").unwrap_or((text, "*"));
             runs.push(Exception {
                 line: line.to_owned(),
                 command: command.to_owned(),
-                file: file.to_owned(),
+                files: files.split(',').map(str::to_owned).collect(),
                 reason: reason.clone(),
-                used: AtomicBool::new(false),
+                used: AtomicBool::new(often.is_some()),
             });
         }
         Self { runs, parts }
     }
 
+    /// What differs, as the document says it: every line of the file that is not indented.
+    pub fn differences(name: &str) -> Vec<String> {
+        let text = fs::read_to_string(file(name)).unwrap();
+        text.lines()
+            .filter(|line| !line.is_empty() && !line.starts_with([' ', '#']))
+            .map(str::to_owned)
+            .collect()
+    }
+
     /// Why this run may differ.
     pub fn reason(&self, command: &str, file: Option<&str>) -> Option<&str> {
         let found = self.runs.iter().find(|exception| {
-            matches(&exception.command, command) && matches(&exception.file, file.unwrap_or("-"))
+            let file = file.unwrap_or("-");
+            matches(&exception.command, command)
+                && exception.files.iter().any(|files| matches(files, file))
         })?;
         found.used.store(true, Ordering::Relaxed);
         Some(&found.reason)

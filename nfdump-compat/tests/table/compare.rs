@@ -3,7 +3,7 @@
 use crate::{
     commands::{Command, Exceptions},
     sums::{self, Sums},
-    ties::{SUM, order_of, order_value, order_value_of_fields, sorted, tables},
+    ties::{SUM, order_of, order_value_of_fields, order_values, sorted, tables},
 };
 use std::{
     fs,
@@ -251,14 +251,13 @@ impl Place<'_> {
             ours = self.run_all(&self.programs.ours, &command, file, None);
         }
         let keys = |outcome: &Outcome| -> Vec<String> {
-            let key = |line: &String| match own_columns {
-                true => order_value_of_fields(line, &order),
-                false => order_value(line, &order),
-            };
-            outcome.lines.iter().map(key).collect()
+            let of_fields = |line: &String| order_value_of_fields(line, &order);
+            match own_columns {
+                true => outcome.lines.iter().map(of_fields).collect(),
+                false => order_values(&outcome.lines, &order),
+            }
         };
-        let keys = [keys(&theirs), keys(&ours)];
-        let [theirs, ours] = keys;
+        let (theirs, ours) = (keys(&theirs), keys(&ours));
         (theirs == ours).then_some(theirs)
     }
 

@@ -82,6 +82,31 @@ fn every_command_line_as_nfdump_1_6() {
     });
 }
 
+/// `docs/differences.md` has a row for each listed difference, in the section of the version.
+#[test]
+fn the_document_tells_every_difference() {
+    let document = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/differences.md");
+    let document = std::fs::read_to_string(document).unwrap();
+    for (heading, exceptions) in [
+        ("## t2report and nfdump 1.7.1", "exceptions.txt"),
+        ("### `--compat 1.7.5` and nfdump 1.7.5", "exceptions-1.7.5.txt"),
+        ("### `--compat 1.6` and nfdump 1.6.22", "exceptions-1.6.txt"),
+    ] {
+        let section = document.split_once(&format!("{heading}\n"));
+        let (_, section) = section.unwrap_or_else(|| panic!("no section {heading}"));
+        let rows: Vec<&str> = section
+            .lines()
+            .take_while(|line| !line.starts_with('#'))
+            .collect();
+        let differences = Exceptions::differences(exceptions);
+        assert!(!differences.is_empty(), "{exceptions}");
+        for difference in differences {
+            let row = format!("| {difference} |");
+            assert!(rows.contains(&row.as_str()), "{heading} lacks\n{row}");
+        }
+    }
+}
+
 fn compare_with(version: &Version) {
     let Some(theirs) = program(version.number) else {
         return;

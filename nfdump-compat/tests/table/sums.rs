@@ -79,3 +79,28 @@ fn add(to: &mut Sum, sum: Sum) {
     to.in_bytes += sum.in_bytes;
     to.out_bytes += sum.out_bytes;
 }
+
+/// Two flows of two records each: 3 + 2 and 2 + 2 packets of the opposite direction, which count as its bytes.
+#[test]
+fn flows_are_sorted_by_what_their_records_add_up_to() {
+    let records = [
+        "6 10.0.0.1 80 10.0.0.2 1024 1795447890.990 2026-11-23 16:31:31.990 1.000 1 1 3 100 5000",
+        "17 10.0.0.3 53 10.0.0.4 53 1795447890.990 2026-11-23 16:31:31.990 1.000 1 1 2 101 1",
+        "6 10.0.0.2 1024 10.0.0.1 80 1795447891.990 2026-11-23 16:31:33.990 2.000 1 2 7 0 9",
+        "17 10.0.0.3 53 10.0.0.4 53 1795447890.990 2026-11-23 16:31:31.990 1.000 1 1 2 0 1",
+    ]
+    .map(str::to_owned);
+    let flows = ["6 10.0.0.1 80 10.0.0.2 1024", "17 10.0.0.3 53 10.0.0.4 53"].map(str::to_owned);
+    let values = |both: bool, order: &str| {
+        let values = Sums::of(&records, both).order_values(&flows, order);
+        values.map(|values| values.join(" "))
+    };
+    assert_eq!(values(false, "bytes").as_deref(), Some("103 105"));
+    assert_eq!(values(false, "flows").as_deref(), Some("1 2"));
+    // The third record is the opposite direction of the first: 7 packets, which count as 7 bytes, to its 3.
+    assert_eq!(values(true, "bytes").as_deref(), Some("110 105"));
+    assert_eq!(values(true, "opkg").as_deref(), Some("5 4"));
+    assert_eq!(values(true, "duration").as_deref(), Some("3000 1000"));
+    let unknown = ["6 10.0.0.9 80 10.0.0.2 1024".to_owned()];
+    assert_eq!(Sums::of(&records, true).order_values(&unknown, "bytes"), None);
+}

@@ -44,8 +44,9 @@ impl Sum {
         let [first, day, clock, duration, counters @ ..] = columns else {
             return None;
         };
-        let ms = |text: &str| text.replace('.', "").parse::<i64>().ok();
-        let first = ms(first)?.cast_unsigned();
+        // Of what an overflow leaves, the 64 bits.
+        let ms = |text: &str| Some(text.replace('.', "").parse::<i128>().ok()? as u64);
+        let first = ms(first)?;
         let counters: Vec<u64> = counters
             .iter()
             .filter_map(|text| text.parse().ok())
@@ -55,7 +56,7 @@ impl Sum {
         };
         Some(Self {
             first,
-            last: first.wrapping_add(ms(duration)?.cast_unsigned()),
+            last: first.wrapping_add(ms(duration)?),
             end: format!("{day} {clock}"),
             flows,
             in_packets,
@@ -63,6 +64,10 @@ impl Sum {
             in_bytes,
             out_bytes,
         })
+    }
+
+    fn is_nothing(&self) -> bool {
+        self.flows + self.in_packets + self.out_packets + self.in_bytes + self.out_bytes == 0
     }
 
     /// What it is sorted by.
@@ -93,11 +98,23 @@ impl Sum {
     }
 }
 
-/// The order value of a row of a [`Sum`]'s columns; other lines are themselves.
-pub fn order_value(line: &str, order: &str) -> String {
-    let words: Vec<&str> = line.split_whitespace().collect();
-    let value = Sum::of(&words).and_then(|sum| sum.order_value(order));
-    value.unwrap_or_else(|| line.to_owned())
+/// The order values of rows of a [`Sum`]'s columns; other lines are themselves. A line that counts nothing is that of a
+/// tunnel, and goes with the row behind it.
+pub fn order_values(lines: &[String], order: &str) -> Vec<String> {
+    let mut values: Vec<String> = Vec::new();
+    for line in lines.iter().rev() {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let sum = Sum::of(&words);
+        let behind = values.last().cloned();
+        let value = match &sum {
+            Some(sum) if sum.is_nothing() && behind.is_some() => behind,
+            Some(sum) => sum.order_value(order),
+            None => None,
+        };
+        values.push(value.unwrap_or_else(|| line.clone()));
+    }
+    values.reverse();
+    values
 }
 
 /// The order value of a row that ends in `%pkt %byt %bps %bpp %fl` with plain numbers; other lines are themselves.
