@@ -399,10 +399,8 @@ impl Object<'_, '_> {
             }
             ext::NEL_COMMON => {
                 self.quoted("nat_event_id", field::NAT_EVENT);
-                let event = events::translation_sentence(
-                    self.row.get(field::NAT_EVENT),
-                    !self.is_old(),
-                );
+                let event =
+                    events::translation_sentence(self.row.get(field::NAT_EVENT), !self.is_old());
                 self.text("nat_event", |out| out.extend_from_slice(event.as_bytes()));
                 if self.is_old() {
                     self.vrf();

@@ -89,7 +89,10 @@ fn the_document_tells_every_difference() {
     let document = std::fs::read_to_string(document).unwrap();
     for (heading, exceptions) in [
         ("## t2report and nfdump 1.7.1", "exceptions.txt"),
-        ("### `--compat 1.7.5` and nfdump 1.7.5", "exceptions-1.7.5.txt"),
+        (
+            "### `--compat 1.7.5` and nfdump 1.7.5",
+            "exceptions-1.7.5.txt",
+        ),
         ("### `--compat 1.6` and nfdump 1.6.22", "exceptions-1.6.txt"),
     ] {
         let section = document.split_once(&format!("{heading}\n"));

@@ -102,5 +102,8 @@ fn flows_are_sorted_by_what_their_records_add_up_to() {
     assert_eq!(values(true, "opkg").as_deref(), Some("5 4"));
     assert_eq!(values(true, "duration").as_deref(), Some("3000 1000"));
     let unknown = ["6 10.0.0.9 80 10.0.0.2 1024".to_owned()];
-    assert_eq!(Sums::of(&records, true).order_values(&unknown, "bytes"), None);
+    assert_eq!(
+        Sums::of(&records, true).order_values(&unknown, "bytes"),
+        None
+    );
 }
