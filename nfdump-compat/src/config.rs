@@ -1,7 +1,7 @@
 //! nfdump's configuration file (`-C`, `$NFCONF`): of its section `[nfdump]` the named formats (`fmt.NAME`, `csv.NAME`) and
 //! the geo database (`geodb.path`). Sections of other programs are theirs.
 
-use crate::cli::Arguments;
+use crate::{cli::Arguments, say::say};
 use anyhow::Context;
 use std::{env, ffi::OsString, fs, path::PathBuf};
 use toml::de::{DeTable, DeValue};
@@ -38,10 +38,10 @@ pub fn read(arguments: &Arguments) -> anyhow::Result<Config> {
     let (config, unknown) =
         parse(&text).with_context(|| format!("configuration file {}", path.display()))?;
     for (line, key) in unknown {
-        eprintln!(
-            "t2report: {} line {line}: unknown key {key} is ignored",
+        say(format_args!(
+            "{} line {line}: unknown key {key} is ignored",
             path.display()
-        );
+        ));
     }
     Ok(config)
 }

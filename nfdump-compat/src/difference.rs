@@ -19,6 +19,7 @@ use nfdump_compat::usage::one_line;
 
 use crate::inputs::{self, Input};
 use crate::outside;
+use crate::say::say;
 
 /// The comparison was made, and the flows differ.
 const DIFFERENT: u8 = 3;
@@ -88,14 +89,14 @@ pub fn main(words: impl Iterator<Item = OsString>) -> ExitCode {
         Ok(arguments) => arguments,
         Err(error) if !error.use_stderr() => error.exit(),
         Err(error) => {
-            eprintln!("t2report: {}", one_line("t2report diff", &error));
+            say(one_line("t2report diff", &error));
             return ExitCode::from(2);
         }
     };
     let mut ignored = Ignored::default();
     for name in &arguments.ignore {
         if let Err(reason) = ignored.add(name) {
-            eprintln!("t2report: --ignore: {reason}");
+            say(format_args!("--ignore: {reason}"));
             return ExitCode::from(2);
         }
     }
@@ -103,7 +104,7 @@ pub fn main(words: impl Iterator<Item = OsString>) -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(DIFFERENT),
         Err(error) => {
-            eprintln!("t2report: {error:#}");
+            say(format_args!("{error:#}"));
             ExitCode::from(1)
         }
     }

@@ -1,8 +1,10 @@
 //! Which files a query reads.
 
+use crate::say::say;
 use anyhow::Context;
 use std::{
     env, fs,
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
 
@@ -102,7 +104,7 @@ pub fn several(
     for name in names.split(':') {
         let directory = Path::new(base).join(name);
         if !directory.is_dir() {
-            eprintln!("t2report: {} is no directory", directory.display());
+            say(format_args!("{} is no directory", directory.display()));
             continue;
         }
         match (file, list) {
@@ -111,7 +113,7 @@ pub fn several(
                 if path.is_file() {
                     inputs.push(Input::File(path));
                 } else {
-                    eprintln!("t2report: {} is no file", path.display());
+                    say(format_args!("{} is no file", path.display()));
                 }
             }
             (None, Some(list)) => inputs.extend(sequence(&directory.join(list).to_string_lossy())?),
@@ -125,6 +127,31 @@ pub fn several(
         "no files in the directories of -M {directories}"
     );
     Ok(inputs)
+}
+
+/// Refuses to write to a file that is read: creating it would empty it.
+///
+/// # Errors
+/// `target` is one of the inputs, perhaps by another name.
+pub fn spare(inputs: &[Input], target: &Path) -> anyhow::Result<()> {
+    let place = |path: &Path| {
+        let metadata = fs::metadata(path).ok().filter(fs::Metadata::is_file)?;
+        Some((metadata.dev(), metadata.ino()))
+    };
+    let Some(written) = place(target) else {
+        return Ok(());
+    };
+    let same = |input: &&Input| match input {
+        Input::File(path) => place(path) == Some(written),
+        Input::Stdin => false,
+    };
+    match inputs.iter().find(same) {
+        Some(input) => anyhow::bail!(
+            "-w {}: {input} is read, and would be lost",
+            target.display()
+        ),
+        None => Ok(()),
+    }
 }
 
 /// A list of files that cannot be: nfdump has an exit code of its own for it.
@@ -165,8 +192,12 @@ fn is_finished_slot(path: &Path) -> bool {
 fn collect(directory: &Path, files: &mut Vec<PathBuf>) -> anyhow::Result<()> {
     files.extend(data_files(directory)?);
     for entry in entries(directory)? {
-        if entry.is_dir() && !entry.is_symlink() {
-            collect(&entry, files)?;
+        if entry.is_dir()
+            && !entry.is_symlink()
+            && let Err(error) = collect(&entry, files)
+        {
+            // The others are worth having.
+            say(format_args!("{error:#}"));
         }
     }
     Ok(())

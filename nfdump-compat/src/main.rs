@@ -9,12 +9,14 @@ mod outside;
 mod resolver;
 mod rewrite;
 mod run;
+mod say;
 mod verify;
 mod window;
 mod written;
 
 use cli::{LimitError, USAGE};
 use inputs::BadList;
+use say::say;
 
 use clap::Parser;
 use nfdump_compat::filter::FilterError;
@@ -41,7 +43,7 @@ fn main() -> ExitCode {
         // Help, and where it goes, is clap's.
         Err(error) if !error.use_stderr() => error.exit(),
         Err(error) => {
-            eprintln!("t2report: {}", one_line("t2report", &error));
+            say(one_line("t2report", &error));
             return ExitCode::from(USAGE);
         }
     };
@@ -57,13 +59,13 @@ fn main() -> ExitCode {
             ExitCode::from(BAD_FILTER)
         }
         Err(error) if error.is::<Refused>() => {
-            eprintln!("t2report: {error:#}");
+            say(format_args!("{error:#}"));
             let refused = error.downcast_ref::<Refused>();
             print!("{}", refused.map_or("", |refused| &refused.out));
             ExitCode::from(refused.map_or(1, |refused| refused.code))
         }
         Err(error) => {
-            eprintln!("t2report: {error:#}");
+            say(format_args!("{error:#}"));
             ExitCode::from(if error.is::<LimitError>() || error.is::<BadList>() {
                 BAD_LIMIT
             } else {

@@ -1,6 +1,6 @@
 //! The filter of the command line, and what it takes from outside: files and the addresses of host names.
 
-use crate::{cli::Arguments, resolver::Resolver};
+use crate::{cli::Arguments, resolver::Resolver, say::say};
 use anyhow::Context;
 use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
 use nfdump_compat::{
@@ -80,7 +80,7 @@ pub fn check(
     let is_lost = geo.is_none() && filter.is_some_and(Filter::needs_places);
     // Later versions go on, and no flow has a country.
     if is_lost && facts.later {
-        eprintln!("t2report: {LOST}");
+        say(LOST);
     } else {
         anyhow::ensure!(!is_lost, LOST);
     }
@@ -132,7 +132,7 @@ impl Outside for System {
     fn resolve(&mut self, name: &str) -> Vec<IpAddr> {
         let mut addresses: Vec<IpAddr> = match self.resolver {
             Some(resolver) => resolver.lookup(name).unwrap_or_else(|error| {
-                eprintln!("t2report: name server {resolver}: {error}");
+                say(format_args!("name server {resolver}: {error}"));
                 Vec::new()
             }),
             None => (name, 0)

@@ -3,6 +3,7 @@
 use crate::{
     cli::Arguments,
     inputs::{self, Input},
+    say::say,
     written::Written,
 };
 use anyhow::Context;
@@ -44,6 +45,13 @@ pub fn run(arguments: &Arguments, query: &Query) -> anyhow::Result<()> {
     }
     if arguments.by_file {
         return by_file(&inputs);
+    }
+    if let Some(path) = arguments
+        .write
+        .as_deref()
+        .filter(|_| query.statistics.is_empty())
+    {
+        inputs::spare(&inputs, path)?;
     }
     let mut writer = arguments.written(query)?;
     let mut out = Output::new();
@@ -188,11 +196,11 @@ pub fn find_inputs(arguments: &Arguments) -> anyhow::Result<Vec<Input>> {
         return inputs::sequence(text);
     }
     let (inputs, place) = inputs::default_place()?;
-    eprintln!(
-        "t2report: reading {} finished slots of {}",
+    say(format_args!(
+        "reading {} finished slots of {}",
         inputs.len(),
         place.display()
-    );
+    ));
     Ok(inputs)
 }
 
@@ -201,7 +209,7 @@ fn information(inputs: &[Input]) -> anyhow::Result<()> {
     let mut sum: Option<(String, StatRecord)> = None;
     for input in inputs {
         match totals_of(input) {
-            Ok((_, None)) => eprintln!("t2report: {input}: no totals, the file is not finished"),
+            Ok((_, None)) => say(format_args!("{input}: no totals, the file is not finished")),
             Ok((ident, Some(stat))) => match &mut sum {
                 Some((_, sum)) => {
                     // As nfdump, also of a file without flows.
@@ -212,7 +220,7 @@ fn information(inputs: &[Input]) -> anyhow::Result<()> {
                 }
                 None => sum = Some((ident, stat)),
             },
-            Err(error) => eprintln!("t2report: {error}"),
+            Err(error) => say(error),
         }
     }
     let (ident, stat) = sum.context("no file with totals could be read")?;
@@ -238,8 +246,8 @@ fn by_file(inputs: &[Input]) -> anyhow::Result<()> {
                 };
                 push_file_line(&mut out.buffer, &name, &stat);
             }
-            Ok((_, None)) => eprintln!("t2report: {input}: no totals, the file is not finished"),
-            Err(error) => eprintln!("t2report: {error}"),
+            Ok((_, None)) => say(format_args!("{input}: no totals, the file is not finished")),
+            Err(error) => say(error),
         }
     }
     out.flush().context(NO_OUTPUT)?;
@@ -337,10 +345,10 @@ impl Progress {
 
     /// Says what is wrong with an input, without tearing the bar.
     fn report(&self, error: &impl Display) {
-        let say = || eprintln!("t2report: {error}");
+        let tell = || say(error);
         match &self.0 {
-            Some(bar) => bar.suspend(say),
-            None => say(),
+            Some(bar) => bar.suspend(tell),
+            None => tell(),
         }
     }
 

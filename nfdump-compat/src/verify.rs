@@ -1,5 +1,6 @@
 //! `-v`: checks a file block by block.
 
+use crate::say::say;
 use jiff::tz::TimeZone;
 use nfdump_compat::{
     file::{Compression, FileReader, layout2::CREATORS},
@@ -34,18 +35,18 @@ pub fn verify(path: &Path, facts: &Facts) -> anyhow::Result<()> {
                         && let Err(error) = RecordView::parse(raw.bytes)
                     {
                         damage += 1;
-                        eprintln!(
-                            "t2report: {}: block {}: {error}",
+                        say(format_args!(
+                            "{}: block {}: {error}",
                             path.display(),
                             block.number()
-                        );
+                        ));
                     }
                 }
             }
             Ok(None) => break,
             Err(error) => {
                 damage += 1;
-                eprintln!("t2report: {error}");
+                say(error);
             }
         }
     }
