@@ -260,7 +260,10 @@ impl Arguments {
         Ok(Query {
             mode,
             filter: None,
-            window: self.window,
+            window: self.window.map(|window| Window {
+                first_ms: facts.earliest(window.first_ms),
+                ..window
+            }),
             window_of: self.window_of.unwrap_or_default(),
             json_summary: self.window_of.is_some(),
             limits: self.limits(!statistics.is_empty() || aggregation.is_some())?,

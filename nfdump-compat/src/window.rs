@@ -7,7 +7,7 @@ use nfdump_compat::query::Window;
 const FORM: &str =
     "YYYY/MM/dd.hh:mm:ss[-YYYY/MM/dd.hh:mm:ss], from the right any part may be missing";
 
-/// Reads a time window in local time.
+/// Reads a time window in local time. A begin before 1970 (east of Greenwich: in its first hours, too) is negative, in 64 bits.
 ///
 /// # Errors
 /// A sentence saying what cannot be a time.
@@ -16,18 +16,22 @@ pub fn parse(text: &str) -> anyhow::Result<Window> {
         Some((first, last)) => (first, Some(last)),
         None => (text, None),
     };
-    let seconds = |text: &str| moment(text).with_context(|| format!("{text} is no time: {FORM}"));
+    let ms = |text: &str| {
+        let seconds = moment(text).with_context(|| format!("{text} is no time: {FORM}"))?;
+        anyhow::Ok(seconds * 1000)
+    };
     Ok(Window {
-        first_ms: seconds(first)? * 1000,
+        first_ms: ms(first)?.cast_unsigned(),
         last_ms: match last {
-            Some(last) => seconds(last)? * 1000,
+            // Before 1970 there are no flows.
+            Some(last) => u64::try_from(ms(last)?).unwrap_or(0),
             None => u64::MAX,
         },
     })
 }
 
 /// Unix seconds of a local time.
-fn moment(text: &str) -> Option<u64> {
+fn moment(text: &str) -> Option<i64> {
     let mut parts = [0, 1, 1, 0, 0, 0_i16];
     let mut rest = text;
     for (index, part) in parts.iter_mut().enumerate() {
@@ -56,6 +60,5 @@ fn moment(text: &str) -> Option<u64> {
         0,
     );
     let timestamp = TimeZone::system().to_timestamp(time.ok()?).ok()?;
-    // Before 1970 there are no flows.
-    Some(u64::try_from(timestamp.as_second()).unwrap_or(0))
+    Some(timestamp.as_second())
 }

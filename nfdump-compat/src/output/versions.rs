@@ -323,6 +323,17 @@ impl Compat {
 }
 
 impl Facts {
+    /// The begin of a time window, which may be before 1970: then every flow is later, but later versions take it for a time
+    /// that is later than every flow.
+    #[must_use]
+    pub fn earliest(&self, ms: u64) -> u64 {
+        if ms.cast_signed() < 0 && !self.later {
+            0
+        } else {
+            ms
+        }
+    }
+
     /// The duration that the version shows of one that may be negative.
     #[must_use]
     pub fn duration(&self, ms: u64) -> u64 {
