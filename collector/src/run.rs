@@ -31,6 +31,7 @@ use crate::log::Verbosity;
 use crate::metrics;
 use crate::replay::Replay;
 use crate::slot::files::{Files, FilesHandle, FilesOptions};
+use crate::slot::finish;
 use crate::slot::name::Calendar;
 use crate::slot::shared::{SharedSlot, Watch};
 use crate::slot::{SlotOptions, SlotWriter};
@@ -45,8 +46,8 @@ const TICK: Duration = Duration::from_secs(1);
 const SAVE: Duration = Duration::from_secs(60);
 /// How long what has been received already may take to be stored once the end was asked for.
 const DRAIN: Duration = Duration::from_secs(5);
-/// Descriptors that streams leave to files and everything else.
-const RESERVED: u64 = 48;
+/// Descriptors that streams leave to everything else: sockets, pipes, files that are being closed.
+const RESERVED: u64 = 32 + finish::MAX_WAITING as u64;
 
 /// Reads the configuration again, and changes how much is said.
 pub struct Control<'a> {
@@ -124,7 +125,7 @@ async fn collect(config: &Config, control: &Control<'_>) -> anyhow::Result<()> {
         info!("{notice}");
     }
     let notifier = Notifier::from_env();
-    let most_streams = descriptors();
+    let most_streams = descriptors(config);
     let gate = match &config.tls {
         Some(tls) => Some(Arc::new(Gate::new(&tls.files, tls.peers.clone())?)),
         None => None,
@@ -261,11 +262,13 @@ fn reload(control: &Control<'_>, gate: Option<&Gate>, slots: &[(String, Watch)])
 }
 
 /// Raises the limit on descriptors as far as is allowed, and gives how many streams may be open.
-fn descriptors() -> usize {
+fn descriptors(config: &Config) -> usize {
     let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else {
         return stream::MAX_STREAMS;
     };
-    let wanted = stream::MAX_STREAMS as u64 + RESERVED;
+    let dynamic = config.dynamic.as_ref().map_or(0, |(_, max)| *max);
+    let sources = config.sources.len().max(dynamic);
+    let wanted = (stream::MAX_STREAMS + sources) as u64 + RESERVED;
     let target = wanted.max(soft).min(hard);
     let granted = match setrlimit(Resource::RLIMIT_NOFILE, target, hard) {
         Ok(()) => target,
@@ -273,11 +276,13 @@ fn descriptors() -> usize {
     };
     if granted < wanted {
         warn!(
-            "only {granted} descriptors (ulimit -n): fewer than {} streams are possible",
+            "only {granted} descriptors (ulimit -n): too few for {} streams and {sources} sources",
             stream::MAX_STREAMS
         );
     }
-    let streams = granted.saturating_sub(RESERVED).max(1);
+    let streams = granted.saturating_sub(sources as u64 + RESERVED);
+    // Sources that are found later may find none left.
+    let streams = streams.max(granted / 4).max(1);
     usize::try_from(streams)
         .unwrap_or(usize::MAX)
         .min(stream::MAX_STREAMS)

@@ -6,9 +6,13 @@ mod support;
 use std::fs;
 use std::net::UdpSocket;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
 
 use golden::harness;
 use nix::sys::signal::Signal;
+use serde_json::Value;
 use support::wire::{self, FIELDS, IPFIX_FIELDS, flow, set, template, v9};
 use support::{Collector, http};
 
@@ -114,7 +118,7 @@ fn told(folder: &Path) -> Vec<u64> {
     let text = fs::read_to_string(folder.join("records.json")).unwrap();
     let mut losses: Vec<(u64, u64)> = text
         .lines()
-        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
+        .map(|line| serde_json::from_str::<Value>(line).unwrap())
         .filter(|line| line["kind"] == "loss")
         .map(|line| {
             (
@@ -154,6 +158,76 @@ fn what_is_lost_while_the_collector_is_restarted_is_counted() {
     // The exporters begin anew: no loss, and what follows is counted again.
     run_with_state(folder, &sockets, &[0, 1, 2, 3, 5]);
     assert_eq!(told(folder), [2, 10, 1, 5, 2, 10]);
+}
+
+/// Three exporters that go on sending while the collector is restarted, three times: what they sent is what was stored and
+/// what was counted.
+#[test]
+fn while_exporters_go_on_the_collector_is_restarted() {
+    let folder = harness::temp_dir();
+    let folder = folder.path();
+    let sockets = [(); 3].map(|()| UdpSocket::bind("127.0.0.1:0").unwrap());
+    let port = harness::free_udp_port().to_string();
+    let (state, json) = (folder.join("state.json"), folder.join("records.json"));
+    let start = || {
+        let mut command = support::t2collect();
+        command.args(["-b", "127.0.0.1", "-p", &port, "--no-nfcapd", "--events"]);
+        command.arg("--state").arg(&state).arg("--json").arg(&json);
+        Collector::start(&mut command, 1)
+    };
+    let collector = start();
+    let (to, stop) = (collector.addresses[0], AtomicBool::new(false));
+    let (collector, sent) = thread::scope(|scope| {
+        let mut collector = collector;
+        let sender = scope.spawn(|| {
+            let mut number = 0;
+            while !stop.load(Ordering::Relaxed) && number < 200_000 {
+                for (socket, datagram) in sockets.iter().zip(exporters(number)) {
+                    socket.send_to(&datagram, to).unwrap();
+                }
+                number += 1;
+                thread::sleep(Duration::from_micros(500));
+            }
+            number
+        });
+        for _ in 0..3 {
+            thread::sleep(Duration::from_millis(300));
+            assert_eq!(collector.stop().code, Some(0));
+            thread::sleep(Duration::from_millis(100));
+            collector = start();
+        }
+        stop.store(true, Ordering::Relaxed);
+        (collector, sender.join().unwrap())
+    });
+    // Messages that arrive, so that nothing is missing behind the last one.
+    for (socket, datagram) in sockets.iter().zip(exporters(sent)) {
+        collector.send_from(socket, &[datagram]);
+    }
+    collector.stop();
+    let text = fs::read_to_string(json).unwrap();
+    let lines = text
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let (mut stored, mut missing) = ([0; 3], [0; 3]);
+    for line in lines {
+        let version = [5, 9, 10]
+            .into_iter()
+            .position(|version| line["version"] == version);
+        match line["kind"].as_str() {
+            Some("flow") => stored[version.unwrap()] += 1,
+            Some("loss") => missing[version.unwrap()] += line["missing"].as_u64().unwrap(),
+            Some("recovered") => panic!("nothing was reordered: {line}"),
+            _ => {}
+        }
+    }
+    // Messages of two flows each: v9 counts messages.
+    let sent = u64::from(sent + 1);
+    println!("{sent} messages of each sent; flows stored {stored:?}, missing {missing:?}");
+    let counted = [missing[0], 2 * missing[1], missing[2]];
+    for (stored, counted) in stored.into_iter().zip(counted) {
+        assert_eq!(stored + counted, 2 * sent);
+        assert!(counted > 0);
+    }
 }
 
 #[test]

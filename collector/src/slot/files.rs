@@ -1,4 +1,4 @@
-//! The threads behind the slots: some compress blocks, one writes them in order, one [closes the files](super::finish),
+//! The threads behind the slots: some compress blocks, one writes them in order, some [close the files](super::finish),
 //! so that whoever decodes waits neither for a processor nor for a disk. The blocks that may wait are bounded; when
 //! there are too many, datagrams' records are dropped and counted, those of streams and files wait.
 
@@ -186,7 +186,7 @@ impl Files {
             room,
             spares,
             next_id,
-            finisher: Finisher::start(encoder()?, options.expire, options.launch)?,
+            finisher: Finisher::start(encoder, options.expire, options.launch)?,
         };
         let writer = Builder::new().name("write".to_owned()).spawn(move || {
             writer.run(&received);

@@ -1,14 +1,16 @@
-//! The thread that closes files: appendix, fsync, name, then expiry and the launcher. The files that may wait for it are
-//! bounded; when there are too many, the thread that writes waits as well.
+//! The threads that close files: appendix, fsync, name, then expiry and the launcher. The files that may wait for them
+//! are bounded; when there are too many, the thread that writes waits as well.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
+use std::hash::BuildHasher as _;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{Builder, JoinHandle};
 
+use foldhash::fast::FixedState;
 use nfdump_compat::file::{BlockEncoder, BlockFile, StatRecord, merge};
 use tracing::{error, warn};
 
@@ -17,8 +19,10 @@ use super::{SlotOptions, SlotReport, working_name};
 use crate::expire::Expirer;
 use crate::launcher::{Finished, Launcher};
 
+/// They wait for the disk most of the time, and a file system does several fsync at once.
+const THREADS: usize = 8;
 /// Files that may wait to be closed, each with an open descriptor.
-const MAX_WAITING: usize = 16;
+pub const MAX_WAITING: usize = 32;
 
 /// A file with all its blocks.
 pub struct Written {
@@ -78,55 +82,80 @@ impl Written {
     }
 }
 
-/// The running thread.
+/// The running threads.
 pub struct Finisher {
-    files: SyncSender<Written>,
-    thread: JoinHandle<()>,
+    files: Vec<SyncSender<Written>>,
+    threads: Vec<JoinHandle<()>>,
+    after: Arc<After>,
+}
+
+/// What follows a file that is complete.
+struct After {
+    launcher: Launcher,
+    expirer: Option<Expirer>,
 }
 
 impl Finisher {
-    /// Starts it; old files are deleted after each slot if `expire`, and the command `launch` is run.
+    /// Starts them; old files are deleted after each slot if `expire`, and the command `launch` is run.
     ///
     /// # Errors
-    /// The system has no thread left.
-    pub fn start(mut encoder: BlockEncoder, expire: bool, launch: Vec<String>) -> io::Result<Self> {
-        let launcher = Launcher::new(launch);
+    /// The compression cannot be started, or the system has no thread left.
+    pub fn start(
+        encoder: impl Fn() -> io::Result<BlockEncoder>,
+        expire: bool,
+        launch: Vec<String>,
+    ) -> io::Result<Self> {
         let expirer = if expire {
             Some(Expirer::start()?)
         } else {
             None
         };
-        let (files, received) = sync_channel(MAX_WAITING);
-        let thread = Builder::new().name("close".to_owned()).spawn(move || {
-            run(&received, &mut encoder, &launcher, expirer.as_ref());
-            launcher.end();
-            if let Some(expirer) = expirer {
-                expirer.end();
-            }
-        })?;
-        Ok(Self { files, thread })
+        let mut finisher = Self {
+            files: Vec::new(),
+            threads: Vec::new(),
+            after: Arc::new(After {
+                launcher: Launcher::new(launch),
+                expirer,
+            }),
+        };
+        for _ in 0..THREADS {
+            let (files, received) = sync_channel(MAX_WAITING / THREADS);
+            let (mut encoder, after) = (encoder()?, Arc::clone(&finisher.after));
+            let run = move || run(&received, &mut encoder, &after);
+            let thread = Builder::new().name("close".to_owned()).spawn(run)?;
+            finisher.files.push(files);
+            finisher.threads.push(thread);
+        }
+        Ok(finisher)
     }
 
-    /// Hands a file over, behind those before it.
+    /// Hands over a file, behind those of the same directory.
     pub fn finish(&self, written: Written) {
-        let _ = self.files.send(written);
+        let hash = FixedState::default().hash_one(&written.options.directory);
+        let thread = usize::try_from(hash % THREADS as u64).unwrap_or(0);
+        if let Some(files) = self.files.get(thread) {
+            let _ = files.send(written);
+        }
     }
 
     /// Waits until all are finished.
     pub fn end(self) {
         drop(self.files);
-        if self.thread.join().is_err() {
-            error!("the thread that closes files has failed: the last slot may be unfinished");
+        for thread in self.threads {
+            if thread.join().is_err() {
+                error!("a thread that closes files has failed: a slot may be unfinished");
+            }
+        }
+        if let Some(After { launcher, expirer }) = Arc::into_inner(self.after) {
+            launcher.end();
+            if let Some(expirer) = expirer {
+                expirer.end();
+            }
         }
     }
 }
 
-fn run(
-    files: &Receiver<Written>,
-    encoder: &mut BlockEncoder,
-    launcher: &Launcher,
-    expirer: Option<&Expirer>,
-) {
+fn run(files: &Receiver<Written>, encoder: &mut BlockEncoder, after: &After) {
     for mut written in files {
         let (totals, published) = written.close(encoder);
         let Written {
@@ -140,11 +169,11 @@ fn run(
             lost,
             overrun: ending.overrun,
         });
-        if let Some(expirer) = expirer {
+        if let Some(expirer) = &after.expirer {
             expirer.slot_ended(&options.directory);
         }
         if let Some(path) = published {
-            launcher.launch(&Finished {
+            after.launcher.launch(&Finished {
                 path: &path,
                 directory: &options.directory,
                 stamp: options.calendar.stamp(ending.start_s),

@@ -3,10 +3,10 @@
 //! A slot is written to `nfcapd.current.<pid>` and appears under its final name only when complete (fsync, rename, fsync
 //! of the directory). A disk that refuses to take more costs the records of that slot from then on, counted, and
 //! nothing that was written before. [`files`] are the threads that compress and write, [`running`] is the file that is
-//! written, [`finish`] the thread that closes it.
+//! written, [`finish`] the threads that close it.
 
 pub mod files;
-mod finish;
+pub mod finish;
 pub mod name;
 mod orphan;
 mod running;
