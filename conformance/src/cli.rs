@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::catalogue;
 use crate::known::{Known as KnownFailures, unknown};
+use crate::live::disturb::{self, Disturbance};
 use crate::metering::options::Known;
 use crate::verdict::Profile;
 use crate::wire::Transport;
@@ -79,6 +80,10 @@ pub struct Exporter {
     /// How long to listen
     #[arg(long, value_name = "N", conflicts_with = "capture", default_value = "60", value_parser = clap::value_parser!(u32).range(1..))]
     pub seconds: u32,
+    /// Disturbs it, AT seconds after its first message: away@AT:SECONDS (nobody listens), restart@AT (all sockets are
+    /// closed and opened again), over tcp and tls also reset@AT and slow@AT:SECONDS (nothing is read); may be repeated
+    #[arg(long, value_name = "KIND@AT[:SECONDS]", conflicts_with = "capture")]
+    pub disturb: Vec<Disturbance>,
     /// The exporter replays recorded traffic: its clock is not compared with this machine's
     #[arg(long, conflicts_with = "capture")]
     pub replayed: bool,
@@ -174,6 +179,7 @@ impl Exporter {
                 "--tls-cert, --tls-key and --tls-ca need --listen tls://ADDR:PORT".to_owned(),
             );
         }
+        disturb::check(&self.disturb, transport)?;
         Ok(Some(Endpoint::new(transport, listen.address)))
     }
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread;
+use std::time::Instant;
 
 use anyhow::{Context, bail};
 use exporter::capture::CaptureFile;
@@ -14,9 +15,11 @@ use nix::unistd::{AccessFlags, access};
 
 use crate::cli::{Endpoint, Exporter, Judging, STDOUT};
 use crate::inspection::Inspection;
+use crate::live::disturb::Plan;
 use crate::metering::Metering;
 use crate::metering::device::Device;
 use crate::metering::drive::Driven;
+use crate::metering::judge::Judged;
 use crate::metering::reported::Reported;
 use crate::report::{Report, html, json, junit, text, write_captures};
 use crate::watch::Watch;
@@ -88,6 +91,9 @@ pub fn run(
             judged.enter(&mut results);
         }
     }
+    for judged in observed.disturbed {
+        judged.enter(&mut results);
+    }
     if !judging.only.is_empty() {
         results.retain(|result| judging.only.contains(&result.requirement.rule.id));
     }
@@ -134,6 +140,8 @@ struct Observed {
     /// A file or an address.
     source: String,
     remarks: Vec<String>,
+    /// What it made of disturbances.
+    disturbed: Vec<Judged>,
     /// Why it is not all.
     fault: Option<anyhow::Error>,
 }
@@ -201,6 +209,7 @@ fn read_capture(
         driven: Driven::default(),
         remarks,
         source,
+        disturbed: Vec::new(),
         fault,
     })
 }
@@ -225,6 +234,7 @@ fn read_messages(mut file: MessageFile, stop: &AtomicBool, watch: &mut Watch) ->
         driven: Driven::default(),
         remarks: interrupted(stop).into_iter().collect(),
         source: file.name().to_owned(),
+        disturbed: Vec::new(),
         fault,
     }
 }
@@ -318,9 +328,10 @@ fn hear(
         // Nobody waits for it unless the exporter is driven.
         let _ = told.send(endpoint);
     };
+    let mut plan = Plan::new(&options.disturb);
     let (mut remarks, driven) = match options.drive() {
         None => {
-            let remarks = crate::live::listen(endpoint, options, stop, bound, watch)?;
+            let remarks = crate::live::listen(endpoint, options, stop, bound, &mut plan, watch)?;
             (remarks, Driven::default())
         }
         Some(drive) => {
@@ -336,7 +347,7 @@ fn hear(
                     done.store(true, Ordering::Relaxed);
                     driven
                 });
-                let remarks = crate::live::listen(endpoint, options, done, bound, watch);
+                let remarks = crate::live::listen(endpoint, options, done, bound, &mut plan, watch);
                 let driven = driver
                     .join()
                     .map_err(|_| anyhow::anyhow!("driving the exporter failed"))?;
@@ -357,10 +368,14 @@ fn hear(
             "{endpoint}: no NetFlow or IPFIX message arrived {time} ({foreign} other ones){more}"
         );
     }
+    let disturbed = plan.judge(endpoint.transport, Instant::now());
+    let unjudged = disturbed.iter().filter(|judged| judged.checked == 0);
+    remarks.extend(unjudged.map(|judged| format!("{}: {}", judged.rule, judged.reason)));
     Ok(Observed {
         driven,
         source,
         remarks,
+        disturbed,
         fault: None,
     })
 }

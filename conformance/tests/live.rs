@@ -7,7 +7,7 @@ use std::net::{TcpStream, UdpSocket};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -98,6 +98,96 @@ fn datagrams() {
         ended.out
     );
     assert!(ended.out.contains("S-09"));
+}
+
+/// An exporter that connects again at once, whatever happens, and one that gives up.
+#[test]
+fn disturbances() {
+    let t2check = Listening::new(
+        "tcp",
+        "9",
+        &[
+            "--disturb",
+            "reset@1",
+            "--disturb",
+            "restart@2",
+            "--disturb",
+            "away@3:1",
+            "--disturb",
+            "slow@6:1",
+        ],
+    );
+    let address = t2check.address.clone();
+    let end = Instant::now() + Duration::from_secs(10);
+    let exporter = std::thread::spawn(move || {
+        while Instant::now() < end {
+            let Ok(mut stream) = TcpStream::connect(&address) else {
+                std::thread::sleep(Duration::from_millis(50));
+                continue;
+            };
+            for number in 0.. {
+                std::thread::sleep(Duration::from_millis(50));
+                if Instant::now() > end || stream.write_all(&ipfix(number)).is_err() {
+                    break;
+                }
+            }
+        }
+    });
+    let ended = t2check.end();
+    exporter.join().unwrap();
+    for rule in ["X-08", "X-18", "X-19"] {
+        let line = ended.out.lines().find(|line| line.contains(rule)).unwrap();
+        assert!(line.starts_with("PASS"), "{}", ended.out);
+    }
+    assert!(
+        ended.out.contains("more often than once a minute"),
+        "{}",
+        ended.out
+    );
+    // Once is asked for (SHOULD): the verdict of all is not negative for it.
+    assert!([0, 3].contains(&ended.code), "{}", ended.out);
+
+    let t2check = Listening::new("udp", "14", &["--disturb", "away@1:1"]);
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.connect(&t2check.address).unwrap();
+    for number in 0..100 {
+        if socket.send(&ipfix(number)).is_err() {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    let ended = t2check.end();
+    assert_eq!(ended.code, 3, "{}", ended.out);
+    let told = "the collector was away for 1 s after";
+    assert!(
+        ended.out.contains("X-18") && ended.out.contains(told),
+        "{}",
+        ended.out
+    );
+}
+
+#[test]
+fn disturbances_that_cannot_be() {
+    for (scheme, word, text) in [
+        ("udp", "reset@1", "datagrams are not held back"),
+        ("tcp", "sleep@1", "slow@AT:SECONDS wanted"),
+    ] {
+        let run = Command::new(assert_cmd::cargo::cargo_bin!("t2check"))
+            .args([
+                "exporter",
+                "--listen",
+                &format!("{scheme}://127.0.0.1:0"),
+                "--disturb",
+                word,
+            ])
+            .output()
+            .unwrap();
+        assert_eq!(run.status.code(), Some(2));
+        assert!(
+            String::from_utf8_lossy(&run.stderr).contains(text),
+            "{word}"
+        );
+    }
 }
 
 /// The report tells of all that came before the signal, though none of it was read yet; and `timeout` signals twice.

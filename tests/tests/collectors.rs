@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
-use golden::harness::{self, program};
+use golden::harness::{self, Service, program};
+use nix::sys::signal::Signal;
 
 /// Identifier and verdict of each broken rule.
 type Broken = BTreeMap<String, String>;
@@ -91,6 +93,36 @@ fn t2collect() {
         " gaps, {n} ",
     ]);
     assert_eq!(broken, expected(T2COLLECT));
+}
+
+/// Ctrl-C: a report of what was run so far, which accuses nobody of what was broken off.
+#[test]
+fn an_interruption_ends_in_a_report() {
+    let start = format!(
+        "{} -b 127.0.0.1 -p {{port}} -t 86400 -w {{dir}}",
+        program("t2collect").display()
+    );
+    for wait in [50, 1500, 4000] {
+        let mut command = Command::new(program("t2check"));
+        command.args(
+            "collector --send udp://127.0.0.1:0 --observe nfcapd:{dir} --batch 30 --start"
+                .split(' '),
+        );
+        let t2check = Service::spawn(command.arg(&start));
+        std::thread::sleep(Duration::from_millis(wait));
+        t2check.signal(Signal::SIGINT);
+        let finished = t2check.wait(harness::PATIENCE);
+        assert_eq!(
+            finished.code(),
+            Some(0),
+            "{}{}",
+            finished.text(),
+            finished.stderr
+        );
+        let text = finished.text();
+        assert!(text.contains("note: not all cases were run"), "{text}");
+        assert!(text.contains("interrupted"), "{text}");
+    }
 }
 
 /// Certificates that must be refused are, and what is for TCP holds over TLS; its metrics tell what is lost.

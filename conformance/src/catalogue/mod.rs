@@ -33,6 +33,8 @@ pub enum State {
     Stored,
     /// On what an exporter reports of known traffic.
     Metered,
+    /// On what an exporter does when its collector is away, closes, or does not read.
+    Disturbed,
     /// Not: it needs a transport that is not implemented.
     Transport,
     /// Not: it needs the device's own control.
@@ -45,10 +47,11 @@ pub enum State {
 
 impl State {
     /// All, in the order of reports.
-    pub const ALL: [State; 7] = [
+    pub const ALL: [State; 8] = [
         State::Wire,
         State::Stored,
         State::Metered,
+        State::Disturbed,
         State::Device,
         State::Transport,
         State::Long,
@@ -61,6 +64,7 @@ impl State {
             State::Wire => "wire",
             State::Stored => "stored",
             State::Metered => "metered",
+            State::Disturbed => "disturbed",
             State::Transport => "transport",
             State::Device => "device",
             State::Long => "long",
@@ -68,13 +72,14 @@ impl State {
         }
     }
 
-    /// The state in words. `wire`, `stored` and `metered` are the three ways to judge; the others are the reasons why
+    /// The state in words. `wire`, `stored`, `metered` and `disturbed` are the four ways to judge; the others are the reasons why
     /// there is none. All but `wire` make a requirement NOT APPLICABLE to messages.
     pub fn reason(self) -> &'static str {
         match self {
             State::Wire => "judged on an exporter's messages",
             State::Stored => "judged by what a collector stored",
             State::Metered => "judged on traffic that is known (--pcap)",
+            State::Disturbed => "judged while its collector is disturbed (--disturb)",
             State::Transport => {
                 "needs a transport that is not implemented (SCTP, DTLS, TLS before 1.2)"
             }

@@ -133,6 +133,9 @@ pub fn run(options: &Collector, stop: &AtomicBool) -> anyhow::Result<Ending> {
         },
     };
     let mut findings = examine(&mut live, &plan, stop)?;
+    if stop.load(Ordering::Relaxed) {
+        findings.remarks.push("not all cases were run".to_owned());
+    }
     findings.compared = matches!(live.observer, Some(Observer::Nfdump(_)));
     if live.observer.is_none() {
         let seen = "records are only counted, by the collector itself: their values are not seen";
@@ -226,6 +229,10 @@ impl Examiner<'_> {
                     probe: probe(version, transport, marking).map_err(anyhow::Error::msg)?,
                 };
                 let seen = self.subject.run(&[stimulus], self.stop)?;
+                // What was broken off says nothing.
+                if self.stop.load(Ordering::Relaxed) {
+                    return Ok(());
+                }
                 let outcome = judge(&run, self.plan.profile, &seen, self.subject, true);
                 if outcome.verdict == Verdict::Pass {
                     heard = true;
@@ -344,6 +351,13 @@ impl Examiner<'_> {
             if seen.doubt.is_none() && !self.findings.remarks.contains(&doubt) {
                 self.findings.remarks.push(doubt);
             }
+        }
+        if self.stop.load(Ordering::Relaxed) {
+            for (case, version, transport) in mixes {
+                let outcome = not_judged("interrupted in the middle of it".to_owned());
+                self.conclude(case, *version, *transport, outcome, &[])?;
+            }
+            return Ok(());
         }
         let alone = mixes.len() == 1;
         let outcome = |stimulus: &Stimulus<'_>| match &seen.doubt {
@@ -543,7 +557,9 @@ fn why_unjudged(row: &Requirement) -> &'static str {
         };
     }
     match row.state {
-        State::Wire | State::Stored | State::Metered => "of a collector not judged yet",
+        State::Wire | State::Stored | State::Metered | State::Disturbed => {
+            "of a collector not judged yet"
+        }
         state => state.reason(),
     }
 }

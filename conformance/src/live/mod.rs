@@ -1,15 +1,18 @@
 //! Listening: messages as they arrive, until the time is over or somebody wants it to end.
 
+pub mod disturb;
 mod streams;
 mod tls;
 
+use std::cell::{Cell, RefCell};
 use std::io::ErrorKind;
-use std::net::{TcpListener, UdpSocket};
+use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::Context;
 
+use self::disturb::{Kind, Plan};
 use crate::cli::{Endpoint, Exporter};
 use crate::wire::Transport;
 use tap::{Checksum, Message, Receiver};
@@ -36,6 +39,7 @@ pub fn listen(
     options: &Exporter,
     stop: &AtomicBool,
     bound: impl FnOnce(Endpoint),
+    plan: &mut Plan,
     receiver: &mut impl Receiver,
 ) -> anyhow::Result<Vec<String>> {
     let tls = match endpoint.transport {
@@ -47,19 +51,77 @@ pub fn listen(
     let time = Duration::from_secs(u64::from(options.seconds));
     if endpoint.transport == Transport::Udp {
         let socket = UdpSocket::bind(endpoint.address).with_context(failed)?;
-        bound(at(socket.local_addr()?));
+        let address = socket.local_addr()?;
+        bound(at(address));
         let end = Instant::now() + time;
-        datagrams(&socket, || goes_on(stop, end), receiver)?;
+        disturbed_datagrams(socket, || goes_on(stop, end), plan, receiver)?;
         return Ok(Vec::new());
     }
     let listener = TcpListener::bind(endpoint.address).with_context(failed)?;
     bound(at(listener.local_addr()?));
     let end = Instant::now() + time;
-    streams::serve(&listener, tls.as_ref(), || goes_on(stop, end), receiver)
+    streams::serve(
+        listener,
+        tls.as_ref(),
+        || goes_on(stop, end),
+        plan,
+        receiver,
+    )
 }
 
 fn goes_on(stop: &AtomicBool, end: Instant) -> bool {
     !stop.load(Ordering::Relaxed) && Instant::now() < end
+}
+
+/// Tells the plan of messages on their way to the receiver.
+struct Noted<'a, R>(&'a RefCell<&'a mut Plan>, &'a mut R);
+
+impl<R: Receiver> Receiver for Noted<'_, R> {
+    fn message(&mut self, message: &Message<'_>) {
+        self.0.borrow_mut().message(Instant::now());
+        self.1.message(message);
+    }
+
+    fn closed(&mut self, from: SocketAddr, to: SocketAddr) {
+        self.1.closed(from, to);
+    }
+}
+
+/// Reads datagrams, and closes the socket when that is due.
+fn disturbed_datagrams(
+    mut socket: UdpSocket,
+    go_on: impl Fn() -> bool,
+    plan: &mut Plan,
+    receiver: &mut impl Receiver,
+) -> anyhow::Result<()> {
+    let address = socket.local_addr()?;
+    loop {
+        let due = Cell::new(None);
+        let plan_of = RefCell::new(&mut *plan);
+        let undisturbed = || {
+            due.set(plan_of.borrow_mut().due(Instant::now()));
+            due.get().is_none() && go_on()
+        };
+        datagrams(&socket, undisturbed, &mut Noted(&plan_of, receiver))?;
+        let Some(kind) = due.get() else {
+            return Ok(());
+        };
+        drop(socket);
+        if let Kind::Away(time) = kind {
+            pause(time, &go_on);
+        }
+        socket = UdpSocket::bind(address)
+            .with_context(|| format!("cannot listen on {address} again"))?;
+        plan.done(kind, Instant::now());
+    }
+}
+
+/// Waits, unless it is to end.
+fn pause(time: Duration, go_on: &impl Fn() -> bool) {
+    let end = Instant::now() + time;
+    while Instant::now() < end && go_on() {
+        std::thread::sleep(Duration::from_millis(u64::from(WAIT_MS)).min(time));
+    }
 }
 
 /// Reads datagrams while `go_on`, and what has arrived by then.

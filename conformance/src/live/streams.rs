@@ -1,18 +1,20 @@
 //! Connections over TCP, in the clear or with TLS, served side by side.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsFd;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use rustls::ServerConfig;
 
+use super::disturb::{Kind, Plan};
 use super::tls::{Broken, Session};
-use super::{LARGEST, REST, WAIT_MS, is_pause, now_ms};
+use super::{LARGEST, Noted, REST, WAIT_MS, is_pause, now_ms, pause};
 use crate::wire::Transport;
 use tap::{Checksum, Cut, Message, Pause, Receiver};
 
@@ -73,13 +75,16 @@ struct Connection {
 
 /// Serves connections until `go_on` says no; gives remarks.
 pub(super) fn serve(
-    listener: &TcpListener,
+    mut listener: TcpListener,
     tls: Option<&Arc<ServerConfig>>,
     go_on: impl Fn() -> bool,
+    plan: &mut Plan,
     receiver: &mut impl Receiver,
 ) -> anyhow::Result<Vec<String>> {
     listener.set_nonblocking(true)?;
     let to = listener.local_addr()?;
+    let plan = RefCell::new(plan);
+    let receiver = &mut Noted(&plan, receiver);
     let mut journal = Journal::default();
     let mut connections: Vec<Connection> = Vec::new();
     let mut buffer = vec![0; LARGEST];
@@ -89,11 +94,17 @@ pub(super) fn serve(
         if rest.is_none() && !go_on() {
             rest = Some(Instant::now() + REST);
         }
+        let due = plan.borrow_mut().due(Instant::now());
+        if let (Some(kind), None) = (due, rest) {
+            listener = disturb(kind, listener, &mut connections, &go_on, receiver)?;
+            plan.borrow_mut().done(kind, Instant::now());
+        }
         let wait_ms = if rest.is_some() { 0 } else { WAIT_MS };
-        if !wait(listener, &connections, wait_ms)? && rest.is_some() {
+        if !wait(&listener, &connections, wait_ms)? && rest.is_some() {
             break;
         }
         if let Ok((stream, from)) = listener.accept() {
+            plan.borrow_mut().connected(Instant::now());
             if connections.len() < MOST_CONNECTIONS {
                 stream.set_nonblocking(true)?;
                 connections.push(Connection {
@@ -115,6 +126,38 @@ pub(super) fn serve(
         journal.broken_off += u64::from(connection.cut.is_inside());
     }
     Ok(journal.remarks())
+}
+
+/// Does it; gives the listener, which may be a new one.
+fn disturb(
+    kind: Kind,
+    listener: TcpListener,
+    connections: &mut Vec<Connection>,
+    go_on: &impl Fn() -> bool,
+    receiver: &mut impl Receiver,
+) -> anyhow::Result<TcpListener> {
+    let to = listener.local_addr()?;
+    if let Kind::Slow(time) = kind {
+        pause(time, go_on);
+        return Ok(listener);
+    }
+    for connection in connections.drain(..) {
+        // What dies, and what resets, says nothing of the end.
+        if !matches!(kind, Kind::Away(_)) {
+            socket2::SockRef::from(&connection.stream).set_linger(Some(Duration::ZERO))?;
+        }
+        receiver.closed(connection.from, to);
+    }
+    if kind == Kind::Reset {
+        return Ok(listener);
+    }
+    drop(listener);
+    if let Kind::Away(time) = kind {
+        pause(time, go_on);
+    }
+    let listener = TcpListener::bind(to).with_context(|| format!("cannot listen on {to} again"))?;
+    listener.set_nonblocking(true)?;
+    Ok(listener)
 }
 
 /// Whether anything has arrived.
