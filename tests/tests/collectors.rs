@@ -108,7 +108,8 @@ fn an_interruption_ends_in_a_report() {
             "collector --send udp://127.0.0.1:0 --observe nfcapd:{dir} --batch 30 --start"
                 .split(' '),
         );
-        let t2check = Service::spawn(command.arg(&start));
+        command.arg(&start).args(["--lost", " gaps, {n} "]);
+        let t2check = Service::spawn(&mut command);
         std::thread::sleep(Duration::from_millis(wait));
         t2check.signal(Signal::SIGINT);
         let finished = t2check.wait(harness::PATIENCE);

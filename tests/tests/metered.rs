@@ -251,7 +251,7 @@ fn injected(exporter: &str, dut: &str) -> Option<BTreeMap<String, Value>> {
     let mut command = Command::new("unshare");
     command.args(["--net", "--mount", "sh", "-c"]);
     // The interfaces of the new network, not of the old one.
-    command.arg(format!("mount -t sysfs sysfs /sys && sh -c \"$0\""));
+    command.arg("mount -t sysfs sysfs /sys && sh -c \"$0\"");
     let ended = harness::run(command.arg(script));
     if ended.code() == Some(1) && ended.stderr.starts_with("unshare: ") {
         harness::skip("no network of its own can be made: not root");
