@@ -1,6 +1,7 @@
 //! A filter told in words (`-X`): its tests in the order in which they are asked, and what follows from each answer.
 
-use super::program::{Comparison, Dns, Filter, Number, Place, Test};
+use super::program::{Dns, Filter, Test};
+use super::value::{Comparison, Number, Place};
 use crate::{
     field::{self, Location},
     output::fields::{FIELDS, Print},

@@ -11,6 +11,7 @@ mod program;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests;
+mod value;
 
 pub use names::FORWARDING_STATUS;
 pub use program::{Context, Filter, Match};

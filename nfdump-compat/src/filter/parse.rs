@@ -9,7 +9,8 @@ mod payload;
 use super::{
     Dialect, Filter, FilterError, Outside,
     lexer::{Kind, Lexer},
-    program::{Builder, Comparison, Part, Test},
+    program::{Builder, Part, Test},
+    value::Comparison,
 };
 
 /// What a primitive may begin with, for error messages.

@@ -7,7 +7,8 @@ use crate::{
         FilterError,
         address::{Address, Prefix, Prefixes, is_host_name},
         lexer::Kind,
-        program::{Comparison, Number, Part, Place},
+        program::Part,
+        value::{Comparison, Number, Place},
     },
 };
 use std::sync::Arc;

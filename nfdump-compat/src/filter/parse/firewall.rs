@@ -6,12 +6,7 @@ use super::{
 };
 use crate::{
     field::{self, Location},
-    filter::{
-        FilterError,
-        lexer::Kind,
-        names,
-        program::{Number, Part},
-    },
+    filter::{FilterError, lexer::Kind, names, program::Part, value::Number},
 };
 
 /// A firewall's event.

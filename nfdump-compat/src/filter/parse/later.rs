@@ -10,12 +10,7 @@ use super::{
 };
 use crate::{
     field,
-    filter::{
-        FilterError,
-        lexer::Kind,
-        names,
-        program::{Number, Part},
-    },
+    filter::{FilterError, lexer::Kind, names, program::Part, value::Number},
 };
 
 const TYPE_OR_ID: &str = "type or id";

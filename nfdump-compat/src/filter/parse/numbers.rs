@@ -10,7 +10,8 @@ use crate::{
         FilterError,
         lexer::Kind,
         names,
-        program::{Comparison, Number, Part},
+        program::Part,
+        value::{Comparison, Number},
     },
 };
 use std::sync::Arc;

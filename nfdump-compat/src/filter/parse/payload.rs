@@ -6,7 +6,8 @@ use crate::{
     filter::{
         FilterError,
         lexer::Kind,
-        program::{Dns, Number, Part},
+        program::{Dns, Part},
+        value::Number,
     },
 };
 use regex::bytes::RegexBuilder;
