@@ -7,7 +7,10 @@ use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
 };
 
-use crate::packet::{self, ACK, Endpoint, FIN, PSH, Packet, SYN, Transport};
+use crate::{
+    packet::{self, ACK, Endpoint, FIN, PSH, Packet, SYN, Transport},
+    random::{Random, mix},
+};
 
 /// Time of the first packet: 2026-01-01T00:00:00Z, in microseconds since the Unix epoch.
 const START_US: u64 = 1_767_225_600_000_000;
@@ -454,26 +457,4 @@ impl Traits {
             isn: mix(hash) as u32,
         }
     }
-}
-
-/// SplitMix64 (Steele, Lea, Flood: "Fast splittable pseudorandom number generators", 2014).
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        mix(self.0)
-    }
-
-    /// A number below `bound` (0 if that is 0).
-    fn below(&mut self, bound: u64) -> u64 {
-        ((u128::from(self.next()) * u128::from(bound)) >> 64) as u64
-    }
-}
-
-/// The output function of SplitMix64: a bijection whose result looks random.
-fn mix(mut z: u64) -> u64 {
-    z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ z >> 31
 }

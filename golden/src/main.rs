@@ -1,4 +1,4 @@
-//! `t2gen`: writes synthetic captures.
+//! `t2gen`: writes synthetic captures and flow files.
 
 use std::{
     fs::File,
@@ -10,12 +10,14 @@ use std::{
 use anyhow::{Context as _, bail};
 use clap::{Args, Parser, Subcommand};
 use golden::{
+    flows,
     frames::{self, FramesError, Size},
     replica,
 };
+use nfdump_compat::file::Compression;
 use sha2::{Digest as _, Sha256};
 
-/// Writes synthetic captures for golden tests, demonstrations and measurements.
+/// Writes synthetic captures and flow files for golden tests, demonstrations and measurements.
 #[derive(Parser)]
 #[command(name = "t2gen", version)]
 struct Cli {
@@ -33,6 +35,27 @@ enum What {
     },
     /// TCP and UDP connections of any number, half of the packets in 1 % of them
     Frames(FramesArgs),
+    /// Flow records of any number in a file of nfcapd
+    Flows(FlowsArgs),
+}
+
+#[derive(Args)]
+struct FlowsArgs {
+    /// Records to write
+    #[arg(long, value_name = "N")]
+    flows: u64,
+    /// Seed: the same parameters give the same records
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    seed: u64,
+    /// Share of the records with IPv6 addresses, 0 to 1
+    #[arg(long = "ipv6", value_name = "SHARE", default_value_t = 0.0)]
+    ipv6_share: f64,
+    /// Compress the blocks: lzo, bz2, lz4, zstd
+    #[arg(long, value_name = "METHOD", value_parser = compression)]
+    compression: Option<Compression>,
+    /// Where to write
+    #[arg(long, value_name = "FILE", default_value = "flows.nfcapd")]
+    out: PathBuf,
 }
 
 #[derive(Args)]
@@ -73,6 +96,12 @@ fn size(text: &str) -> Result<Size, String> {
     }
 }
 
+fn compression(text: &str) -> Result<Compression, String> {
+    Compression::parse_method(text)
+        .map(|(method, _)| method)
+        .map_err(str::to_owned)
+}
+
 fn main() -> ExitCode {
     match run(&Cli::parse().what) {
         Ok(()) => ExitCode::SUCCESS,
@@ -100,6 +129,7 @@ fn run(what: &What) -> anyhow::Result<()> {
     match what {
         What::Replica { out } => write_replica(out),
         What::Frames(args) => write_frames(args),
+        What::Flows(args) => write_flows(args),
     }
 }
 
@@ -151,6 +181,18 @@ fn write_frames(args: &FramesArgs) -> anyhow::Result<()> {
         written.directions,
         written.file_bytes,
     );
+    Ok(())
+}
+
+fn write_flows(args: &FlowsArgs) -> anyhow::Result<()> {
+    let spec = flows::Spec {
+        flows: args.flows,
+        seed: args.seed,
+        ipv6_share: args.ipv6_share,
+        compression: args.compression.unwrap_or(Compression::None),
+    };
+    flows::write(&spec, &args.out)?;
+    eprintln!("{}: synthetic, {} flows", args.out.display(), args.flows);
     Ok(())
 }
 

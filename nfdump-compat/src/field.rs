@@ -103,11 +103,16 @@ pub enum DataLength {
     Variable,
 }
 
+/// Data length of the generic extension.
+pub const GENERIC_LENGTH: usize = 48;
+/// Data length of the extension of counters.
+pub const COUNT_LENGTH: usize = 24;
+
 /// Data lengths by extension id, 1 first.
 const LENGTHS: [DataLength; MAX_EXTENSION as usize] = {
     use DataLength::{Fixed, Variable};
     [
-        Fixed(48), // generic flow
+        Fixed(GENERIC_LENGTH as u16),
         Fixed(8),  // IPv4
         Fixed(32), // IPv6
         Fixed(16), // misc

@@ -7,6 +7,7 @@ pub mod field;
 pub mod file;
 pub mod filter;
 pub mod geo;
+pub mod groups;
 pub mod handshake;
 pub mod names;
 pub mod output;

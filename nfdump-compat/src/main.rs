@@ -10,6 +10,7 @@ mod resolver;
 mod rewrite;
 mod run;
 mod say;
+mod scan;
 mod verify;
 mod window;
 mod written;

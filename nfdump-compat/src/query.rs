@@ -1,11 +1,12 @@
 //! A query over flow records: what was asked, and the running answer. Takes records, appends text; reads no file.
 
 use crate::{
-    aggregate::{Aggregation, FlowTable},
+    aggregate::{Aggregation, FlowTable, Flows},
     field,
     file::{RawRecord, StatRecord},
     filter::{Context, Filter},
     geo::GeoDatabase,
+    groups::Gathered,
     names::Names,
     output::{
         csv,
@@ -25,6 +26,7 @@ use crate::{
         request::{Request, Subject},
     },
 };
+use std::sync::Arc;
 
 /// Index of the default order in [`ORDERS`].
 const DEFAULT_ORDER: usize = 0;
@@ -85,18 +87,61 @@ pub struct Query {
     pub geo: Option<GeoDatabase>,
 }
 
-/// A query being answered.
+impl Query {
+    /// Whether a file with these totals has no flow in the time window.
+    #[must_use]
+    pub fn is_outside(&self, file: &StatRecord) -> bool {
+        self.window
+            .is_some_and(|window| file.last_ms < window.first_ms || file.first_ms > window.last_ms)
+    }
+
+    /// Whether records are printed or written as they come.
+    #[must_use]
+    pub fn is_listing(&self) -> bool {
+        self.statistics.is_empty() && self.aggregation.is_none() && self.order.is_none()
+    }
+
+    /// Whether what is printed of a block depends on how many records are in those before it.
+    #[must_use]
+    pub fn shows_numbers(&self) -> bool {
+        self.is_listing() && self.mode.shows_numbers()
+    }
+
+    /// Whether several threads may each take a part of the blocks: neither a limit nor a file to be written needs their order,
+    /// nor a number or name that depends on what came before.
+    #[must_use]
+    pub fn is_divisible(&self) -> bool {
+        let filter_counts = self.filter.as_ref().is_some_and(Filter::needs_numbers);
+        let selects = self.filter.is_some() || self.window.is_some();
+        self.limit.is_none()
+            && !self.to_file
+            && !filter_counts
+            && !self.mode.shows_names()
+            && !(selects && self.shows_numbers())
+    }
+}
+
+/// What several threads fill.
+struct Tables<'q> {
+    elements: Vec<(&'q Request, ElementStatistic)>,
+    flows: Option<FlowTable>,
+}
+
+/// A query being answered, or a thread's part of the answer.
 pub struct Answer<'q> {
     query: &'q Query,
     time: LocalTime,
     totals: Totals,
-    elements: Vec<(&'q Request, ElementStatistic)>,
-    flows: Option<FlowTable>,
+    tables: Arc<Tables<'q>>,
+    /// What is on its way into the tables: one for each element, one for the flows.
+    gathered: Vec<Gathered>,
     ident: String,
     /// Objects in the JSON array so far.
     objects: u64,
-    /// Records that are no flows, which nfdump 1.7.5 counts in a flow's number.
-    other_records: u64,
+    /// Number of the record, from 1; nfdump 1.7.5 counts records that are no flows, too.
+    number: u64,
+    /// Order in which records are seen: the block, and the record in it.
+    seen: u64,
     /// Makes the lines of tunnels.
     builder: RecordBuilder,
     /// What is known of a record besides is added here.
@@ -106,59 +151,92 @@ pub struct Answer<'q> {
 }
 
 impl<'q> Answer<'q> {
+    /// Between two objects of a JSON array.
+    pub const SEPARATOR: &'static [u8] = b",\n";
+
     /// Begins to answer; times are printed by `time`.
     #[must_use]
     pub fn new(query: &'q Query, time: LocalTime) -> Self {
+        let facts = query.style.facts();
         let mut elements = Vec::new();
-        let mut flows = None;
+        let mut has_flows = !query.is_listing() && query.statistics.is_empty();
         for request in &query.statistics {
             match request.subject {
-                Subject::Record => {
-                    let aggregation = query.aggregation.clone().unwrap_or_default();
-                    flows = Some(FlowTable::new(
-                        aggregation,
-                        query.style.facts(),
-                        query.to_file,
-                    ));
-                }
+                Subject::Record => has_flows = true,
                 Subject::Element(element) => {
                     let (by_protocol, limits) = (request.by_protocol, query.limits);
-                    elements.push((
-                        request,
-                        ElementStatistic::new(element, by_protocol, limits, query.style.facts()),
-                    ));
+                    let statistic = ElementStatistic::new(element, by_protocol, limits, facts);
+                    elements.push((request, statistic));
                 }
             }
         }
-        if query.statistics.is_empty() && (query.aggregation.is_some() || query.order.is_some()) {
-            let aggregation = query.aggregation.clone().unwrap_or(Aggregation::None);
-            flows = Some(FlowTable::new(
-                aggregation,
-                query.style.facts(),
-                query.to_file,
-            ));
-        }
+        let tables = Tables {
+            elements,
+            flows: has_flows.then(|| FlowTable::new(query)),
+        };
+        Self::on(Arc::new(tables), query, time)
+    }
+
+    fn on(tables: Arc<Tables<'q>>, query: &'q Query, time: LocalTime) -> Self {
+        let mut gathered = Vec::new();
+        gathered.resize_with(tables.elements.len() + 1, Gathered::default);
         Self {
             query,
             time,
             totals: Totals::default(),
-            elements,
-            flows,
+            tables,
+            gathered,
             ident: String::new(),
             objects: 0,
-            other_records: 0,
+            number: 0,
+            seen: 0,
             builder: RecordBuilder::new(),
             annotated: Annotated::default(),
             names: Names::default(),
         }
     }
 
-    /// Whether a file with these totals has no flow in the time window.
+    /// Another thread's part of the same answer, to be [joined](Self::join).
     #[must_use]
-    pub fn is_outside(&self, file: &StatRecord) -> bool {
-        self.query
-            .window
-            .is_some_and(|window| file.last_ms < window.first_ms || file.first_ms > window.last_ms)
+    pub fn part(&self) -> Self {
+        Self::on(Arc::clone(&self.tables), self.query, self.time.clone())
+    }
+
+    /// Takes in another thread's part.
+    pub fn join(&mut self, mut part: Self) {
+        part.deliver();
+        self.totals.merge(&part.totals);
+        if self.query.is_listing() {
+            self.objects += part.totals.passed;
+        }
+    }
+
+    /// Puts what was gathered into the tables.
+    fn deliver(&mut self) {
+        let Some((flows, elements)) = self.gathered.split_last_mut() else {
+            return;
+        };
+        for ((_, statistic), gathered) in self.tables.elements.iter().zip(elements) {
+            statistic.deliver(gathered);
+        }
+        if let Some(table) = &self.tables.flows {
+            table.deliver(flows);
+        }
+    }
+
+    /// The records of a block come next, if several threads share the blocks: the block's number among all; as many flows, and
+    /// records of other kinds, are in those before it, where the query [asks](Query::shows_numbers) for that. Where it does
+    /// not, a separator precedes every object of a JSON array, also the first of all.
+    pub fn begin_block(&mut self, number: u32, flows: u64, others: u64) {
+        self.seen = u64::from(number) << 32;
+        let counts = self.query.shows_numbers();
+        self.objects = if counts { flows } else { 1 };
+        self.number = flows + if self.counts_others() { others } else { 0 };
+    }
+
+    /// nfdump 1.7.5 counts records that are no flows in the number of a flow.
+    fn counts_others(&self) -> bool {
+        self.query.style.facts().later
     }
 
     /// Takes the name of the source whose records come next.
@@ -191,11 +269,6 @@ impl<'q> Answer<'q> {
                 None => {}
             }
         }
-    }
-
-    /// Whether records are printed or written as they come.
-    fn is_listing(&self) -> bool {
-        self.flows.is_none() && self.elements.is_empty()
     }
 
     /// Heading of a listing, unless quiet.
@@ -282,7 +355,7 @@ impl<'q> Answer<'q> {
     /// What stands between two objects of the JSON array.
     fn push_separator(&mut self, out: &mut Vec<u8>) {
         if self.objects > 0 {
-            out.extend_from_slice(b",\n");
+            out.extend_from_slice(Self::SEPARATOR);
         }
         self.objects += 1;
     }
@@ -355,24 +428,25 @@ impl<'q> Answer<'q> {
     }
 
     /// Takes one flow record; a listing appends its line. True if the record itself belongs into the file to be written.
-    pub fn record(&mut self, record: RecordView<'_>, out: &mut Vec<u8>) -> bool {
+    pub fn record(&mut self, record: &RecordView<'_>, out: &mut Vec<u8>) -> bool {
         if self.query.style.facts().later
             && record.get_or_zero(field::MSEC_FIRST) == 0
             && let Some(happened) = record.get(field::NAT_MSEC_EVENT)
         {
             // An address translation begins when it happens.
             let mut edited = EditedRecord::default();
-            edited.copy(&record);
+            edited.copy(record);
             edited.set(field::MSEC_FIRST, u128::from(happened));
             return edited
                 .view()
-                .is_some_and(|record| self.consider(record, out));
+                .is_some_and(|record| self.consider(&record, out));
         }
         self.consider(record, out)
     }
 
-    fn consider(&mut self, record: RecordView<'_>, out: &mut Vec<u8>) -> bool {
+    fn consider(&mut self, record: &RecordView<'_>, out: &mut Vec<u8>) -> bool {
         self.totals.processed += 1;
+        self.number += 1;
         if let Some(window) = &self.query.window {
             let (first, last) = (field::MSEC_FIRST, field::MSEC_LAST);
             if record.get_or_zero(first) < window.first_ms
@@ -385,10 +459,10 @@ impl<'q> Answer<'q> {
         if let Some(filter) = &self.query.filter {
             let context = Context {
                 ident: &self.ident,
-                number: self.totals.processed + self.other_records,
+                number: self.number,
                 geo: self.query.geo.as_ref(),
             };
-            let Some(passed) = filter.matches(&record, &context) else {
+            let Some(passed) = filter.matches(record, &context) else {
                 return false;
             };
             label = passed.label;
@@ -398,14 +472,15 @@ impl<'q> Answer<'q> {
             return false;
         }
         self.totals.passed += 1;
-        self.totals.add(&Counters::of(&record));
-        if self.is_listing() && self.query.to_file {
+        let counters = Counters::of(record);
+        self.totals.add(&counters);
+        if self.query.is_listing() && self.query.to_file {
             return true;
         }
         let mut annotated = std::mem::take(&mut self.annotated);
-        match self.annotate(&record, &mut annotated) {
-            Some(record) => self.take(record, label, out),
-            None => self.take(record, label, out),
+        match self.annotate(record, &mut annotated) {
+            Some(record) => self.take(&record, &counters, label, out),
+            None => self.take(record, &counters, label, out),
         }
         self.annotated = annotated;
         false
@@ -425,15 +500,20 @@ impl<'q> Answer<'q> {
     }
 
     /// Prints the flow, or counts it.
-    fn take(&mut self, record: RecordView<'_>, label: Option<&str>, out: &mut Vec<u8>) {
-        let counters = Counters::of(&record);
-        if self.is_listing() {
+    fn take(
+        &mut self,
+        record: &RecordView<'_>,
+        counters: &Counters,
+        label: Option<&str>,
+        out: &mut Vec<u8>,
+    ) {
+        if self.query.is_listing() {
             let row = Row {
-                record,
-                counters,
+                record: *record,
+                counters: *counters,
                 tcp_flags: record.get_or_zero(field::TCP_FLAGS) as u8,
                 reverse_flags: 0,
-                number: self.totals.processed + self.other_records,
+                number: self.number,
                 label,
                 names: None,
             };
@@ -441,26 +521,31 @@ impl<'q> Answer<'q> {
             return;
         }
         let protocol = record.get_or_zero(field::PROTO) as u8;
-        for (_, statistic) in &mut self.elements {
-            statistic.add(&record, protocol, &counters);
+        let Some((flows, elements)) = self.gathered.split_last_mut() else {
+            return;
+        };
+        for ((_, statistic), gathered) in self.tables.elements.iter().zip(elements) {
+            statistic.add(gathered, record, protocol, counters);
         }
-        if let Some(flows) = &mut self.flows {
-            flows.add(&record, &counters);
+        if let Some(table) = &self.tables.flows {
+            table.add(flows, record, counters, self.seen);
+            self.seen += 1;
         }
     }
 
     /// Takes notice of a record that is no flow.
     pub fn other_record(&mut self, record: &RawRecord<'_>) {
         self.names.take(record.record_type, record.bytes);
-        self.other_records += u64::from(self.query.style.facts().later);
+        self.number += u64::from(self.counts_others());
     }
 
     /// Gives the aggregated or sorted flows as records for a file.
     pub fn export(&mut self, take: impl FnMut(&[u8])) {
         let query = self.query;
-        if let (true, Some(flows)) = (query.statistics.is_empty(), &self.flows) {
+        self.deliver();
+        if let (true, Some(flows)) = (query.statistics.is_empty(), &self.tables.flows) {
             let (order, cut) = self.print_order();
-            flows.records(order, Cut { top: 0, ..cut }, query.guess_direction, take);
+            flows.read().records(order, Cut { top: 0, ..cut }, query.guess_direction, take);
         }
     }
 
@@ -468,6 +553,8 @@ impl<'q> Answer<'q> {
     /// the elements in the order asked for.
     pub fn finish(&mut self, out: &mut Vec<u8>) {
         let query = self.query;
+        self.deliver();
+        let tables = Arc::clone(&self.tables);
         let is_json = matches!(query.mode, Mode::Json(_));
         let silent = query.style.facts().silent_filter && self.totals.processed > 0;
         if self.totals.passed == 0 && !silent && !is_json && !matches!(query.mode, Mode::JsonLines)
@@ -477,7 +564,7 @@ impl<'q> Answer<'q> {
                 return;
             }
         }
-        if let Some(flows) = self.flows.take() {
+        if let Some(flows) = tables.flows.as_ref().map(FlowTable::read) {
             if !query.statistics.is_empty() {
                 self.push_flow_tables(&flows, out);
             } else if !query.to_file {
@@ -487,7 +574,7 @@ impl<'q> Answer<'q> {
                 });
             }
         }
-        self.push_elements(out);
+        self.push_elements(&tables.elements, out);
         if query.json_summary && !query.to_file {
             self.push_json_summary(out);
         }
@@ -532,10 +619,10 @@ impl<'q> Answer<'q> {
         (order, cut)
     }
 
-    fn push_elements(&mut self, out: &mut Vec<u8>) {
+    fn push_elements(&mut self, elements: &[(&Request, ElementStatistic)], out: &mut Vec<u8>) {
         let query = self.query;
         let total = self.totals.counters.unwrap_or(Counters::NONE);
-        for (request, statistic) in &self.elements {
+        for (request, statistic) in elements {
             if !request.shown {
                 continue;
             }
@@ -624,7 +711,7 @@ impl<'q> Answer<'q> {
     }
 
     /// One table for each order that any `-s record` named; the direction is that of the last one.
-    fn push_flow_tables(&mut self, flows: &FlowTable, out: &mut Vec<u8>) {
+    fn push_flow_tables(&mut self, flows: &Flows<'_>, out: &mut Vec<u8>) {
         let facts = self.query.style.facts();
         if facts.counts_flows && !self.query.quiet {
             out.extend_from_slice(b"Aggregated flows ");
@@ -657,7 +744,7 @@ impl<'q> Answer<'q> {
         };
         // nfdump's JSON is an array of records; where there are several tables, each is an object of its own.
         let nested = matches!(self.query.mode, Mode::Json(_))
-            && (wanted.len() > 1 || !self.elements.is_empty());
+            && (wanted.len() > 1 || !self.tables.elements.is_empty());
         for (order, _) in orders(&wanted) {
             let titled = match self.query.mode {
                 Mode::Lines(..) => true,

@@ -6,6 +6,7 @@
 mod annotate;
 mod builder;
 mod edit;
+mod parser;
 #[cfg(test)]
 mod tests;
 
@@ -14,6 +15,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 pub use annotate::Annotated;
 pub use builder::RecordBuilder;
 pub use edit::EditedRecord;
+pub use parser::RecordParser;
 
 use crate::field::{self, DataLength, EXTENSION_HEADER, Location, MAX_EXTENSION, ext};
 
@@ -247,6 +249,13 @@ impl<'a> RecordView<'a> {
         location
             .exists()
             .then(|| start + usize::from(location.offset))
+    }
+
+    /// The first `N` bytes of an extension's data.
+    #[inline]
+    #[must_use]
+    pub fn fixed<const N: usize>(&self, extension: u16) -> Option<&'a [u8; N]> {
+        self.bytes.get(self.start(extension)?..)?.first_chunk()
     }
 
     /// Data of an extension, without its header.

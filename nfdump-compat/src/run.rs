@@ -4,19 +4,18 @@ use crate::{
     cli::Arguments,
     inputs::{self, Input},
     say::say,
-    written::Written,
+    scan::scan,
 };
 use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::tz::TimeZone;
 use nfdump_compat::{
-    file::{Block, FileError, FileReader, StatRecord},
+    file::{FileError, FileReader, StatRecord},
     output::{
         summary::{Timing, push_file_line, push_information},
         time::LocalTime,
     },
     query::{Answer, Query},
-    record::{RecordView, V3_RECORD},
 };
 use nix::sys::resource::{UsageWho, getrusage};
 use std::{
@@ -27,7 +26,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-const NO_OUTPUT: &str = "cannot write to standard output";
+/// What is wrong when output does not get through.
+pub const NO_OUTPUT: &str = "cannot write to standard output";
 /// Output is written in pieces of about this size.
 const PIECE: usize = 1 << 16;
 /// Reading less than this shows no progress.
@@ -61,19 +61,7 @@ pub fn run(arguments: &Arguments, query: &Query) -> anyhow::Result<()> {
     let reading = Instant::now();
     let scrolls = query.statistics.is_empty() && io::stdout().is_terminal();
     let progress = Progress::new(&inputs, scrolls);
-    let mut readable = 0_usize;
-    for input in &inputs {
-        if answer.is_complete() {
-            break;
-        }
-        readable += usize::from(read_input(
-            input,
-            &mut answer,
-            &mut out,
-            &mut writer,
-            &progress,
-        )?);
-    }
+    let readable = scan(&inputs, query, &mut answer, &mut out, &mut writer, &progress)?;
     progress.finish();
     let wall = reading.elapsed();
     if readable > 0 {
@@ -88,92 +76,8 @@ pub fn run(arguments: &Arguments, query: &Query) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Reads one input to its end; damage is reported and stepped over. False if it could not be opened.
-fn read_input(
-    input: &Input,
-    answer: &mut Answer<'_>,
-    out: &mut Output,
-    writer: &mut Written,
-    progress: &Progress,
-) -> anyhow::Result<bool> {
-    let mut reader = match open(input) {
-        Ok(reader) => reader,
-        Err(error) => {
-            progress.report(&error);
-            return Ok(false);
-        }
-    };
-    if reader.stat().is_some_and(|stat| answer.is_outside(stat)) {
-        return Ok(true);
-    }
-    answer.begin_file(reader.ident().unwrap_or("none"));
-    writer.begin_file(reader.ident())?;
-    let (mut counted, mut seen) = (false, 0);
-    while !answer.is_done() {
-        match reader.next_block() {
-            Ok(Some(block)) => {
-                answer.read_block(block.size() as u64);
-                if !read_block(&block, answer, out, writer)? {
-                    progress.report(&format!(
-                        "{input}: flow records of block {} cannot be read",
-                        block.number()
-                    ));
-                }
-            }
-            Ok(None) => break,
-            Err(error) => progress.report(&error),
-        }
-        progress.advance(reader.offset().saturating_sub(seen));
-        seen = reader.offset();
-        counted = counted || widen(&reader, answer);
-    }
-    if !counted {
-        widen(&reader, answer);
-    }
-    answer.totals().blocks_skipped += u64::from(reader.skipped_blocks());
-    Ok(true)
-}
-
-/// Takes the block's flows; false if some are no flow records.
-fn read_block(
-    block: &Block<'_>,
-    answer: &mut Answer<'_>,
-    out: &mut Output,
-    writer: &mut Written,
-) -> anyhow::Result<bool> {
-    let mut whole = true;
-    for raw in block.records() {
-        if raw.record_type != V3_RECORD {
-            answer.other_record(&raw);
-            writer.other(&raw)?;
-            continue;
-        }
-        if answer.is_done() {
-            break;
-        }
-        match RecordView::parse(raw.bytes) {
-            Ok(record) => {
-                if answer.record(record, &mut out.buffer) {
-                    writer.flow(raw.bytes)?;
-                }
-            }
-            Err(_) => whole = false,
-        }
-        out.flush_if_full().context(NO_OUTPUT)?;
-    }
-    Ok(whole)
-}
-
-/// Takes the time window of the file's totals, as soon as they are known.
-fn widen(reader: &FileReader, answer: &mut Answer<'_>) -> bool {
-    let Some(stat) = reader.stat() else {
-        return false;
-    };
-    answer.totals().widen(stat.first_ms, stat.last_ms);
-    true
-}
-
-fn open(input: &Input) -> Result<FileReader, FileError> {
+/// Opens an input.
+pub fn open(input: &Input) -> Result<FileReader, FileError> {
     match input {
         Input::File(path) => FileReader::open(path),
         Input::Stdin => FileReader::open(Path::new("-")),
@@ -288,8 +192,9 @@ fn to_duration(time: nix::sys::time::TimeVal) -> Duration {
 }
 
 /// Standard output behind one buffer.
-struct Output {
-    buffer: Vec<u8>,
+pub struct Output {
+    /// What is to be written next.
+    pub buffer: Vec<u8>,
 }
 
 impl Output {
@@ -299,7 +204,8 @@ impl Output {
         }
     }
 
-    fn flush_if_full(&mut self) -> io::Result<()> {
+    /// Writes if there is enough to be written.
+    pub fn flush_if_full(&mut self) -> io::Result<()> {
         if self.buffer.len() < PIECE {
             Ok(())
         } else {
@@ -307,17 +213,23 @@ impl Output {
         }
     }
 
-    fn flush(&mut self) -> io::Result<()> {
-        let mut stdout = io::stdout().lock();
-        stdout.write_all(&self.buffer)?;
-        stdout.flush()?;
+    /// Writes what there is.
+    pub fn flush(&mut self) -> io::Result<()> {
+        Self::write(&self.buffer)?;
         self.buffer.clear();
         Ok(())
+    }
+
+    /// Writes this.
+    pub fn write(bytes: &[u8]) -> io::Result<()> {
+        let mut stdout = io::stdout().lock();
+        stdout.write_all(bytes)?;
+        stdout.flush()
     }
 }
 
 /// A bar on standard error for long reads, if that is a terminal.
-struct Progress(Option<ProgressBar>);
+pub struct Progress(Option<ProgressBar>);
 
 impl Progress {
     /// A bar for these files; none if the answer `scrolls` over it.
@@ -337,14 +249,15 @@ impl Progress {
         Self(Some(bar))
     }
 
-    fn advance(&self, bytes: u64) {
+    /// Counts bytes that were read.
+    pub fn advance(&self, bytes: u64) {
         if let Some(bar) = &self.0 {
             bar.inc(bytes);
         }
     }
 
     /// Says what is wrong with an input, without tearing the bar.
-    fn report(&self, error: &impl Display) {
+    pub fn report(&self, error: &impl Display) {
         let tell = || say(error);
         match &self.0 {
             Some(bar) => bar.suspend(tell),

@@ -1,17 +1,18 @@
 //! The fields by which flows can be aggregated (`-A`): the one table of names, format tokens and places in a record.
 
 use crate::{
-    field::{self, Location},
+    field::{self, Location, ext},
+    groups::key::{self, KeyBuffer},
     output::{
         row::or_unspecified,
         values::{network, unspecified_like},
     },
-    record::RecordView,
+    record::{RecordBuilder, RecordView},
 };
 use std::net::IpAddr;
 
 /// Where a field's value lies.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Place {
     Number(Location),
     /// The label of an MPLS stack entry, without its other bits.
@@ -193,19 +194,67 @@ impl Fields {
     }
 
     /// Appends what tells groups apart, comparable byte by byte.
-    pub fn push_key(&self, key: &mut Vec<u8>, record: &RecordView<'_>) {
+    pub fn push_key(&self, key: &mut KeyBuffer, record: &RecordView<'_>) {
         for wanted in &self.wanted {
             match wanted.value(record) {
-                Value::Number(number) => key.extend_from_slice(&number.to_be_bytes()),
-                Value::Address(address) => key.extend_from_slice(&bits(address).to_be_bytes()),
+                Value::Number(number) => key.push_number(number),
+                Value::Address(address) => key.push_wide(bits(address)),
+            }
+        }
+    }
+
+    /// Whether the token shows a field that the key has as it is shown.
+    #[must_use]
+    pub fn tell(&self, token: &str) -> bool {
+        let shown = |known: &Known| known.token.get(1..) == Some(token);
+        self.wanted.iter().any(|wanted| {
+            let is_whole = matches!(wanted.place, Place::Number(_) | Address(..) | Prefix(..));
+            is_whole && FIELDS.iter().any(|known| shown(known) && known.place == wanted.place)
+        })
+    }
+
+    /// Whether the record has all fields, in a way that the key tells: an IPv6 address is none that looks like IPv4.
+    #[must_use]
+    pub fn are_in(&self, record: &RecordView<'_>) -> bool {
+        let plain = !record.has(ext::TUN_IPV4) && !record.has(ext::TUN_IPV6);
+        plain
+            && self.wanted.iter().all(|wanted| match wanted.place {
+                Place::Number(location) => record.get(location).is_some(),
+                Address(v4, v6) | Prefix(v4, v6, _) => match (record.get(v4), record.get128(v6)) {
+                    (Some(_), None) => true,
+                    (None, Some(_)) => {
+                        let value = wanted.value(record);
+                        matches!(value, Value::Address(address) if bits(address) > u128::from(u32::MAX))
+                    }
+                    _ => false,
+                },
+                _ => false,
+            })
+    }
+
+    /// Puts the fields of a key into a record.
+    pub fn build(&self, mut key: &[u8], builder: &mut RecordBuilder) {
+        for wanted in &self.wanted {
+            let value = key::take_number(&mut key);
+            match wanted.place {
+                Place::Number(location) => builder.set(location, value as u64),
+                Address(v4, v6) | Prefix(v4, v6, _) => {
+                    let address = match u32::try_from(value) {
+                        Ok(bits) => IpAddr::V4(bits.into()),
+                        Err(_) => IpAddr::V6(value.into()),
+                    };
+                    builder.set_address(v4, v6, address);
+                }
+                _ => {}
             }
         }
     }
 
     /// As [`Self::push_key`], as nfdump 1.7.5 makes it: of an IPv6 address the next field overwrites what lies behind its first
     /// eight bytes (its lower half, least significant byte first), and prefixes cut as [`Careless`] says.
-    pub fn push_careless_key(&self, key: &mut Vec<u8>, record: &RecordView<'_>) {
+    pub fn push_careless_key(&self, into: &mut KeyBuffer, record: &RecordView<'_>) {
         const HALF: usize = 8;
+        let mut key = Vec::new();
         let mut at = 0;
         let mut cut = Careless::default();
         for wanted in &self.wanted {
@@ -231,6 +280,7 @@ impl Fields {
             }
             at += value.len().min(HALF);
         }
+        into.push_slice(&key);
     }
 
     /// Gives the addresses of which only a prefix counts, as nfdump 1.7.5 shows them.

@@ -24,7 +24,7 @@ pub use block::{BlockBuilder, BlockEncoder, BlockFile, NotWritten, RawBlock, Sto
 pub use compress::Compression;
 pub use copy::{Change, Copier, change, merge};
 pub use layout2::{ExporterInfo, ExporterStat, FileHeader, ProtocolTotals, Sampler, StatRecord};
-pub use read::{Block, FileReader, RawRecord, Records};
+pub use read::{Block, Fetched, FileReader, RawRecord, Records, Unpacker};
 pub use recover::{Recovered, recover};
 pub use write::{FileWriter, WriterOptions};
 

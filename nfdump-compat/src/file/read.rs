@@ -1,18 +1,21 @@
 //! Reading a file block by block. What is damaged is reported once and stepped over; everything whole is delivered.
 
+mod fetch;
 mod records;
 mod steps;
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::Arc;
 
-use super::compress::Decoder;
+use super::compress::{Compression, Decoder};
 use super::layout1;
 use super::layout2::{self, Appendix, FILE_HEADER, FileHeader, StatRecord};
 use super::{FileError, FileErrorKind};
+pub use fetch::{Fetched, Unpacker};
 pub use records::{Block, RawRecord, Records};
-use records::{chain_fault, is_appendix, record_chain};
+use records::{is_appendix, whole_records};
 use steps::{Extent, Step};
 
 /// Reads a file, of layout 2 (nfdump 1.7) or layout 1 (nfdump 1.6), whose records become those of layout 2.
@@ -20,7 +23,7 @@ use steps::{Extent, Step};
 /// [`FileReader::next_block`] may be called again after an error: it then goes on behind the damage, or says that the
 /// end is reached. A file that was not closed (the header says 0 blocks) is read to its end.
 pub struct FileReader {
-    path: PathBuf,
+    path: Arc<Path>,
     input: Box<dyn Read + Send>,
     header: FileHeader,
     extent: Extent,
@@ -104,7 +107,7 @@ impl FileReader {
             return Self::of_layout1(name, input, &bytes);
         }
         let header = FileHeader::parse(&bytes).map_err(fail)?;
-        let decoder = decoder(name, &header)?;
+        let decoder = decoder(name, header.compression)?;
         let extent = if header.is_finished() {
             Extent::Finished {
                 blocks: header.blocks,
@@ -114,7 +117,7 @@ impl FileReader {
             Extent::unfinished(&header)
         };
         Ok(Self {
-            path: name.to_owned(),
+            path: name.into(),
             input,
             header,
             extent,
@@ -148,11 +151,11 @@ impl FileReader {
         }
         let header = layout1::Header::parse(&bytes).map_err(fail)?;
         Ok(Self {
-            path: name.to_owned(),
+            path: name.into(),
             input,
             extent: Extent::unfinished(&header.file),
             converter: Some(layout1::Converter::new(&header)),
-            decoder: decoder(name, &header.file)?,
+            decoder: decoder(name, header.file.compression)?,
             header: header.file,
             appendix: header.appendix,
             appendix_done: true,
@@ -249,7 +252,6 @@ impl FileReader {
                 return Err(FileError::new(&self.path, Some(offset), kind));
             }
         };
-        let (whole, found) = record_chain(data);
         if self.extent == Extent::ToEnd && is_appendix(data) {
             if let Ok(appendix) = layout2::parse_appendix(data) {
                 self.appendix = appendix;
@@ -258,8 +260,7 @@ impl FileReader {
             self.ended = true;
             return Ok(None);
         }
-        let mut fault = chain_fault(data, whole, number, records, found);
-        let mut data = data.get(..whole).unwrap_or_default();
+        let (mut data, mut fault) = whole_records(data, number, records);
         let size = data.len();
         if let Some(converter) = &mut self.converter {
             let damaged;
@@ -269,17 +270,12 @@ impl FileReader {
             }
         }
         self.pending = fault.map(|kind| FileError::new(&self.path, Some(offset), kind));
-        Ok(Some(Block {
-            number,
-            offset,
-            size,
-            data,
-        }))
+        Ok(Some(Block::new(number, offset, size, data)))
     }
 }
 
-fn decoder(path: &Path, header: &FileHeader) -> Result<Decoder, FileError> {
-    Decoder::new(header.compression)
+fn decoder(path: &Path, compression: Compression) -> Result<Decoder, FileError> {
+    Decoder::new(compression)
         .map_err(|e| FileError::io(path, None, "start the decoder", io::Error::other(e)))
 }
 

@@ -390,6 +390,18 @@ impl Filter {
         self.steps.iter().any(places)
     }
 
+    /// Whether it asks for the number of the record.
+    #[must_use]
+    pub fn needs_numbers(&self) -> bool {
+        let counts = |test: &Test| {
+            matches!(
+                test,
+                Test::Compare(Number::Count, ..) | Test::OneOf(Number::Count, _)
+            )
+        };
+        self.steps.iter().any(|step| counts(&step.test))
+    }
+
     /// Whether it asks for exits of Tor.
     #[must_use]
     pub fn needs_tor(&self) -> bool {

@@ -168,6 +168,24 @@ impl Mode {
     }
 }
 
+impl Mode {
+    /// Whether what is printed of a record depends on how many came before it.
+    #[must_use]
+    pub fn shows_numbers(&self) -> bool {
+        match self {
+            Self::Raw | Self::JsonLines | Self::CsvFast => true,
+            Self::Json(layout) => *layout != Layout::V1_7_1,
+            _ => self.shows(&["cnt"]),
+        }
+    }
+
+    /// Whether names are shown that records beside the flows tell.
+    #[must_use]
+    pub fn shows_names(&self) -> bool {
+        matches!(self, Self::Raw) || self.shows(&["inam", "onam", "ivrfnam", "evrfnam", "nbnam"])
+    }
+}
+
 enum Item {
     Field(&'static Field),
     Literal(Vec<u8>),
@@ -218,7 +236,8 @@ impl Format {
         Ok(Self { items })
     }
 
-    fn fields(&self) -> impl Iterator<Item = &'static Field> {
+    /// Its fields.
+    pub fn fields(&self) -> impl Iterator<Item = &'static Field> {
         self.items.iter().filter_map(|item| match item {
             Item::Field(field) => Some(*field),
             Item::Literal(_) => None,

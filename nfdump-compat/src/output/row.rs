@@ -44,16 +44,20 @@ impl Counters {
 
     /// The counters of one record; a field that the record does not have is 0, a flow count of 0 is 1.
     #[must_use]
+    #[inline]
     pub fn of(record: &RecordView<'_>) -> Self {
-        let get = |location| record.get_or_zero(location);
+        let generic = record.fixed::<{ field::GENERIC_LENGTH }>(field::ext::GENERIC_FLOW);
+        let both = record.fixed::<{ field::COUNT_LENGTH }>(field::ext::CNT_FLOW);
+        let of = |location: Location| generic.map_or(0, |data| word(data, location));
+        let count = |location: Location| both.map_or(0, |data| word(data, location));
         Self {
-            first_ms: get(field::MSEC_FIRST),
-            last_ms: get(field::MSEC_LAST),
-            in_packets: get(field::IN_PACKETS),
-            in_bytes: get(field::IN_BYTES),
-            out_packets: get(field::OUT_PACKETS),
-            out_bytes: get(field::OUT_BYTES),
-            flows: get(field::FLOWS).max(1),
+            first_ms: of(field::MSEC_FIRST),
+            last_ms: of(field::MSEC_LAST),
+            in_packets: of(field::IN_PACKETS),
+            in_bytes: of(field::IN_BYTES),
+            out_packets: count(field::OUT_PACKETS),
+            out_bytes: count(field::OUT_BYTES),
+            flows: count(field::FLOWS).max(1),
         }
     }
 
@@ -97,6 +101,15 @@ impl Counters {
     pub fn duration_ms(&self) -> u64 {
         self.last_ms.wrapping_sub(self.first_ms)
     }
+}
+
+/// A field of 8 bytes in the data of its extension.
+#[inline]
+fn word(data: &[u8], location: Location) -> u64 {
+    let field = data.get(usize::from(location.offset)..);
+    field
+        .and_then(|field| field.first_chunk())
+        .map_or(0, |bytes| u64::from_le_bytes(*bytes))
 }
 
 /// What the fields of one output line are taken from.

@@ -39,6 +39,21 @@ impl Totals {
         }
     }
 
+    /// Takes in what another thread counted.
+    pub fn merge(&mut self, other: &Self) {
+        if let Some(counters) = &other.counters {
+            self.add(counters);
+        }
+        if let Some((first, last)) = other.window {
+            self.widen(first, last);
+        }
+        self.processed += other.processed;
+        self.passed += other.passed;
+        self.passed_later += other.passed_later;
+        self.blocks_skipped += other.blocks_skipped;
+        self.bytes_read += other.bytes_read;
+    }
+
     /// Widens the time window by a file's.
     pub fn widen(&mut self, first_ms: u64, last_ms: u64) {
         self.window = Some(match self.window {

@@ -4,6 +4,7 @@ use super::number::{align_right, push_u64, push_zero_padded};
 use jiff::{Timestamp, tz::TimeZone};
 
 /// Writes Unix times as local time. Looks the UTC offset up once per period between two clock changes.
+#[derive(Clone, Debug)]
 pub struct LocalTime {
     zone: TimeZone,
     /// Seconds for which `offset` holds: from (inclusive), to (exclusive).

@@ -9,6 +9,7 @@ pub mod order;
 pub mod request;
 
 use crate::{
+    groups::{Filled, Flow, Gathered, Group, Groups, Place, key},
     output::{
         csv,
         number::{align_right, bits_per_second, per_second, push_scaled_right, push_u64},
@@ -22,10 +23,10 @@ use crate::{
     record::RecordView,
 };
 use element::{Element, Kind, Source, Value};
-use hashbrown::HashMap;
 use order::Order;
+use std::cmp::Ordering;
 
-/// A growing statistic of one element.
+/// A growing statistic of one element, filled by several threads.
 pub struct ElementStatistic {
     element: &'static Element,
     sources: &'static [Source],
@@ -35,13 +36,27 @@ pub struct ElementStatistic {
     only_present: bool,
     /// A flow whose two values are equal counts once.
     equal_once: bool,
-    rows: HashMap<Key, Counters, foldhash::fast::RandomState>,
+    groups: Groups,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy)]
 struct Key {
     value: Value,
     protocol: u8,
+}
+
+impl Key {
+    fn of_group(group: &Group<'_>) -> Self {
+        let mut rest = group.key();
+        let value = key::take_number(&mut rest);
+        Self {
+            value: Value {
+                high: (value >> 64) as u64,
+                low: value as u64,
+            },
+            protocol: rest.first().copied().unwrap_or(0),
+        }
+    }
 }
 
 /// Which rows of a statistic are shown at all (`-l`, `-L`).
@@ -131,12 +146,18 @@ impl ElementStatistic {
             limits,
             only_present: facts.later,
             equal_once: facts.equal_once,
-            rows: HashMap::default(),
+            groups: Groups::new(false),
         }
     }
 
-    /// Counts one flow, for an element with two values once for each.
-    pub fn add(&mut self, record: &RecordView<'_>, protocol: u8, counters: &Counters) {
+    /// Counts one flow, for an element with two values once for each; at the latest with [`Self::deliver`].
+    pub fn add(
+        &self,
+        gathered: &mut Gathered,
+        record: &RecordView<'_>,
+        protocol: u8,
+        counters: &Counters,
+    ) {
         let protocol = if self.by_protocol { protocol } else { 0 };
         let mut first = None;
         for source in self.sources {
@@ -154,12 +175,29 @@ impl ElementStatistic {
                 continue;
             }
             first.get_or_insert(value);
-            let key = Key { value, protocol };
-            self.rows
-                .entry(key)
-                .and_modify(|row| row.add(counters))
-                .or_insert(*counters);
+            let mut key = std::mem::take(&mut gathered.key);
+            key.clear();
+            match value.high {
+                0 => key.push_number(value.low),
+                high => key.push_wide(u128::from(high) << 64 | u128::from(value.low)),
+            }
+            key.push_array([protocol]);
+            let flow = Flow {
+                key: key.key(),
+                turned: false,
+                counters,
+                tcp_flags: 0,
+                seen: 0,
+                record: None,
+            };
+            self.groups.add(gathered, &flow);
+            gathered.key = key;
         }
+    }
+
+    /// Counts what a thread has gathered.
+    pub fn deliver(&self, gathered: &mut Gathered) {
+        self.groups.deliver(gathered);
     }
 
     /// Appends the table for one order, an empty line after it; `named` is false for the default order. `total` is the sum
@@ -224,28 +262,33 @@ impl ElementStatistic {
 
     /// The rows to show, in their order.
     fn sorted(&self, order: &Order, cut: Cut) -> Vec<(Key, Counters)> {
-        let mut rows: Vec<(u64, Key)> = self
-            .rows
-            .iter()
-            .filter(|(_, counters)| {
-                let side = order.side;
-                Limit::admits(self.limits.packets, side.packets(counters))
-                    && Limit::admits(self.limits.bytes, side.bytes(counters))
-            })
-            .map(|(key, counters)| (order.value(counters), *key))
-            .collect();
-        let ports = self.element.kind == Kind::Port;
-        sort_top(&mut rows, cut, |a, b| {
-            let by_value = if ports {
-                b.value.cmp(&a.value)
-            } else {
-                a.value.cmp(&b.value)
-            };
-            by_value.then(a.protocol.cmp(&b.protocol))
-        });
-        rows.into_iter()
-            .filter_map(|(_, key)| Some((key, *self.rows.get(&key)?)))
+        let groups = self.groups.read();
+        let value = |group: &Group<'_>| {
+            let (side, counters) = (order.side, group.counters());
+            let admitted = Limit::admits(self.limits.packets, side.packets(counters))
+                && Limit::admits(self.limits.bytes, side.bytes(counters));
+            admitted.then(|| order.value(counters))
+        };
+        let tie = |a: &Group<'_>, b: &Group<'_>| self.compare(Key::of_group(a), Key::of_group(b));
+        let row = |groups: &Filled<'_>, place: Place| {
+            let group = groups.group(place)?;
+            Some((Key::of_group(&group), *group.counters()))
+        };
+        let places = groups.sorted(cut, value, tie);
+        places
+            .into_iter()
+            .filter_map(|place| row(&groups, place))
             .collect()
+    }
+
+    /// How rows of equal order value are sorted.
+    fn compare(&self, a: Key, b: Key) -> Ordering {
+        let by_value = if self.element.kind == Kind::Port {
+            b.value.cmp(&a.value)
+        } else {
+            a.value.cmp(&b.value)
+        };
+        by_value.then(a.protocol.cmp(&b.protocol))
     }
 
     fn push_heading(
@@ -358,23 +401,6 @@ fn percent(part: u64, whole: u64) -> f64 {
     }
 }
 
-/// Leaves the rows to show, sorted by order value (descending unless the cut says ascending), equal ones by `tie`.
-pub fn sort_top<K>(rows: &mut Vec<(u64, K)>, cut: Cut, tie: impl Fn(&K, &K) -> std::cmp::Ordering) {
-    let compare = |a: &(u64, K), b: &(u64, K)| {
-        let by_value = if cut.ascending {
-            a.0.cmp(&b.0)
-        } else {
-            b.0.cmp(&a.0)
-        };
-        by_value.then_with(|| tie(&a.1, &b.1))
-    };
-    if cut.top > 0 && cut.top < rows.len() {
-        rows.select_nth_unstable_by(cut.top, compare);
-        rows.truncate(cut.top);
-    }
-    rows.sort_unstable_by(compare);
-}
-
 #[cfg(test)]
 mod tests {
     use super::{element::ELEMENTS, order::ORDERS, *};
@@ -402,10 +428,11 @@ mod tests {
             .iter()
             .find(|known| known.name == order)
             .expect("known");
-        let mut statistic =
+        let statistic =
             ElementStatistic::new(element, false, Limits::default(), Compat::V1_7_1.facts());
         let mut builder = RecordBuilder::new();
         let mut total = None;
+        let mut gathered = Gathered::default();
         for (address, port) in FLOWS {
             builder.begin(&RecordHeader::default());
             let address: IpAddr = address.parse().expect("an address");
@@ -422,9 +449,10 @@ mod tests {
             }
             let record = RecordView::parse(builder.finish()).expect("a whole record");
             let counters = Counters::of(&record);
-            statistic.add(&record, 6, &counters);
+            statistic.add(&mut gathered, &record, 6, &counters);
             total.get_or_insert(counters);
         }
+        statistic.deliver(&mut gathered);
         let total = total.expect("flows");
         let mut out = Vec::new();
         let mut time = LocalTime::new(TimeZone::posix("CET-1").expect("a zone"));

@@ -14,13 +14,22 @@ pub struct RawRecord<'a> {
 /// A block of records, decompressed and checked: the records fill it exactly.
 #[derive(Clone, Copy, Debug)]
 pub struct Block<'a> {
-    pub(super) number: u32,
-    pub(super) offset: u64,
-    pub(super) size: usize,
-    pub(super) data: &'a [u8],
+    number: u32,
+    offset: u64,
+    size: usize,
+    data: &'a [u8],
 }
 
 impl<'a> Block<'a> {
+    pub(super) fn new(number: u32, offset: u64, size: usize, data: &'a [u8]) -> Self {
+        Self {
+            number,
+            offset,
+            size,
+            data,
+        }
+    }
+
     /// Its number in the file, the first is 1.
     #[must_use]
     pub fn number(&self) -> u32 {
@@ -73,21 +82,19 @@ impl<'a> Iterator for Records<'a> {
     }
 }
 
-/// Length and number of the whole records at the start of a block.
-pub(super) fn record_chain(data: &[u8]) -> (usize, u32) {
-    let mut records = Records { rest: data };
-    let found = records.by_ref().fold(0u32, |n, _| n.saturating_add(1));
-    (data.len() - records.rest.len(), found)
-}
-
-pub(super) fn chain_fault(
+/// The whole records at the start of a block, and what is wrong with it, if its header `said` that many.
+pub(super) fn whole_records(
     data: &[u8],
-    whole: usize,
     block: u32,
     said: u32,
-    found: u32,
-) -> Option<FileErrorKind> {
-    let rest = data.get(whole..).unwrap_or_default();
+) -> (&[u8], Option<FileErrorKind>) {
+    let mut records = Records { rest: data };
+    let found = records.by_ref().fold(0u32, |n, _| n.saturating_add(1));
+    let (whole, rest) = data.split_at(data.len() - records.rest.len());
+    (whole, chain_fault(rest, block, said, found))
+}
+
+fn chain_fault(rest: &[u8], block: u32, said: u32, found: u32) -> Option<FileErrorKind> {
     if !rest.is_empty() {
         let size = rest
             .get(2..4)
