@@ -153,7 +153,13 @@ mod tests {
             .count();
         assert!((150..350).contains(&ipv6), "{ipv6} of 1000 are IPv6");
         let compression = Compression::Lz4;
-        assert_eq!(plain, records(&Spec { compression, ..spec.clone() }));
+        assert_eq!(
+            plain,
+            records(&Spec {
+                compression,
+                ..spec.clone()
+            })
+        );
         assert_ne!(plain, records(&Spec { seed: 8, ..spec }));
     }
 }

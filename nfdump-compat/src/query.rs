@@ -136,6 +136,7 @@ pub struct Answer<'q> {
     /// What is on its way into the tables: one for each element, one for the flows.
     gathered: Vec<Gathered>,
     ident: String,
+    is_listing: bool,
     /// Objects in the JSON array so far.
     objects: u64,
     /// Number of the record, from 1; nfdump 1.7.5 counts records that are no flows, too.
@@ -187,6 +188,7 @@ impl<'q> Answer<'q> {
             tables,
             gathered,
             ident: String::new(),
+            is_listing: query.is_listing(),
             objects: 0,
             number: 0,
             seen: 0,
@@ -206,7 +208,7 @@ impl<'q> Answer<'q> {
     pub fn join(&mut self, mut part: Self) {
         part.deliver();
         self.totals.merge(&part.totals);
-        if self.query.is_listing() {
+        if self.is_listing {
             self.objects += part.totals.passed;
         }
     }
@@ -474,8 +476,12 @@ impl<'q> Answer<'q> {
         self.totals.passed += 1;
         let counters = Counters::of(record);
         self.totals.add(&counters);
-        if self.query.is_listing() && self.query.to_file {
+        if self.is_listing && self.query.to_file {
             return true;
+        }
+        if self.query.geo.is_none() {
+            self.take(record, &counters, label, out);
+            return false;
         }
         let mut annotated = std::mem::take(&mut self.annotated);
         match self.annotate(record, &mut annotated) {
@@ -507,7 +513,7 @@ impl<'q> Answer<'q> {
         label: Option<&str>,
         out: &mut Vec<u8>,
     ) {
-        if self.query.is_listing() {
+        if self.is_listing {
             let row = Row {
                 record: *record,
                 counters: *counters,
@@ -521,13 +527,14 @@ impl<'q> Answer<'q> {
             return;
         }
         let protocol = record.get_or_zero(field::PROTO) as u8;
+        let tables = &*self.tables;
         let Some((flows, elements)) = self.gathered.split_last_mut() else {
             return;
         };
-        for ((_, statistic), gathered) in self.tables.elements.iter().zip(elements) {
+        for ((_, statistic), gathered) in tables.elements.iter().zip(elements) {
             statistic.add(gathered, record, protocol, counters);
         }
-        if let Some(table) = &self.tables.flows {
+        if let Some(table) = &tables.flows {
             table.add(flows, record, counters, self.seen);
             self.seen += 1;
         }
@@ -545,7 +552,9 @@ impl<'q> Answer<'q> {
         self.deliver();
         if let (true, Some(flows)) = (query.statistics.is_empty(), &self.tables.flows) {
             let (order, cut) = self.print_order();
-            flows.read().records(order, Cut { top: 0, ..cut }, query.guess_direction, take);
+            flows
+                .read()
+                .records(order, Cut { top: 0, ..cut }, query.guess_direction, take);
         }
     }
 

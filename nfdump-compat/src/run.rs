@@ -61,7 +61,14 @@ pub fn run(arguments: &Arguments, query: &Query) -> anyhow::Result<()> {
     let reading = Instant::now();
     let scrolls = query.statistics.is_empty() && io::stdout().is_terminal();
     let progress = Progress::new(&inputs, scrolls);
-    let readable = scan(&inputs, query, &mut answer, &mut out, &mut writer, &progress)?;
+    let readable = scan(
+        &inputs,
+        query,
+        &mut answer,
+        &mut out,
+        &mut writer,
+        &progress,
+    )?;
     progress.finish();
     let wall = reading.elapsed();
     if readable > 0 {

@@ -40,6 +40,7 @@ pub fn scan(
         progress,
         source: Mutex::new(Source::new(inputs, query)),
         turns: Turns::default(),
+        head: Mutex::default(),
     };
     let threads = match thread::available_parallelism() {
         Ok(threads) if query.is_divisible() => threads.get().min(MOST_THREADS),
@@ -64,6 +65,8 @@ struct Scan<'a> {
     progress: &'a Progress,
     source: Mutex<Source<'a>>,
     turns: Turns,
+    /// What stands before the first record, until that is printed.
+    head: Mutex<Vec<u8>>,
 }
 
 /// What holds from block to block of the same input.
@@ -143,7 +146,10 @@ impl<'a> Source<'a> {
             }
         };
         self.readable += 1;
-        if reader.stat().is_some_and(|stat| self.query.is_outside(stat)) {
+        if reader
+            .stat()
+            .is_some_and(|stat| self.query.is_outside(stat))
+        {
             return None;
         }
         let place = Arc::new(Place {
@@ -208,13 +214,17 @@ impl Scan<'_> {
         answer: &mut Answer<'_>,
         out: &mut Output,
     ) -> anyhow::Result<()> {
-        out.flush().context(NO_OUTPUT)?;
+        *lock(&self.head) = std::mem::take(&mut out.buffer);
         let parts: Vec<_> = (0..threads).map(|_| answer.part()).collect();
         let results: Vec<_> = thread::scope(|scope| {
             let work = |part| scope.spawn(move || self.work(part));
             let workers: Vec<_> = parts.into_iter().map(work).collect();
-            workers.into_iter().map(thread::ScopedJoinHandle::join).collect()
+            workers
+                .into_iter()
+                .map(thread::ScopedJoinHandle::join)
+                .collect()
         });
+        out.buffer = std::mem::take(&mut lock(&self.head));
         for result in results {
             match result {
                 Ok(part) => answer.join(part?),
@@ -243,7 +253,8 @@ impl Scan<'_> {
             }
             let block = self.unpack(&mut unpacker, &fetched, number);
             let (flows, others) = if self.query.shows_numbers() {
-                self.turns.count(number, block.as_ref().map_or((0, 0), count))
+                self.turns
+                    .count(number, block.as_ref().map_or((0, 0), count))
             } else {
                 (0, 0)
             };
@@ -314,6 +325,7 @@ impl Scan<'_> {
             } else {
                 0
             };
+            Output::write(&std::mem::take(&mut *lock(&self.head)))?;
             Output::write(text.get(from..).unwrap_or_default())?;
             Ok(true)
         });

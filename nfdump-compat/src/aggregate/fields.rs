@@ -209,7 +209,10 @@ impl Fields {
         let shown = |known: &Known| known.token.get(1..) == Some(token);
         self.wanted.iter().any(|wanted| {
             let is_whole = matches!(wanted.place, Place::Number(_) | Address(..) | Prefix(..));
-            is_whole && FIELDS.iter().any(|known| shown(known) && known.place == wanted.place)
+            is_whole
+                && FIELDS
+                    .iter()
+                    .any(|known| shown(known) && known.place == wanted.place)
         })
     }
 
@@ -217,19 +220,18 @@ impl Fields {
     #[must_use]
     pub fn are_in(&self, record: &RecordView<'_>) -> bool {
         let plain = !record.has(ext::TUN_IPV4) && !record.has(ext::TUN_IPV6);
-        plain
-            && self.wanted.iter().all(|wanted| match wanted.place {
-                Place::Number(location) => record.get(location).is_some(),
-                Address(v4, v6) | Prefix(v4, v6, _) => match (record.get(v4), record.get128(v6)) {
-                    (Some(_), None) => true,
-                    (None, Some(_)) => {
-                        let value = wanted.value(record);
-                        matches!(value, Value::Address(address) if bits(address) > u128::from(u32::MAX))
-                    }
-                    _ => false,
-                },
+        plain && self.wanted.iter().all(|wanted| match wanted.place {
+            Place::Number(location) => record.get(location).is_some(),
+            Address(v4, v6) | Prefix(v4, v6, _) => match (record.get(v4), record.get128(v6)) {
+                (Some(_), None) => true,
+                (None, Some(_)) => {
+                    let value = wanted.value(record);
+                    matches!(value, Value::Address(address) if bits(address) > u128::from(u32::MAX))
+                }
                 _ => false,
-            })
+            },
+            _ => false,
+        })
     }
 
     /// Puts the fields of a key into a record.

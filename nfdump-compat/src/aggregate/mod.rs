@@ -188,7 +188,7 @@ impl FlowTable {
         if self.careless && !matches!(self.aggregation, Aggregation::None) {
             counters.out_bytes = counters.out_packets;
         }
-        let mut key = std::mem::take(&mut gathered.key);
+        let Gathered { key, boxes } = gathered;
         key.clear();
         let mut turned = false;
         let derives = self.derives
@@ -198,15 +198,15 @@ impl FlowTable {
             };
         match &self.aggregation {
             Aggregation::Fields(fields) if self.careless => {
-                fields.push_careless_key(&mut key, record);
+                fields.push_careless_key(key, record);
             }
-            Aggregation::Fields(fields) => fields.push_key(&mut key, record),
+            Aggregation::Fields(fields) => fields.push_key(key, record),
             Aggregation::Bidirectional => {
                 let flow = FlowKey::of(record);
                 turned = flow.is_turned();
-                if turned { flow.reversed() } else { flow }.push(&mut key);
+                if turned { flow.reversed() } else { flow }.push(key);
             }
-            Aggregation::None | Aggregation::FiveTuple => FlowKey::of(record).push(&mut key),
+            Aggregation::None | Aggregation::FiveTuple => FlowKey::of(record).push(key),
         }
         let flow = Flow {
             key: key.key(),
@@ -216,8 +216,7 @@ impl FlowTable {
             seen,
             record: (!derives).then_some(record.bytes()),
         };
-        self.groups.add(gathered, &flow);
-        gathered.key = key;
+        self.groups.add(boxes, &flow);
     }
 
     /// Adds what a thread has gathered.
@@ -228,8 +227,8 @@ impl FlowTable {
 
 /// Tokens that need the times and counters of a flow, nothing else.
 const COUNTED: [&str; 17] = [
-    "ts", "tfs", "tsr", "te", "ter", "td", "tds", "pkt", "ipkt", "opkt", "byt", "ibyt", "obyt", "fl",
-    "pps", "bps", "bpp",
+    "ts", "tfs", "tsr", "te", "ter", "td", "tds", "pkt", "ipkt", "opkt", "byt", "ibyt", "obyt",
+    "fl", "pps", "bps", "bpp",
 ];
 /// Tokens that need its 5-tuple and TCP flags besides.
 const OF_TUPLE: [&str; 8] = ["pr", "sa", "da", "sap", "dap", "sp", "dp", "flg"];

@@ -46,7 +46,10 @@ impl Arena {
         };
         let unit = (piece.len() / UNIT) as u32;
         push_aligned(piece, bytes);
-        match u32::try_from(number).ok().and_then(|n| n.checked_mul(UNITS)) {
+        match u32::try_from(number)
+            .ok()
+            .and_then(|n| n.checked_mul(UNITS))
+        {
             Some(first) => At(first | unit),
             None => At::NONE,
         }

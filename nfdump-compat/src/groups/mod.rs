@@ -100,23 +100,29 @@ pub struct Groups {
 }
 
 /// What a thread has gathered for a table, and room to make keys in.
+#[derive(Default)]
 pub struct Gathered {
-    items: Vec<Vec<Item>>,
-    /// Long keys and records of the items.
-    bytes: Vec<Vec<u8>>,
     /// For the caller: not used here.
     pub key: KeyBuffer,
+    /// What is to be delivered.
+    pub boxes: Boxes,
 }
 
-impl Default for Gathered {
+/// Flows on their way, a box for each shard.
+pub struct Boxes(Vec<DeliveryBox>);
+
+#[derive(Default)]
+struct DeliveryBox {
+    items: Vec<Item>,
+    /// Long keys and records of the items.
+    bytes: Vec<u8>,
+}
+
+impl Default for Boxes {
     fn default() -> Self {
-        let mut items = Vec::new();
-        items.resize_with(SHARDS, Vec::new);
-        Self {
-            items,
-            bytes: vec![Vec::new(); SHARDS],
-            key: KeyBuffer::default(),
-        }
+        let mut boxes = Vec::new();
+        boxes.resize_with(SHARDS, DeliveryBox::default);
+        Self(boxes)
     }
 }
 
@@ -135,14 +141,11 @@ impl Groups {
 
     /// Adds a flow, sooner or later: at the latest with [`Self::deliver`].
     #[inline]
-    pub fn add(&self, gathered: &mut Gathered, flow: &Flow<'_>) {
+    pub fn add(&self, boxes: &mut Boxes, flow: &Flow<'_>) {
         let hash = hash(&self.state, flow.key);
         // The index of a shard uses the lowest and the highest bits.
         let number = (hash >> 40) as usize % SHARDS;
-        let (Some(items), Some(bytes)) = (
-            gathered.items.get_mut(number),
-            gathered.bytes.get_mut(number),
-        ) else {
+        let Some(DeliveryBox { items, bytes }) = boxes.0.get_mut(number) else {
             return;
         };
         items.push(Item::new(hash, flow, bytes));
@@ -153,14 +156,13 @@ impl Groups {
 
     /// Adds all that a thread has gathered.
     pub fn deliver(&self, gathered: &mut Gathered) {
-        let both = gathered.items.iter_mut().zip(&mut gathered.bytes);
-        for (number, (items, bytes)) in both.enumerate() {
+        for (number, DeliveryBox { items, bytes }) in gathered.boxes.0.iter_mut().enumerate() {
             self.deliver_to(number, items, bytes);
         }
     }
 
     fn deliver_to(&self, number: usize, items: &mut Vec<Item>, bytes: &mut Vec<u8>) {
-        if let Some(shard) = self.shards.get(number) {
+        if let (Some(shard), false) = (self.shards.get(number), items.is_empty()) {
             let mut shard = lock(shard);
             if self.single {
                 shard.take_single(items, bytes);

@@ -175,7 +175,7 @@ impl ElementStatistic {
                 continue;
             }
             first.get_or_insert(value);
-            let mut key = std::mem::take(&mut gathered.key);
+            let Gathered { key, boxes } = &mut *gathered;
             key.clear();
             match value.high {
                 0 => key.push_number(value.low),
@@ -190,8 +190,7 @@ impl ElementStatistic {
                 seen: 0,
                 record: None,
             };
-            self.groups.add(gathered, &flow);
-            gathered.key = key;
+            self.groups.add(boxes, &flow);
         }
     }
 

@@ -108,7 +108,9 @@ impl Unpacker {
         let last = self.decoder.take();
         let (_, decoder) = match last.filter(|(method, _)| *method == compression) {
             Some(same) => self.decoder.insert(same),
-            None => self.decoder.insert((compression, decoder(path, compression)?)),
+            None => self
+                .decoder
+                .insert((compression, decoder(path, compression)?)),
         };
         let fail = |kind| FileError::new(path, Some(*offset), kind);
         let data = decoder.decode(bytes).map_err(|reason| {

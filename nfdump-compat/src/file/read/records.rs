@@ -83,11 +83,7 @@ impl<'a> Iterator for Records<'a> {
 }
 
 /// The whole records at the start of a block, and what is wrong with it, if its header `said` that many.
-pub(super) fn whole_records(
-    data: &[u8],
-    block: u32,
-    said: u32,
-) -> (&[u8], Option<FileErrorKind>) {
+pub(super) fn whole_records(data: &[u8], block: u32, said: u32) -> (&[u8], Option<FileErrorKind>) {
     let mut records = Records { rest: data };
     let found = records.by_ref().fold(0u32, |n, _| n.saturating_add(1));
     let (whole, rest) = data.split_at(data.len() - records.rest.len());
