@@ -111,13 +111,12 @@ impl Query {
     /// nor a number or name that depends on what came before.
     #[must_use]
     pub fn is_divisible(&self) -> bool {
-        let filter_counts = self.filter.as_ref().is_some_and(Filter::needs_numbers);
+        let needs_order = self.limit.is_some()
+            || self.to_file
+            || self.filter.as_ref().is_some_and(Filter::needs_numbers)
+            || self.mode.shows_names();
         let selects = self.filter.is_some() || self.window.is_some();
-        self.limit.is_none()
-            && !self.to_file
-            && !filter_counts
-            && !self.mode.shows_names()
-            && !(selects && self.shows_numbers())
+        !(needs_order || selects && self.shows_numbers())
     }
 }
 
