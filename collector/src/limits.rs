@@ -122,10 +122,10 @@ pub fn text(workers: usize) -> String {
     }
     let all = memory(&limits, workers).div_ceil(1_000_000);
     let _ = writeln!(text, "{all:>8} MB  memory at most, all together");
-    let source = (files::BLOCK + store::memory()).div_ceil(1_000_000);
+    let source = store::memory_of_source().div_ceil(1_000_000);
     let _ = writeln!(
         text,
-        "{source:>8} MB  each further source (-n, or -M up to --max-sources): its block at hand, counters of 8192 exporters"
+        "{source:>8} MB  each source of one address (-n; -M, up to --max-sources) in addition"
     );
     text
 }

@@ -28,6 +28,7 @@ use crate::knowledge::Knowledge;
 use crate::log::RateLimit;
 use crate::map::{Clock, Mapper};
 use crate::merge::{Unfold, has_lists};
+use crate::slot::files;
 use crate::slot::shared::SharedSlot;
 use crate::state::Kept;
 
@@ -38,10 +39,16 @@ const AGAIN_MS: u64 = 10_000;
 /// So many changes of one template within a minute are no reconfiguration.
 const FLAPPING: u32 = 3;
 
-/// Octets that the counters of exporters and strangers take at most, one source.
+/// Octets that the counters of exporters and strangers take at most, one source of any address.
 #[must_use]
 pub fn memory() -> usize {
-    exporters::memory() + MAX_STRANGERS * 64
+    exporters::memory(false) + MAX_STRANGERS * 64
+}
+
+/// Octets that a source of one address takes at most, with its block at hand.
+#[must_use]
+pub fn memory_of_source() -> usize {
+    exporters::memory(true) + files::BLOCK
 }
 
 /// One source: its files and its exporters.
@@ -61,7 +68,7 @@ impl Stream {
         Self {
             address,
             slot,
-            exporters: Exporters::default(),
+            exporters: Exporters::new(address.is_some()),
             bad_packets: 0,
             is_active: true,
         }

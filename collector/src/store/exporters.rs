@@ -11,8 +11,11 @@ use super::names;
 use crate::knowledge::{Knowledge, Named, Sampling};
 use crate::slot::shared::{Share, SharedSlot};
 
-/// Exporters (address, version and domain) that are counted apart; the records of any more are stored under number 0.
+/// Exporters (address, version and domain) of a source that are counted apart; the records of any more are stored under
+/// number 0.
 const MAX_EXPORTERS: usize = 8192;
+/// Those of a source of one address: its versions and domains.
+pub const MAX_OF_ADDRESS: usize = 256;
 /// Exporters whose losses are told by name in one slot.
 const MAX_LOSS_LINES: usize = 20;
 /// Samplers of one exporter that are written into one file.
@@ -21,8 +24,8 @@ const MAX_SAMPLERS: usize = 64;
 const GENERIC_SAMPLER: i64 = -1;
 
 /// Octets that all of them take at most, one source.
-pub fn memory() -> usize {
-    MAX_EXPORTERS * (size_of::<Exporter>() + 2 * size_of::<Key>() + 64 * MAX_SAMPLERS)
+pub fn memory(of_address: bool) -> usize {
+    most(of_address) * (size_of::<Exporter>() + 2 * size_of::<Key>() + 64 * MAX_SAMPLERS)
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -56,9 +59,17 @@ pub fn unit_name(unit: LossUnit) -> &'static str {
     }
 }
 
+fn most(of_address: bool) -> usize {
+    if of_address {
+        MAX_OF_ADDRESS
+    } else {
+        MAX_EXPORTERS
+    }
+}
+
 /// All exporters seen by one source.
-#[derive(Default)]
 pub struct Exporters {
+    most: usize,
     index: HashMap<Key, usize, FixedState>,
     exporters: Vec<Exporter>,
     /// Position of the last one: records come in runs.
@@ -66,6 +77,16 @@ pub struct Exporters {
 }
 
 impl Exporters {
+    /// None yet; of one address, or of any.
+    pub fn new(of_address: bool) -> Self {
+        Self {
+            most: most(of_address),
+            index: HashMap::default(),
+            exporters: Vec::new(),
+            last: 0,
+        }
+    }
+
     /// Counts a flow record and returns the number of its exporter in the file.
     pub fn record(
         &mut self,
@@ -167,7 +188,7 @@ impl Exporters {
         if self.exporters.get(self.last).is_none_or(|e| e.key != key) {
             self.last = match self.index.get(&key) {
                 Some(&at) => at,
-                None if self.exporters.len() >= MAX_EXPORTERS => return None,
+                None if self.exporters.len() >= self.most => return None,
                 None => {
                     let at = self.exporters.len();
                     self.exporters.push(Exporter {
