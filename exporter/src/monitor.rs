@@ -1,7 +1,9 @@
 //! What a running t2x has counted so far, for people who ask: on SIGUSR1, every so many seconds (`-M`, SIGUSR2), and over
 //! HTTP ([`metrics`](crate::metrics)). One table of numbers serves all.
 
-use std::io::Write;
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -14,6 +16,7 @@ use crate::export::ExportCounters;
 use crate::meter::MeterStats;
 use crate::report::{Human, PacketCounters, Time};
 use crate::signals::Signals;
+use crate::text_files::SocketCounters;
 
 /// How often reports come when SIGUSR2 begins them and `-M` did not say it.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -33,6 +36,8 @@ pub struct Snapshot {
     pub flows: u64,
     /// What became of the flows, by collector.
     pub collectors: Vec<(String, ExportCounters)>,
+    /// What the socket sink did, if it runs.
+    pub socket: Option<SocketCounters>,
 }
 
 /// One number.
@@ -158,6 +163,12 @@ impl Snapshot {
                 resident_memory(),
             ),
         ];
+        if let Some(socket) = &self.socket {
+            numbers.extend(
+                OF_THE_SOCKET
+                    .map(|(name, label, metric, value)| one(name, label, metric, value(socket))),
+            );
+        }
         for row in OF_A_COLLECTOR {
             let (name, label, metric, value) = row;
             numbers.extend(self.collectors.iter().map(|(collector, counters)| Number {
@@ -184,7 +195,34 @@ impl Snapshot {
 /// Name, label, metric and value of what is counted by thing.
 type Row<T> = (&'static str, &'static str, &'static str, fn(&T) -> u64);
 
-const OF_A_COLLECTOR: [Row<ExportCounters>; 6] = [
+const OF_THE_SOCKET: [Row<SocketCounters>; 4] = [
+    (
+        "socketFlows",
+        "Flows sent to the socket",
+        "socket_flows",
+        |of| of.flows,
+    ),
+    (
+        "socketRefused",
+        "Datagrams to the socket refused",
+        "socket_refused_datagrams",
+        |of| of.refused,
+    ),
+    (
+        "socketReconnects",
+        "Peer of the socket away and back",
+        "socket_reconnects",
+        |of| of.reconnects,
+    ),
+    (
+        "socketLostFlows",
+        "Flows that the socket lost",
+        "socket_lost_flows",
+        SocketCounters::lost_flows,
+    ),
+];
+
+const OF_A_COLLECTOR: [Row<ExportCounters>; 8] = [
     ("messages", "Sent messages", "sent_messages", |of| {
         of.sent.messages
     }),
@@ -203,6 +241,18 @@ const OF_A_COLLECTOR: [Row<ExportCounters>; 6] = [
         "Datagrams refused: no collector listens",
         "refused_datagrams",
         |of| of.sent.refused,
+    ),
+    (
+        "reconnects",
+        "Collector away and back",
+        "reconnects",
+        |of| of.sent.reconnects,
+    ),
+    (
+        "failedReconnects",
+        "Collector looked for in vain",
+        "failed_reconnects",
+        |of| of.sent.failed_reconnects,
     ),
     (
         "notEncoded",
@@ -242,6 +292,8 @@ pub struct Monitor {
     next: Option<Instant>,
     start: Instant,
     last: (Instant, Vec<Number>),
+    /// Where reports go; `None`: to standard error.
+    file: Option<(PathBuf, File)>,
 }
 
 impl Monitor {
@@ -256,7 +308,17 @@ impl Monitor {
             next: interval.map(|interval| start + interval),
             start,
             last: (start, Vec::new()),
+            file: None,
         }
+    }
+
+    /// Reports into a new file from now on.
+    ///
+    /// # Errors
+    /// When it cannot be created.
+    pub fn write_to(&mut self, path: &Path) -> io::Result<()> {
+        self.file = Some((path.to_owned(), File::create(path)?));
+        Ok(())
     }
 
     /// Whether a report is due at `now`. It is to be told then.
@@ -285,7 +347,7 @@ impl Monitor {
         true
     }
 
-    /// Reports on standard error.
+    /// Reports.
     pub fn tell(&mut self, now: Instant, snapshot: &Snapshot) {
         let numbers = snapshot.numbers();
         let (last, before) = &self.last;
@@ -301,9 +363,22 @@ impl Monitor {
             ReportForm::Text => change.text(wall_ns, elapsed),
             ReportForm::Json => change.json(wall_ns, elapsed).to_string() + "\n",
         };
-        // Whoever does not want to read it has not lost a packet.
-        let _ = std::io::stderr().lock().write_all(text.as_bytes());
+        self.write(&text);
         self.last = (now, numbers);
+    }
+
+    /// To the file, and when that does not go on to standard error.
+    fn write(&mut self, text: &str) {
+        let mut stderr = io::stderr().lock();
+        if let Some((path, file)) = &mut self.file {
+            let Err(error) = file.write_all(text.as_bytes()) else {
+                return;
+            };
+            let _ = writeln!(stderr, "t2x: cannot write {}: {error}", path.display());
+            self.file = None;
+        }
+        // Whoever does not want to read it has not lost a packet.
+        let _ = stderr.write_all(text.as_bytes());
     }
 }
 

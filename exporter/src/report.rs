@@ -15,6 +15,7 @@ use crate::capture::{CaptureInfo, Compression, LiveCounters};
 use crate::dissect::DissectCounters;
 use crate::export::ExportCounters;
 use crate::meter::{MeterStats, Metric};
+use crate::text_files::SocketCounters;
 
 pub use counters::{FlowCounters, PacketCounters, Talker};
 pub(crate) use format::{Human, Time};
@@ -95,6 +96,8 @@ pub struct Report {
     pub netflow: Vec<(NetflowTarget, ExportCounters)>,
     /// Files the text and JSON sinks wrote.
     pub text: Vec<String>,
+    /// The peer of the socket sink, and what became of its lines.
+    pub socket: Option<(String, SocketCounters)>,
     /// What the process used.
     pub usage: Usage,
 }
@@ -103,7 +106,7 @@ const RULE: &str =
     "--------------------------------------------------------------------------------";
 
 /// Before these sections of the text a line is drawn.
-const RULED: [&str; 3] = ["extremes", "flows", "netflow"];
+const RULED: [&str; 4] = ["extremes", "flows", "netflow", "socket"];
 
 impl Display for Report {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {

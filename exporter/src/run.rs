@@ -21,7 +21,7 @@ use crate::progress::Progress;
 use crate::report::{FlowCounters, NetflowTarget, Report, Usage};
 use crate::send::Lost;
 use crate::signals::Signals;
-use crate::text_files::{PacketFile, TextFiles};
+use crate::text_files::{PacketFile, SocketCounters, TextFiles};
 use crate::watch::Watch;
 
 /// What came of a run.
@@ -95,7 +95,11 @@ pub fn run(config: &Config, signals: &Signals) -> anyhow::Result<Outcome> {
         failures.push(error.to_string());
     }
     let flows = sinks.flows;
-    let Delivered { netflow, text } = sinks.finish(&mut failures)?;
+    let Delivered {
+        netflow,
+        text,
+        socket,
+    } = sinks.finish(&mut failures)?;
     let report = Report {
         inputs: read,
         stopped: signals.stopped(),
@@ -107,6 +111,7 @@ pub fn run(config: &Config, signals: &Signals) -> anyhow::Result<Outcome> {
         flows,
         netflow,
         text,
+        socket,
         usage: usage(start),
     };
     Ok(Outcome { report, failures })
@@ -199,6 +204,11 @@ impl Sinks {
         self.exports.counters()
     }
 
+    /// What the socket sink has done so far.
+    pub(crate) fn socket(&mut self) -> Option<SocketCounters> {
+        self.text.iter_mut().find_map(TextFiles::socket)
+    }
+
     /// A packet has no flow. Those before it must have been counted.
     pub(crate) fn skip(&mut self) {
         if let Some(packets) = &mut self.packets {
@@ -234,13 +244,16 @@ impl Sinks {
             }
         }
         failures.extend(self.failures);
-        let mut names = Vec::new();
+        let (mut names, mut socket) = (Vec::new(), None);
         match self.packets.map(PacketFile::finish).transpose() {
             Ok(name) => names.extend(name),
             Err(error) => failures.push(format!("{:#}", anyhow::Error::from(error))),
         }
         for text in self.text {
             let written = text.finish();
+            if let (Some(counters), Some(name)) = (written.socket, written.names.first()) {
+                socket = Some((name.clone(), counters));
+            }
             names.extend(written.names);
             for (cause, flows) in written.lost {
                 failures.push(match flows {
@@ -252,6 +265,7 @@ impl Sinks {
         Ok(Delivered {
             netflow,
             text: names,
+            socket,
         })
     }
 }
@@ -260,6 +274,7 @@ impl Sinks {
 struct Delivered {
     netflow: Vec<(NetflowTarget, ExportCounters)>,
     text: Vec<String>,
+    socket: Option<(String, SocketCounters)>,
 }
 
 impl FlowSink for Sinks {

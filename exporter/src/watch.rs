@@ -26,9 +26,14 @@ impl Watch {
             let metrics = Metrics::open(address);
             metrics.with_context(|| format!("cannot show counters at {address}"))
         });
+        let mut monitor = Monitor::new(config.monitor, config.report, signals);
+        if let Some(path) = &config.monitor_file {
+            let opened = monitor.write_to(path);
+            opened.with_context(|| format!("cannot write {}", path.display()))?;
+        }
         Ok(Watch {
             signals: signals.clone(),
-            monitor: Monitor::new(config.monitor, config.report, signals),
+            monitor,
             metrics: metrics.transpose()?,
         })
     }
@@ -39,7 +44,7 @@ impl Watch {
     }
 
     /// Reports and shows what is due.
-    pub(crate) fn look(&mut self, pass: &Pass, sinks: &Sinks, live: LiveCounters) {
+    pub(crate) fn look(&mut self, pass: &Pass, sinks: &mut Sinks, live: LiveCounters) {
         let now = Instant::now();
         let told = self.monitor.is_due(now);
         let shown = self.metrics.as_mut().filter(|metrics| metrics.is_due(now));
@@ -53,6 +58,7 @@ impl Watch {
             meter: *pass.meter.stats(),
             flows: pass.meter.flows_in_memory() as u64,
             collectors: sinks.sent(),
+            socket: sinks.socket(),
         };
         if told {
             self.monitor.tell(now, &snapshot);

@@ -103,8 +103,7 @@ fn judged_stream(capture: &Path, options: &[&str], tls: Option<&Certificates>) -
     run.text()
 }
 
-/// Options and sampling of NetFlow v9. Not for a clock over years: options close messages, and t2check takes a new uptime
-/// base for one only when the uptime falls.
+/// Options and sampling of NetFlow v9.
 const SAMPLED_V9: &[&str] = &[
     "--nf-version",
     "9",
@@ -150,8 +149,14 @@ fn t2x_breaks_no_rule_on_the_replica() {
     let folder = harness::temp_dir();
     let capture = replica(folder.path());
     assert_eq!(judged(&capture), 2);
+    judge_sampled(&capture);
+}
+
+/// The messages of NetFlow v9 with options and sampling, over UDP.
+fn judge_sampled(capture: &Path) {
+    let folder = harness::temp_dir();
     let sent = folder.path().join("sent.pcap");
-    let (datagrams, run) = exported::datagrams(&["-r".as_ref(), &capture], SAMPLED_V9);
+    let (datagrams, run) = exported::datagrams(&["-r".as_ref(), capture], SAMPLED_V9);
     run.success();
     std::fs::write(&sent, exported::capture(&datagrams)).expect("a capture");
     judge(&judged_file(&sent), &["t2"], "udp, sampled");
@@ -186,7 +191,9 @@ fn t2x_breaks_no_rule_on_the_corpus() {
     ] {
         let label = name.rsplit('/').next().unwrap_or(name);
         let folder = corpus.join("tranalyzer").join(name);
-        let judged = judged(&folder.join(format!("{label}.pcap")));
+        let capture = folder.join(format!("{label}.pcap"));
+        judge_sampled(&capture);
+        let judged = judged(&capture);
         assert_eq!(judged, payload_octets, "{name}");
     }
 }

@@ -162,7 +162,15 @@ impl Domain {
         self.statistics.insert(key, number)
     }
 
-    /// The base of NetFlow v9's uptimes, from message to message.
+    /// Whether it brought a template.
+    fn has_templates_of(&self, message: &Message<'_>) -> bool {
+        let mut templates = self.templates.values();
+        templates.any(|known| known.message == message.number_in_judge)
+    }
+
+    /// The base of NetFlow v9's uptimes, from message to message. Uptime counts from the boot (RFC 3954 section 5.1): a
+    /// base that lies behind the message before, with templates sent anew, may be another boot, and must be one where 32
+    /// bits do not reach. What moves otherwise is no clock.
     pub(super) fn judge_clock(&mut self, message: &Message<'_>, desk: &mut Desk) {
         let Some(uptime) = message.uptime_ms else {
             return;
@@ -173,7 +181,10 @@ impl Domain {
         let base = message.export_ms() - i64::from(uptime);
         let before = self.clock.replace((uptime, base));
         let moved = before.map_or(0, |(_, before)| base - before);
-        if moved.abs() <= SAME_BASE_MS {
+        let booted = before.is_some_and(|(uptime, before)| {
+            base >= before + i64::from(uptime) - SAME_BASE_MS && self.has_templates_of(message)
+        });
+        if booted || moved.abs() <= SAME_BASE_MS {
             self.moves = 0;
             return;
         }

@@ -464,6 +464,58 @@ fn netflow_v5_is_judged() {
     );
 }
 
+/// NetFlow v9 with one flow of 500 ms in each message, the next one `step_s` later; its uptime says how long before the
+/// message the exporter has booted.
+fn judge_v9_clock(
+    messages: u32,
+    step_s: u32,
+    uptime_ms: u32,
+    templates: bool,
+) -> BTreeSet<&'static str> {
+    let at = |number| {
+        let mut octets = [0, 9, 0, 1].to_vec();
+        for word in [uptime_ms, 1_000_000_000 + number * step_s, number, 7] {
+            octets.extend(word.to_be_bytes());
+        }
+        if templates || number == 0 {
+            octets[3] = 2;
+            // Template 256: first and last uptime, protocol, four octets each.
+            for word in [0, 20, 256, 3, 22, 4, 21, 4, 4, 4_u16] {
+                octets.extend(word.to_be_bytes());
+            }
+        }
+        octets.extend([1, 0, 0, 16]);
+        for word in [uptime_ms - 900, uptime_ms - 400, 17] {
+            octets.extend(word.to_be_bytes());
+        }
+        octets
+    };
+    let from = "192.0.2.77:4739".parse().unwrap();
+    let mut judge = Judge::new(Options::default());
+    let mut broken = BTreeSet::new();
+    for number in 0..messages {
+        let octets = at(number);
+        judge.message(0, from, Transport::Udp, &octets, &mut |finding| {
+            broken.insert(finding.rule);
+        });
+    }
+    broken
+}
+
+#[test]
+fn a_base_of_uptimes_moves_only_by_a_boot() {
+    // Flows years apart: 32 bits of milliseconds do not reach from one to the next.
+    let year_s = 31_536_000;
+    assert_eq!(judge_v9_clock(8, year_s, 1000, true), BTreeSet::new());
+    // Nobody has booted since the message before, whatever templates there are.
+    assert_eq!(
+        judge_v9_clock(8, 100, 500_000, true),
+        BTreeSet::from(["F-14"])
+    );
+    // After a boot templates come before data (RFC 3954 section 9).
+    assert!(judge_v9_clock(8, year_s, 1000, false).contains("F-14"));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
     #[test]

@@ -59,6 +59,8 @@ pub struct Config {
     pub user: Option<String>,
     /// How often it is told what was counted.
     pub monitor: Option<Duration>,
+    /// Where they go, if not to standard error.
+    pub monitor_file: Option<PathBuf>,
     /// Where counters are shown over HTTP.
     pub metrics: Option<SocketAddr>,
 }
@@ -276,10 +278,12 @@ impl Config {
             name
         };
         let log = settings.log_file.then(|| beside("_log.txt"));
+        let monitor_file = settings.monitor_file.then(|| beside("_monitoring.txt"));
         let packets = settings.packet_mode.then(|| beside("_packets.txt"));
         Ok(Config {
             user: settings.user.clone(),
             monitor: settings.monitor,
+            monitor_file,
             metrics: settings.metrics,
             input,
             filter,

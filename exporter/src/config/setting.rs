@@ -211,6 +211,7 @@ pub struct Settings {
     pub no_io_buffering: bool,
     pub user: Option<String>,
     pub monitor: Option<Duration>,
+    pub monitor_file: bool,
     pub metrics: Option<SocketAddr>,
 
     pub nf_version: Version,

@@ -65,7 +65,7 @@ impl Meter {
             .ids()
             .filter_map(|id| Some((self.last_use(id)?, id)))
             .collect();
-        let wanted = (all.len() / 64).max(2);
+        let wanted = (all.len() / 8).max(2);
         if wanted < all.len() {
             all.select_nth_unstable(wanted);
             all.truncate(wanted);

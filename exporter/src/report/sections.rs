@@ -5,6 +5,7 @@ use super::{ExportCounters, InputReport, NetflowTarget, Report};
 use crate::dissect::DissectCounters;
 use crate::meter::Metric;
 use crate::meter::status::{BITS, COUNTED, INVERTED};
+use crate::text_files::SocketCounters;
 
 use Value::{
     Asymmetry, Bits, BitsPerSecond, Count, Flag, List, Mean, Number, PerSecond, Percent, Seconds,
@@ -25,6 +26,10 @@ pub(super) fn sections(report: &Report) -> Vec<Section> {
         section(
             "netflow",
             report.netflow.first().map(netflow).unwrap_or_default(),
+        ),
+        section(
+            "socket",
+            report.socket.as_ref().map(socket).unwrap_or_default(),
         ),
     ]
 }
@@ -572,6 +577,31 @@ fn netflow((target, counters): &(NetflowTarget, ExportCounters)) -> Vec<Item> {
             Count(sent.not_sent.records),
         ),
         Item::new("lost", "Lost messages", List(lost.collect())),
+    ]
+}
+
+fn socket((target, counters): &(String, SocketCounters)) -> Vec<Item> {
+    let lost = counters.lost.iter();
+    let lost = lost.map(|(cause, flows)| format!("{flows}: {cause}"));
+    vec![
+        Item::new("target", "Socket", Text(Some(target.clone()))),
+        Item::new("flows", "Flows sent to it", Number(counters.flows)),
+        Item::new(
+            "refused",
+            "Datagrams refused: nobody listens",
+            Count(counters.refused),
+        ),
+        Item::new(
+            "reconnects",
+            "Peer away and back",
+            Count(counters.reconnects),
+        ),
+        Item::new(
+            "lostFlows",
+            "Flows that it lost",
+            Count(counters.lost_flows()),
+        ),
+        Item::new("lost", "Lost because", List(lost.collect())),
     ]
 }
 

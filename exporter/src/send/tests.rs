@@ -232,6 +232,27 @@ fn a_collector_that_comes_back_gets_templates_and_what_was_kept() {
     assert_eq!((counters.records, counters.lost), (sent + kept, vec![]));
 }
 
+/// Whoever wants the end does not wait for an hour: the collector is looked for at once, and gets what was kept.
+#[test]
+fn a_stop_shortens_the_last_wait() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let config = to_port(port, &["--nf-socktype", "tcp", "--reconnect", "3600"]);
+    let stop = Arc::default();
+    let mut sender = Sender::away(&config, &stop).unwrap();
+    send(&mut sender, &message(100), 3);
+    assert_eq!(sender.counters().records, 0);
+    stop.store(true, std::sync::atomic::Ordering::Relaxed);
+    let collector = std::thread::spawn(move || {
+        let mut all = Vec::new();
+        listener.accept().unwrap().0.read_to_end(&mut all).unwrap();
+        all
+    });
+    let counters = sender.finish();
+    assert_eq!((counters.records, counters.reconnects), (3, 1));
+    assert_eq!(collector.join().unwrap().len(), 100);
+}
+
 #[test]
 fn what_cannot_be_kept_is_counted() {
     let port = unused_port();

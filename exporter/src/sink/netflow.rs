@@ -18,8 +18,9 @@ pub struct NetflowSink {
     options: Options,
     /// The index of the first options template.
     first_options: usize,
-    /// Options are as old as the flow that they precede: they must not move v9's uptime base.
-    options_ms: i64,
+    /// First and last time of the flow that options precede: they are as old as it is, so that they do not move v9's
+    /// uptime base to where it does not hold for the flow.
+    options_ms: [i64; 2],
     clock: FlowClock,
 }
 
@@ -72,7 +73,7 @@ impl NetflowSink {
             profile,
             options,
             first_options,
-            options_ms: floor_ms(first_ns),
+            options_ms: [floor_ms(first_ns); 2],
             clock: FlowClock::new(config.time_rule, first_ns),
         })
     }
@@ -125,7 +126,7 @@ impl NetflowSink {
         if !template.is_some_and(|template| self.encoder.has_room(template)) {
             self.encoder.flush(now_ms, out);
         }
-        self.options_ms = self.clock.ms(flow.last_ns);
+        self.options_ms = [flow.first_ns, flow.last_ns].map(|ns| self.clock.ms(ns));
         self.encoder.refresh(now_ms, out)
     }
 
@@ -139,11 +140,17 @@ impl NetflowSink {
         statistics: &Statistics,
         out: &mut impl FnMut(Message<'_>),
     ) -> Result<(), EncodeError> {
-        let at_ms = self.options_ms;
+        let [first_ms, last_ms] = self.options_ms;
         for (template, record) in self.options.records(statistics) {
             let template = self.first_options + template;
-            self.encoder
-                .record(template, at_ms, at_ms, now_ms, |to| record.write(to), out)?;
+            self.encoder.record(
+                template,
+                first_ms,
+                last_ms,
+                now_ms,
+                |to| record.write(to),
+                out,
+            )?;
         }
         Ok(())
     }

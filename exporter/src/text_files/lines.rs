@@ -75,6 +75,14 @@ impl Lines {
         }
     }
 
+    /// What a socket has done so far.
+    pub fn socket(&self) -> Option<SocketCounters> {
+        match &self.to {
+            Target::Socket(socket) => Some(socket.counters()),
+            Target::One(_) | Target::Split(_) => None,
+        }
+    }
+
     /// Ends a socket; says what became of the lines.
     pub fn finish(self) -> Option<SocketCounters> {
         match self.to {

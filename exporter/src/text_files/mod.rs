@@ -208,6 +208,11 @@ impl TextFiles {
         self.sink.writer().may_wait();
     }
 
+    /// What a socket has done so far.
+    pub fn socket(&mut self) -> Option<SocketCounters> {
+        self.sink.writer().socket()
+    }
+
     /// Writes what is left, and says what became of the flows. Whoever closes a pipe early has read enough: no loss.
     #[must_use]
     pub fn finish(mut self) -> Written {

@@ -4,9 +4,9 @@
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpStream, ToSocketAddrs, UdpSocket};
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -50,6 +50,12 @@ pub struct SocketCounters {
 }
 
 impl SocketCounters {
+    /// Flows that could not be sent.
+    #[must_use]
+    pub fn lost_flows(&self) -> u64 {
+        self.lost.iter().map(|(_, flows)| flows).sum()
+    }
+
     fn lose(&mut self, cause: &str, flows: u64) {
         if flows == 0 {
             return;
@@ -66,6 +72,8 @@ impl SocketCounters {
 pub struct SocketWriter {
     full: SyncSender<Vec<u8>>,
     thread: JoinHandle<SocketCounters>,
+    /// What the thread had done a moment ago.
+    told: Arc<Mutex<SocketCounters>>,
     /// Whether whoever has lines waits while too many are there.
     pub may_wait: bool,
     /// Flows of which there were too many.
@@ -96,10 +104,13 @@ impl SocketWriter {
             first_line: None,
             counters: SocketCounters::default(),
         };
-        let thread = std::thread::spawn(move || peer.run(&work));
+        let told = Arc::new(Mutex::new(SocketCounters::default()));
+        let tell = Arc::clone(&told);
+        let thread = std::thread::spawn(move || peer.run(&work, &tell));
         Ok(SocketWriter {
             full,
             thread,
+            told,
             may_wait: config.may_wait,
             lost: 0,
         })
@@ -127,10 +138,20 @@ impl SocketWriter {
     /// Waits until everything is sent or lost.
     pub fn finish(self) -> SocketCounters {
         drop(self.full);
-        let mut counters = self.thread.join().unwrap_or_default();
-        counters.lose("the peer was behind, and no more could wait", self.lost);
-        counters
+        with_lost(self.thread.join().unwrap_or_default(), self.lost)
     }
+
+    /// What had become of the lines a moment ago.
+    pub fn counters(&self) -> SocketCounters {
+        let told = self.told.lock().map(|told| told.clone());
+        with_lost(told.unwrap_or_default(), self.lost)
+    }
+}
+
+/// With the flows that the thread never had.
+fn with_lost(mut counters: SocketCounters, lost: u64) -> SocketCounters {
+    counters.lose("the peer was behind, and no more could wait", lost);
+    counters
 }
 
 /// The first of the peer's addresses that can be connected to.
@@ -192,7 +213,7 @@ struct Peer {
 }
 
 impl Peer {
-    fn run(mut self, work: &Receiver<Vec<u8>>) -> SocketCounters {
+    fn run(mut self, work: &Receiver<Vec<u8>>, tell: &Mutex<SocketCounters>) -> SocketCounters {
         for chunk in work {
             let lines = self.without_names(&chunk);
             self.come_back();
@@ -207,6 +228,9 @@ impl Peer {
                     }
                 }
                 Socket::Away { cause, .. } => self.counters.lose(cause, count(lines)),
+            }
+            if let Ok(mut told) = tell.lock() {
+                told.clone_from(&self.counters);
             }
         }
         self.close();

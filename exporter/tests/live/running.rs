@@ -30,6 +30,28 @@ fn waiting(folder: &std::path::Path, options: &[&str]) -> (Service, std::fs::Fil
     (t2x, writer)
 }
 
+/// Tranalyzer's `-m`: reports in a file of their own.
+#[test]
+fn reports_go_to_a_file() {
+    let folder = temp_dir();
+    let (t2x, writer) = waiting(folder.path(), &["-m", "-M", "0.1"]);
+    let path = folder.path().join("out_monitoring.txt");
+    let wanted = format!("\"packets\":{PACKETS}");
+    wait_until("a report of all packets", PATIENCE, || {
+        let text = std::fs::read_to_string(&path).unwrap_or_default();
+        let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
+        whole.lines().any(|line| line.contains(&wanted))
+    });
+    drop(writer);
+    let ended = t2x.wait(PATIENCE).success();
+    let last = report(&ended);
+    assert_eq!(last["flows"]["flows"], FLOWS);
+    assert_eq!(ended.stderr.lines().count(), 1, "{}", ended.stderr);
+    let text = std::fs::read_to_string(&path).unwrap();
+    let told = status(text.lines().last().unwrap());
+    assert_eq!(told["total"]["packets"], PACKETS);
+}
+
 fn status(line: &str) -> Value {
     let told: Value = serde_json::from_str(line).unwrap();
     assert_eq!(told["kind"], "status");

@@ -311,6 +311,9 @@ fn a_socket_is_connected_again() {
     assert_eq!(report["flows"]["flows"], 100_000);
     assert!(got > 0 && got < 100_000, "{got}");
     assert!(told.contains("flows are lost)"), "{told}");
+    let socket = |name| report["socket"][name].as_u64().unwrap();
+    assert_eq!(socket("reconnects"), 1);
+    assert_eq!(socket("flows") + socket("lostFlows"), 100_000, "{told}");
 }
 
 /// Of a full disk the flows that are not on it are counted; the other sinks have everything.

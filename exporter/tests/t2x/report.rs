@@ -125,7 +125,10 @@ fn names(told: &Value) -> BTreeSet<String> {
 #[test]
 fn every_name_is_documented() {
     let collector = Collector::new();
-    let found = names(&told(&["--nf-port", &collector.port()]));
+    let port = collector.port();
+    let socket = ["--socket-type", "udp", "--socket-port", &port];
+    let sinks = ["--nf-port", &port, "--sink", "netflow,socket"];
+    let found = names(&told(&[&sinks[..], &socket].concat()));
     let text = golden::harness::workspace_dir().join("docs/end-report.md");
     let text = std::fs::read_to_string(text).unwrap();
     let documented = text.lines().filter_map(|line| {
@@ -136,6 +139,7 @@ fn every_name_is_documented() {
     // A sink that does not run has no section.
     let text_only = told(&["--sink", "text", "-w", "-"]);
     assert_eq!(text_only["netflow"], Value::Null);
+    assert_eq!(text_only["socket"], Value::Null);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use crate::cli::{parse_buffer, parse_listen, parse_name, parse_seconds, parse_sn
 
 const LIVE: Option<&str> = Some("Live");
 
-pub(super) static SETTINGS: [Setting; 7] = [
+pub(super) static SETTINGS: [Setting; 8] = [
     Setting {
         name: "buffer",
         short: Some('B'),
@@ -62,6 +62,15 @@ pub(super) static SETTINGS: [Setting; 7] = [
         heading: LIVE,
         help: "Tell every so many seconds what was counted, on standard error in the form of the end report. SIGUSR1 asks for it once, SIGUSR2 turns it on and off",
         set: Set::Text(|to, text| put(&mut to.monitor, parse_seconds(text).map(Some))),
+        ..SETTING
+    },
+    Setting {
+        name: "monitor-file",
+        short: Some('m'),
+        default: Fallback::Is("no"),
+        heading: LIVE,
+        help: "What -M and the signals tell goes to PREFIX_monitoring.txt",
+        set: Set::Flag(|to, flag| to.monitor_file = flag),
         ..SETTING
     },
     Setting {
