@@ -11,6 +11,7 @@ use exporter::meter::{Flow, FlowSink, Meter, MeterConfig, Metric};
 use exporter::sink::netflow::{NetflowSink, floor_ms};
 use exporter::sink::text::{Layout, TextSink};
 use libfuzzer_sys::fuzz_target;
+use protocol::encoder::Message;
 
 struct Sinks {
     packets: u64,
@@ -26,7 +27,9 @@ impl FlowSink for Sinks {
             assert!(flow.l7.total <= flow.wide.total && flow.wide.min <= flow.wide.max);
             self.packets += flow.packets;
             self.flows += 1;
-            let taken = self.netflow.flow(floor_ms(now_ns), flow, &mut message);
+            let taken = self
+                .netflow
+                .flow(floor_ms(now_ns), flow, None, &mut message);
             taken.expect("a record of a flow");
         }
         for text in &mut self.text {
@@ -35,8 +38,10 @@ impl FlowSink for Sinks {
     }
 }
 
-fn message(octets: &[u8]) {
-    assert!(octets.len() <= 1400);
+const MAX_MESSAGE: usize = 1400;
+
+fn message(message: Message<'_>) {
+    assert!(message.octets.len() <= MAX_MESSAGE);
 }
 
 /// NetFlow v9 and IPFIX.
@@ -46,9 +51,10 @@ fn configs() -> &'static [NetflowConfig; 2] {
         ["9", "10"].map(|version| {
             let cli = Cli::try_parse_from(["t2x", "-r", "-", "--nf-version", version]);
             let config = Config::new(&cli.expect("known options"), &|_| None);
-            config
-                .expect("a whole configuration")
-                .netflow
+            let netflow = config.expect("a whole configuration").netflow;
+            netflow
+                .into_iter()
+                .next()
                 .expect("the sink runs by default")
         })
     })
@@ -75,7 +81,7 @@ fuzz_target!(|input: &[u8]| {
     let mut sinks = Sinks {
         packets: 0,
         flows: 0,
-        netflow: NetflowSink::new(netflow, 0).expect("room for a record"),
+        netflow: NetflowSink::new(netflow, 0, MAX_MESSAGE).expect("room for a record"),
         text: [Layout::Columns, Layout::Json]
             .map(|layout| TextSink::new(Vec::new(), Metric::L7, layout, None).expect("memory")),
     };
