@@ -76,6 +76,14 @@ pub enum Fault {
     Version5Ignored,
     HighIdsRefused,
     ListsBreakRecords,
+    OriginIgnored,
+    DiesOfBareHeader,
+    IllFormedTextFatal,
+    DiesOfOddOptions,
+    DiesOfMalformed,
+    DiesOfEmptyValue,
+    FirstTemplateOfSet,
+    SamplerOfAny,
 }
 
 /// All faults and, for each, a rule that must find it, and where such a fault was published, if anywhere.
@@ -104,7 +112,7 @@ pub const FAULTS: &[(Fault, &str, &str)] = &[
         "S-09",
         "nfcapd 1.7.1, nfacctd 1.7.7",
     ),
-    (Fault::CountTrusted, "H-03", ""),
+    (Fault::CountTrusted, "H-03", "Node-Netflowd #5"),
     (Fault::PaddingRefused, "S-04", "nfdump #141"),
     (Fault::UnknownSetFatal, "S-14", ""),
     (Fault::ReservedSetFatal, "S-08", ""),
@@ -120,14 +128,18 @@ pub const FAULTS: &[(Fault, &str, &str)] = &[
     ),
     (Fault::CountersOf32Bits, "F-02", ""),
     (Fault::LittleEndian, "F-01", ""),
-    (Fault::NtpAsEpoch, "F-11", "nfcapd 1.7.1"),
-    (Fault::SecondsAsMilliseconds, "F-11", ""),
-    (Fault::DeltasNotRelative, "F-12", "nfcapd 1.7.1"),
+    (Fault::NtpAsEpoch, "F-11", "python-ipfix #14; nfcapd 1.7.1"),
+    (Fault::SecondsAsMilliseconds, "F-11", "nfdump #50, #170"),
+    (Fault::DeltasNotRelative, "F-12", "pmacct #47; nfcapd 1.7.1"),
     (Fault::StartAndEndSwapped, "F-13", "nfcapd 1.7.1"),
     (Fault::UptimeIgnored, "F-14", ""),
     (Fault::WrapIgnored, "H-13", ""),
-    (Fault::LongFormRefused, "F-06", ""),
-    (Fault::UnknownElementFatal, "T-05", ""),
+    (Fault::LongFormRefused, "F-06", "pmacct #292"),
+    (
+        Fault::UnknownElementFatal,
+        "T-05",
+        "goflow #125, netflow_parser #106",
+    ),
     (Fault::RepeatedElementFatal, "T-06", ""),
     (Fault::ReverseOverwrites, "B-01", "nfcapd 1.7.1"),
     (Fault::TotalsIgnored, "F-16", ""),
@@ -139,11 +151,19 @@ pub const FAULTS: &[(Fault, &str, &str)] = &[
     (Fault::ScopesLost, "O-03", ""),
     (Fault::SampledTwice, "O-20", ""),
     (Fault::OldRateKept, "O-19", ""),
-    (Fault::StreamNotCut, "X-03", ""),
+    (Fault::StreamNotCut, "X-03", "go-ipfix #124"),
     (Fault::DeafAfterReset, "X-05", ""),
     (Fault::Version5Ignored, "H-22", ""),
     (Fault::HighIdsRefused, "T-02", ""),
     (Fault::ListsBreakRecords, "L-01", ""),
+    (Fault::OriginIgnored, "F-13", "nfdump #36, #264"),
+    (Fault::DiesOfBareHeader, "H-21", "vermont #18"),
+    (Fault::IllFormedTextFatal, "F-09", "ktranslate #927"),
+    (Fault::DiesOfOddOptions, "O-05", "CVE-2026-48684"),
+    (Fault::DiesOfMalformed, "F-08", "pmacct #100"),
+    (Fault::DiesOfEmptyValue, "F-06", "ipfixcat #2"),
+    (Fault::FirstTemplateOfSet, "S-01", "calmh/ipfix #8"),
+    (Fault::SamplerOfAny, "O-14", "akvorado #997"),
 ];
 
 /// A collector in memory.
@@ -329,7 +349,9 @@ impl Process {
         }
         if self.session.counters().malformed > malformed {
             self.nonsense += 1;
+            self.gone |= fault == Fault::DiesOfMalformed;
         }
+        self.gone |= self.store.dead;
     }
 
     /// What the fault does to a message before it is read; `false`: nothing is read of it.
@@ -400,6 +422,21 @@ impl Process {
                         .any(|(id, set)| *id == 2 && set.starts_with(&[0, 2, 0, 0]));
                 return !self.gone;
             }
+            Fault::DiesOfBareHeader => {
+                self.gone = ipfix && octets.len() == 16;
+                return !self.gone;
+            }
+            Fault::DiesOfOddOptions => {
+                // Lengths of scopes and options, in octets (RFC 3954 section 6.1).
+                let odd = |set: &[u8]| {
+                    let lengths = [u16_at(set, 2), u16_at(set, 4)].map(Option::unwrap_or_default);
+                    lengths.iter().any(|length| !length.is_multiple_of(4))
+                };
+                self.gone =
+                    version == Some(9) && sets(octets).iter().any(|(id, set)| *id == 1 && odd(set));
+                return !self.gone;
+            }
+            Fault::FirstTemplateOfSet => first_templates(octets),
             Fault::HangsOnZeroWidth => {
                 let zero =
                     |set: &[u8]| set.get(6..8) == Some(&[0, 0]) && set.get(2..4) != Some(&[0, 0]);
@@ -444,6 +481,28 @@ fn sets(octets: &[u8]) -> Vec<(u16, &[u8])> {
     sets
 }
 
+/// Only the first template of each set is left, its fields being of four octets each.
+fn first_templates(octets: &mut Vec<u8>) {
+    let Some(head) = octets.get(..if u16_at(octets, 0) == Some(9) { 20 } else { 16 }) else {
+        return;
+    };
+    let mut message = head.to_vec();
+    for (id, set) in sets(octets) {
+        let first = match id {
+            0 | 2 => 4 + 4 * usize::from(u16_at(set, 2).unwrap_or(0)),
+            _ => set.len(),
+        };
+        let kept = &set[..first.min(set.len())];
+        message.extend(id.to_be_bytes());
+        message.extend((kept.len() as u16 + 4).to_be_bytes());
+        message.extend(kept);
+    }
+    *octets = message;
+    if u16_at(octets, 0) == Some(10) {
+        set_length(octets);
+    }
+}
+
 /// The message up to the set that breaks it.
 fn cut_broken(octets: &mut Vec<u8>) {
     let whole: usize = sets(octets).iter().map(|(_, set)| set.len() + 4).sum();
@@ -467,6 +526,9 @@ struct Store {
     /// Names of elements that were taught.
     taught: HashMap<(u32, u16), String>,
     boot_ms: HashMap<(SocketAddr, u32), i64>,
+    /// The rate that was told last, whatever the sampler.
+    last_rate: u64,
+    dead: bool,
 }
 
 impl Default for Store {
@@ -482,6 +544,8 @@ impl Default for Store {
             count: 0,
             taught: HashMap::new(),
             boot_ms: HashMap::new(),
+            last_rate: 1,
+            dead: false,
         }
     }
 }
@@ -596,6 +660,14 @@ impl Store {
                 && octets.len() >= 255
                 && fault == Fault::LongFormRefused
             {
+                return None;
+            }
+            if octets.is_empty() && fault == Fault::DiesOfEmptyValue {
+                self.dead = true;
+                return None;
+            }
+            let text = element.data_type == DataType::String;
+            if text && fault == Fault::IllFormedTextFatal && std::str::from_utf8(octets).is_err() {
                 return None;
             }
             if element.data_type.is_list() && fault == Fault::ListsBreakRecords {
@@ -729,7 +801,9 @@ impl Store {
             Some(Value::Number(number)) => Some(*number),
             _ => None,
         };
-        if let Some(Value::Time(boot)) = stored.get("systemInitTimeMilliseconds") {
+        if let Some(Value::Time(boot)) = stored.get("systemInitTimeMilliseconds")
+            && fault != Fault::OriginIgnored
+        {
             self.boot_ms.insert(session, *boot);
         }
         let names = [
@@ -780,6 +854,7 @@ impl Store {
         };
         if stored.options {
             if let Some(rate) = number(stored, "samplerRandomInterval") {
+                self.last_rate = rate;
                 if self.fault == Fault::OldRateKept {
                     self.rates.entry(sampler).or_insert(rate);
                 } else {
@@ -792,6 +867,7 @@ impl Store {
         let times = match self.fault {
             Fault::SampledTwice => rate.saturating_mul(rate),
             Fault::OldRateKept => rate,
+            Fault::SamplerOfAny => self.last_rate,
             _ => return,
         };
         for name in ["packetDeltaCount", "octetDeltaCount"] {

@@ -124,6 +124,21 @@ fn every_faulty_twin_is_caught_by_the_rule_it_breaks() {
     );
 }
 
+/// Of all faults, a good part was somebody's: told by where it was reported.
+#[test]
+fn faults_are_those_that_collectors_had() {
+    let numbered = |published: &str| published.contains(" #") || published.contains("CVE-");
+    let count = FAULTS
+        .iter()
+        .filter(|(.., published)| numbered(published))
+        .count();
+    assert!(
+        count >= 20 && FAULTS.len() >= 60,
+        "{count} of {}",
+        FAULTS.len()
+    );
+}
+
 fn note(result: &crate::inspection::RuleResult) -> String {
     let note = result
         .first
