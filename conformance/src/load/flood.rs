@@ -23,9 +23,10 @@ const BURST: u64 = 16;
 /// How long a socket that is full may stay so.
 const REFUSED: Duration = Duration::from_secs(2);
 
-/// First identifier of templates, and how many are gone through under churn.
+/// First identifier of templates, and how many are gone through under churn: fewer than collectors keep of an exporter.
+/// Each time round they mean something else.
 const FIRST_ID: u16 = 256;
-const IDS: u32 = 60_000;
+const IDS: u32 = 500;
 
 /// Uptime of NetFlow v9 exporters.
 const UPTIME: u32 = 100_000_000;
@@ -63,7 +64,23 @@ struct Exporter {
     socket: UdpSocket,
     sequence: u32,
     datagrams: u32,
-    template: u16,
+    /// Templates defined before this one.
+    churned: u32,
+}
+
+impl Exporter {
+    fn template(&self) -> u16 {
+        FIRST_ID + (self.churned % IDS) as u16
+    }
+
+    /// The fields; the last two, which are as long as each other, change places.
+    fn fields(&self) -> [[u8; 4]; STANDARD.len()] {
+        let mut fields = STANDARD;
+        if (self.churned / IDS) % 2 == 1 {
+            fields.swap(STANDARD.len() - 2, STANDARD.len() - 1);
+        }
+        fields
+    }
 }
 
 /// The exporters, and what they send.
@@ -102,7 +119,7 @@ impl Flood {
                 socket,
                 sequence: 0,
                 datagrams: 0,
-                template: FIRST_ID,
+                churned: 0,
             })
         });
         Ok(Self {
@@ -166,8 +183,7 @@ impl Flood {
             return Ok(());
         };
         if churn > 0 && exporter.datagrams > 0 && exporter.datagrams.is_multiple_of(churn) {
-            let next = (u32::from(exporter.template - FIRST_ID) + 1) % IDS;
-            exporter.template = FIRST_ID + next as u16;
+            exporter.churned = exporter.churned.wrapping_add(1);
             self.template(number)?;
         }
         let Some(exporter) = self.exporters.get_mut(number) else {
@@ -185,7 +201,7 @@ impl Flood {
             set,
             self.shape.records,
         );
-        self.message.extend(exporter.template.to_be_bytes());
+        self.message.extend(exporter.template().to_be_bytes());
         self.message.extend((set as u16).to_be_bytes());
         self.message.extend(body);
         exporter.sequence = exporter.sequence.wrapping_add(match self.shape.version {
@@ -212,10 +228,10 @@ impl Flood {
             1,
         );
         let id: u16 = if self.shape.version == 9 { 0 } else { 2 };
-        for word in [id, set as u16, exporter.template, STANDARD.len() as u16] {
+        for word in [id, set as u16, exporter.template(), STANDARD.len() as u16] {
             self.message.extend(word.to_be_bytes());
         }
-        self.message.extend(STANDARD.concat());
+        self.message.extend(exporter.fields().concat());
         if self.shape.version == 9 {
             exporter.sequence = exporter.sequence.wrapping_add(1);
         }
