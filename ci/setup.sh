@@ -37,6 +37,7 @@ softflowd softflowd
 tshark tshark
 tcpreplay tcpreplay
 pmacct pmacctd
+e2fsprogs mkfs.ext4
 PEERS
 }
 missing() {

@@ -133,8 +133,11 @@ impl Finisher {
     pub fn finish(&self, written: Written) {
         let hash = FixedState::default().hash_one(&written.options.directory);
         let thread = usize::try_from(hash % THREADS as u64).unwrap_or(0);
-        if let Some(files) = self.files.get(thread) {
-            let _ = files.send(written);
+        if let Some(files) = self.files.get(thread)
+            && let Err(unsent) = files.send(written)
+        {
+            // Its thread has panicked.
+            error!("{}: left unfinished", unsent.0.working.display());
         }
     }
 
