@@ -242,7 +242,7 @@ impl Sender {
     #[must_use]
     pub fn max_message(&self) -> usize {
         match &self.way {
-            Way::Udp(udp) => udp.path().map_or(self.wanted, |path| path.min(self.wanted)),
+            Way::Udp(udp) => udp.path().min(self.wanted),
             _ => self.wanted.min(LONGEST),
         }
     }

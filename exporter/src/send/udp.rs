@@ -25,6 +25,9 @@ const HEADERS_V4: usize = 28;
 const HEADERS_V6: usize = 48;
 const HEADER_V6: usize = 40;
 
+/// The most octets of a packet whose path is not known (RFC 7011 section 10.3.3).
+const UNKNOWN: usize = 512;
+
 /// The largest number in the length field of an IP header.
 const LONGEST_PACKET: usize = 65_535;
 
@@ -59,19 +62,20 @@ impl Udp {
         })
     }
 
-    /// The most octets of a message that the path is known to take; `None` if nothing is known.
-    pub(super) fn path(&self) -> Option<usize> {
+    /// The most octets of a message that the path takes, as far as the system knows.
+    pub(super) fn path(&self) -> usize {
         let (mtu, headers) = match self.address {
             SocketAddr::V4(_) => (sockopt::ip_mtu(&self.socket), HEADERS_V4),
             SocketAddr::V6(_) => (sockopt::ipv6_mtu(&self.socket), HEADERS_V6),
         };
-        let mtu = usize::try_from(mtu.ok()?).ok()?;
+        let mtu = mtu.ok().and_then(|mtu| usize::try_from(mtu).ok());
         // A packet has at most 65535 octets, whatever an interface takes; those of IPv6 headers count apart.
         let longest = match self.address {
             SocketAddr::V4(_) => LONGEST_PACKET,
             SocketAddr::V6(_) => LONGEST_PACKET + HEADER_V6,
         };
-        mtu.min(longest).checked_sub(headers)
+        let packet = mtu.filter(|mtu| *mtu > headers).unwrap_or(UNKNOWN);
+        packet.min(longest) - headers
     }
 
     /// Takes a message. It goes at the latest with [`flush`](Self::flush).

@@ -146,7 +146,7 @@ fn killed_and_back(flows: u32, read_before: usize) {
         "--nf-socktype",
         "tcp",
         "--reconnect",
-        "0.3",
+        "1",
         "--nf-port",
         &port,
     ];
