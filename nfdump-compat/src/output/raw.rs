@@ -236,7 +236,13 @@ fn push_event_extension(
                 events::firewall(number),
                 events::extended(extended, style.facts().later)
             );
-            push_time(out, "Event time  ", get(field::NSEL_MSEC_EVENT), time);
+            push_time(
+                out,
+                "Event time  ",
+                get(field::NSEL_MSEC_EVENT),
+                style,
+                time,
+            );
         }
         ext::XLATE_IPV4 | ext::XLATE_IPV6 => {
             push_pair(
@@ -278,7 +284,7 @@ fn push_event_extension(
                 "  nat event    =             {number:5}: {}\n",
                 events::translation(number)
             );
-            push_time(out, "Event time  ", get(field::NAT_MSEC_EVENT), time);
+            push_time(out, "Event time  ", get(field::NAT_MSEC_EVENT), style, time);
         }
         ext::NEL_XLATE_PORT => {
             push_number(out, "pblock start", get(field::BLOCK_START));
@@ -300,10 +306,10 @@ fn push_generic(out: &mut Vec<u8>, row: &Row<'_>, style: &Style, time: &mut Loca
     let counters = &row.counters;
     if style.facts().later && row.record.header().flags & FLAG_EVENT != 0 {
         let happened = events::of_record(&row.record).time_ms;
-        push_time(out, "Event time  ", happened, time);
+        push_time(out, "Event time  ", happened, style, time);
     } else {
-        push_time(out, "first       ", counters.first_ms, time);
-        push_time(out, "last        ", counters.last_ms, time);
+        push_time(out, "first       ", counters.first_ms, style, time);
+        push_time(out, "last        ", counters.last_ms, style, time);
     }
     let received = row.get(field::MSEC_RECEIVED);
     put!(out, "  received at  =     {received:13} [");
@@ -351,7 +357,11 @@ fn push_generic(out: &mut Vec<u8>, row: &Row<'_>, style: &Style, time: &mut Loca
 fn push_misc(out: &mut Vec<u8>, row: &Row<'_>, style: &Style) {
     let get = |location: Location| row.get(location);
     for (name, place) in [("input ", field::INPUT), ("output", field::OUTPUT)] {
-        put!(out, "  {name}       =          {:8}", get(place));
+        // In 1.7.5 a number of more than eight digits moves nothing.
+        match style.facts().later {
+            true => put!(out, "  {name}       =        {:10}", get(place)),
+            false => put!(out, "  {name}       =          {:8}", get(place)),
+        }
         push_interface_name(out, row, place, style);
         out.push(b'\n');
     }
@@ -421,10 +431,13 @@ fn push_number(out: &mut Vec<u8>, name: &str, value: u64) {
     put!(out, "  {name} =             {value:5}\n");
 }
 
-fn push_time(out: &mut Vec<u8>, name: &str, ms: u64, time: &mut LocalTime) {
+fn push_time(out: &mut Vec<u8>, name: &str, ms: u64, style: &Style, time: &mut LocalTime) {
     put!(out, "  {name} =     {ms:13} [");
     if ms < 1000 {
-        out.extend_from_slice(b"<unknown>");
+        out.extend_from_slice(match style.facts().later {
+            true => b"0000-00-00 00:00:00",
+            false => b"<unknown>",
+        });
     } else {
         time.push_seconds(out, ms / 1000);
     }
