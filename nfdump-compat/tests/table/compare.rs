@@ -219,10 +219,20 @@ impl Place<'_> {
             .collect();
         let one_record_table = matches!(statistics[..], [only] if only.starts_with("record")
             && only.matches('/').count() < 2);
-        if given("-s") && !one_record_table {
-            return tables(&theirs.lines, &order, quiet) == tables(&ours.lines, &order, quiet);
-        }
         let same_rows = sorted(&theirs.lines) == sorted(&ours.lines);
+        if given("-s") && !one_record_table {
+            let same = |theirs: &Outcome, ours: &Outcome, quiet| {
+                tables(&theirs.lines, &order, quiet) == tables(&ours.lines, &order, quiet)
+            };
+            // Of several tables only the titles tell which is sorted by what.
+            return same(theirs, ours, quiet)
+                || same_rows && words.contains(&"-q") && {
+                    let titled = without_quiet(command);
+                    let theirs = self.run_all(&self.programs.theirs, &titled, file, None);
+                    let ours = self.run_all(&self.programs.ours, &titled, file, None);
+                    same(&theirs, &ours, false)
+                };
+        }
         if same_rows && !one_record_table && !given("-O") && !given("-m") {
             return true;
         }
@@ -319,6 +329,14 @@ fn only_rows(command: &Command) -> Command {
     let mut command = command.clone();
     for run in &mut command.runs {
         run.splice(0..0, ["-q", "-N", "-6"].map(str::to_owned));
+    }
+    command
+}
+
+fn without_quiet(command: &Command) -> Command {
+    let mut command = command.clone();
+    for run in &mut command.runs {
+        run.retain(|word| word != "-q");
     }
     command
 }
