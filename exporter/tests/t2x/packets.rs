@@ -9,12 +9,17 @@ fn packets_have_lines() {
     for word in [7_u32, 9, 0x5002_0400, 0] {
         tcp.extend(word.to_be_bytes());
     }
+    // A datagram of 28 octets in a frame of 60.
+    let mut short = vec![0x45, 0, 0, 28, 0, 0, 0, 0, 64, 17, 0, 0];
+    short.extend([10, 0, 0, 5, 10, 0, 0, 6, 0x20, 1, 0x20, 2, 0, 8, 0, 0]);
+    short.resize(46, 0);
     let file = Capture::new()
         .udp(0, (1, 2), (5000, 53), 30)
         .frame(100, 0x0800, &[0x45, 0])
         .udp(500_000, (2, 1), (53, 5000), 10)
         .udp(1_500_000, (1, 2), (5000, 53), 4)
         .ipv4(2_000_000, (3, 4), 6, &tcp)
+        .frame(2_200_000, 0x0800, &short)
         .arp(2_500_000)
         .file();
     let folder = tempfile::tempdir().unwrap();
@@ -40,7 +45,10 @@ fn packets_have_lines() {
     };
     // The second frame has no flow: its IP header is not complete.
     let last = column("pktNo").pop().unwrap().to_owned();
-    assert_eq!(last, "6", "{packets}");
+    assert_eq!(last, "7", "{packets}");
+    let short = column("srcIP").iter().position(|host| *host == "10.0.0.5");
+    let octets = ["pktLen", "l3Len", "l7Len", "padLen"].map(|name| column(name)[short.unwrap()]);
+    assert_eq!(octets, ["60", "28", "0", "18"]);
     let udp = |name: &str| -> Vec<String> {
         let rows = column("srcPort").into_iter().zip(column(name));
         let udp = rows.filter(|(port, _)| ["5000", "53"].contains(port));

@@ -1,6 +1,6 @@
 //! Packets as Tranalyzer's packet mode prints them: one line each, tab separated, under a row of column names. The
-//! columns are those that a packet and its flow at that moment give, named and ordered as far as Tranalyzer's are known;
-//! its own list was not compared.
+//! columns are those that a packet and its flow at that moment give, named and ordered as those of basicFlow, basicStats
+//! and tcpFlags.
 
 use std::io::{self, Write};
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -30,7 +30,7 @@ const fn column(
     Column { name, print }
 }
 
-static COLUMNS: [Column; 28] = [
+static COLUMNS: [Column; 30] = [
     column("pktNo", |l, w| write!(w, "{}", l.number)),
     column("flowInd", |l, w| write!(w, "{}", l.seen.index)),
     column("flowStat", |l, w| bits(w, l.seen.status, 16)),
@@ -64,7 +64,9 @@ static COLUMNS: [Column; 28] = [
     column("dstPort", |l, w| write!(w, "{}", l.seen.packet.dst_port)),
     column("l4Proto", |l, w| write!(w, "{}", l.seen.packet.protocol)),
     column("pktLen", |l, w| write!(w, "{}", l.seen.packet.frame_octets)),
+    column("l3Len", |l, w| write!(w, "{}", l.seen.packet.ip_octets)),
     column("l7Len", |l, w| write!(w, "{}", l.seen.packet.l7_octets)),
+    column("padLen", |l, w| write!(w, "{}", l.seen.packet.pad_octets)),
     column("ipToS", |l, w| bits(w, l.seen.packet.tos, 2)),
     column("ipID", |l, w| write!(w, "{}", l.seen.packet.ip_id)),
     column("ipTTL", |l, w| write!(w, "{}", l.seen.packet.ttl)),
