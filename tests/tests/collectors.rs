@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use golden::harness::{self, Service, program};
@@ -23,7 +23,9 @@ fn results(arguments: &[&str]) -> BTreeMap<String, String> {
         .args(arguments)
         .arg("--json")
         .arg(&json);
-    let finished = harness::run(&mut command);
+    // Hangs are waited for, and what is broken is run twice.
+    let patience = Duration::from_secs(180);
+    let finished = Service::spawn(command.stdin(Stdio::null())).wait(patience);
     assert!(
         matches!(finished.code(), Some(0 | 3)),
         "{}: {}",

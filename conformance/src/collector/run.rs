@@ -360,12 +360,11 @@ impl Examiner<'_> {
             return Ok(());
         }
         let alone = mixes.len() == 1;
-        let outcome = |stimulus: &Stimulus<'_>| match &seen.doubt {
-            // Whatever is missing may have been dropped.
-            Some(doubt) if seen.fate == Fate::Alive => not_judged(doubt.clone()),
-            _ => judge(&stimulus.run, self.plan.profile, &seen, self.subject, alone),
-        };
-        let outcomes: Vec<Outcome> = stimuli.iter().map(outcome).collect();
+        let mut outcomes = self.outcomes(&stimuli, &seen);
+        let lone = alone && self.subject.is_renewed() && seen.fate == Fate::Alive;
+        if lone && outcomes.iter().any(|outcome| outcome.verdict.is_negative()) {
+            outcomes = self.again(&stimuli, &mut seen, outcomes)?;
+        }
         let doubtful = outcomes.iter().any(|outcome| outcome.verdict.is_negative())
             || has_strays(&stimuli, &seen);
         if !alone && doubtful && !self.stop.load(Ordering::Relaxed) {
@@ -395,6 +394,40 @@ impl Examiner<'_> {
                 .push("the collector is gone: what follows was not run".to_owned());
         }
         Ok(())
+    }
+
+    fn outcomes(&self, stimuli: &[Stimulus<'_>], seen: &Observation) -> Vec<Outcome> {
+        let alone = stimuli.len() == 1;
+        let outcome = |stimulus: &Stimulus<'_>| match &seen.doubt {
+            // Whatever is missing may have been dropped.
+            Some(doubt) if seen.fate == Fate::Alive => not_judged(doubt.clone()),
+            _ => judge(&stimulus.run, self.plan.profile, seen, self.subject, alone),
+        };
+        stimuli.iter().map(outcome).collect()
+    }
+
+    /// A fault is one that is there twice: the border of a slot, or a busy machine, may have been in the way once.
+    fn again(
+        &mut self,
+        stimuli: &[Stimulus<'_>],
+        seen: &mut Observation,
+        first: Vec<Outcome>,
+    ) -> anyhow::Result<Vec<Outcome>> {
+        let second = self.subject.run(stimuli, self.stop)?;
+        let outcomes = self.outcomes(stimuli, &second);
+        let negative = |outcome: &Outcome| outcome.verdict.is_negative();
+        let vanished = !outcomes.iter().any(negative) && second.doubt.is_none();
+        if !vanished || self.stop.load(Ordering::Relaxed) {
+            return Ok(first);
+        }
+        let notes = first.iter().flat_map(|outcome| outcome.notes.first());
+        for (stimulus, note) in stimuli.iter().zip(notes) {
+            let name = &stimulus.run.case.name;
+            let remark = format!("{name}: once, and not again: {note}");
+            self.findings.remarks.push(remark);
+        }
+        *seen = second;
+        Ok(outcomes)
     }
 
     fn take(&mut self, seen: &Observation) {
