@@ -237,7 +237,8 @@ impl Place<'_> {
             return true;
         }
         // Cut by -n: which of the last rows made it is arbitrary; their order values are not.
-        let cut = given("-n") || given("-s");
+        let whole = words.windows(2).any(|pair| pair == ["-n", "0"]);
+        let cut = !whole && (given("-n") || given("-s"));
         let keys = (same_rows || cut)
             .then(|| {
                 self.shown_keys(command, file)
