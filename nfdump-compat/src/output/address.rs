@@ -31,11 +31,11 @@ pub fn push_address_full(out: &mut Vec<u8>, address: IpAddr) {
 
 /// Appends an IPv4 address.
 pub fn push_ipv4(out: &mut Vec<u8>, address: Ipv4Addr) {
-    for (index, octet) in address.octets().into_iter().enumerate() {
-        if index > 0 {
-            out.push(b'.');
-        }
-        push_u64(out, u64::from(octet));
+    let [a, b, c, d] = address.octets().map(u64::from);
+    push_u64(out, a);
+    for octet in [b, c, d] {
+        out.push(b'.');
+        push_u64(out, octet);
     }
 }
 
@@ -111,13 +111,14 @@ pub fn push_hex(out: &mut Vec<u8>, value: u64) {
 
 /// Appends a MAC address held in the low 48 bits, `00:19:e3:e7:5d:23`.
 pub fn push_mac(out: &mut Vec<u8>, mac: u64) {
-    for place in (0..6).rev() {
+    let mut text = *b"00:00:00:00:00:00";
+    for (place, pair) in (0..6).rev().zip(text.chunks_mut(3)) {
         let octet = mac >> (place * 8);
-        out.extend_from_slice(&[hex_digit(octet >> 4), hex_digit(octet)]);
-        if place > 0 {
-            out.push(b':');
+        if let [high, low, ..] = pair {
+            (*high, *low) = (hex_digit(octet >> 4), hex_digit(octet));
         }
     }
+    out.extend_from_slice(&text);
 }
 
 fn hex_digit(value: u64) -> u8 {

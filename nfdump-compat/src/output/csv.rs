@@ -152,16 +152,22 @@ fn push_origin(out: &mut Vec<u8>, row: &Row<'_>, time: &mut LocalTime) {
         field::SERVER_LATENCY,
         field::APP_LATENCY,
     ] {
-        let milliseconds = row.get(place) as f64 / 1000.0;
-        out.extend_from_slice(format!("{milliseconds:9.3},").as_bytes());
+        // Thousandths of a millisecond, as those of a second.
+        push_duration_seconds(out, row.get(place), 9);
+        out.push(b',');
     }
     let router = row
         .record
         .address(field::IP_RECEIVED_V4, field::IP_RECEIVED_V6);
     push_address(out, router);
     let header = row.record.header();
-    let (kind, id, exporter) = (header.engine_type, header.engine_id, header.exporter_id);
-    out.extend_from_slice(format!(",{kind}/{id},{exporter},").as_bytes());
+    out.push(b',');
+    push_u64(out, u64::from(header.engine_type));
+    out.push(b'/');
+    push_u64(out, u64::from(header.engine_id));
+    out.push(b',');
+    push_u64(out, u64::from(header.exporter_id));
+    out.push(b',');
     time.push_ms(out, row.get(field::MSEC_RECEIVED));
     out.push(b'\n');
 }

@@ -64,10 +64,12 @@ pub fn push_row(
     let [begin, end] = layout.brackets();
     object.out.extend_from_slice(begin.as_bytes());
     object.head(count);
-    let mut ids: Vec<u16> = row.record.extensions().map(|(id, _)| id).collect();
-    ids.sort_unstable();
-    ids.dedup();
-    let has_event = layout == Layout::V1_7_1 && ids.contains(&ext::NEL_COMMON);
+    // One bit for each extension; unknown ones are not shown.
+    let there = row.record.extensions().fold(0_u64, |there, (id, _)| {
+        there | 1_u64.checked_shl(u32::from(id)).unwrap_or(0)
+    });
+    let ids = (0..64).filter(|id| there & 1 << id != 0);
+    let has_event = layout == Layout::V1_7_1 && there & 1 << ext::NEL_COMMON != 0;
     for id in ids {
         // Of an address translation event they stand among its other fields.
         if !(id == ext::VRF && has_event) {
@@ -154,7 +156,11 @@ struct Object<'o, 'r> {
 impl Object<'_, '_> {
     fn name(&mut self, name: &str) {
         let [before, between, _] = self.layout.signs();
-        put!(self.out, "{before}\"{name}\"{between}");
+        self.out.extend_from_slice(before.as_bytes());
+        self.out.push(b'"');
+        self.out.extend_from_slice(name.as_bytes());
+        self.out.push(b'"');
+        self.out.extend_from_slice(between.as_bytes());
     }
 
     fn comma(&mut self) {
@@ -198,35 +204,50 @@ impl Object<'_, '_> {
         self.text(name, |out| push_address_full(out, or_unspecified(address)));
     }
 
+    /// An address under a name made of what it is of, the version of IP, and what it is.
+    fn address_of(
+        &mut self,
+        of: &str,
+        kind: &str,
+        address: Option<IpAddr>,
+        version: Option<IpAddr>,
+    ) {
+        let version = if or_unspecified(version).is_ipv4() {
+            "4_"
+        } else {
+            "6_"
+        };
+        let mut name = [0; 32];
+        let mut length = 0;
+        for part in [of, version, kind] {
+            if let Some(place) = name.get_mut(length..length + part.len()) {
+                place.copy_from_slice(part.as_bytes());
+                length += part.len();
+            }
+        }
+        let name = name.get(..length).unwrap_or_default();
+        self.address(std::str::from_utf8(name).unwrap_or_default(), address);
+    }
+
     /// Both addresses of a kind whose names differ by the version of IP.
     fn pair(&mut self, kind: &str, source: Option<IpAddr>, destination: Option<IpAddr>) {
-        let version = if or_unspecified(source).is_ipv4() {
-            4
-        } else {
-            6
-        };
-        self.address(&format!("src{version}_{kind}"), source);
-        self.address(&format!("dst{version}_{kind}"), destination);
+        self.address_of("src", kind, source, source);
+        self.address_of("dst", kind, destination, source);
     }
 
     /// Countries, unknown without a geo database.
     fn countries(&mut self, source: Option<IpAddr>) {
-        let version = if or_unspecified(source).is_ipv4() {
-            4
+        let [src, dst] = if or_unspecified(source).is_ipv4() {
+            ["src4_geo", "dst4_geo"]
         } else {
-            6
+            ["src6_geo", "dst6_geo"]
         };
-        self.text(&format!("src{version}_geo"), |_| {});
-        self.text(&format!("dst{version}_geo"), |_| {});
+        self.text(src, |_| {});
+        self.text(dst, |_| {});
     }
 
-    fn hop(&mut self, kind: (&str, &str), address: Option<IpAddr>) {
-        let version = if or_unspecified(address).is_ipv4() {
-            4
-        } else {
-            6
-        };
-        self.address(&format!("{}{version}_{}", kind.0, kind.1), address);
+    fn hop(&mut self, (of, kind): (&str, &str), address: Option<IpAddr>) {
+        self.address_of(of, kind, address, address);
     }
 
     /// A local time in ISO 8601 with milliseconds, without its offset from UTC.

@@ -2,16 +2,54 @@
 
 use super::versions::Scale;
 
+/// The numbers 0 to 99 in two digits each.
+const PAIRS: [[u8; 2]; 100] = {
+    let mut pairs = [[0; 2]; 100];
+    let mut number = 0;
+    while number < 100 {
+        pairs[number] = [b'0' + (number / 10) as u8, b'0' + (number % 10) as u8];
+        number += 1;
+    }
+    pairs
+};
+
+/// The last two digits of a number.
+#[inline]
+fn pair(number: u64) -> [u8; 2] {
+    PAIRS
+        .get((number % 100) as usize)
+        .copied()
+        .unwrap_or_default()
+}
+
 /// Appends `value` in decimal.
-pub fn push_u64(out: &mut Vec<u8>, mut value: u64) {
+#[inline]
+pub fn push_u64(out: &mut Vec<u8>, value: u64) {
+    match value {
+        0..10 => out.push(b'0' + value as u8),
+        10..100 => out.extend_from_slice(&pair(value)),
+        100..1000 => {
+            let [tens, ones] = pair(value);
+            out.extend_from_slice(&[b'0' + (value / 100) as u8, tens, ones]);
+        }
+        _ => push_long(out, value),
+    }
+}
+
+fn push_long(out: &mut Vec<u8>, mut value: u64) {
     let mut digits = [0_u8; 20];
     let mut at = digits.len();
-    for slot in digits.iter_mut().rev() {
-        *slot = b'0' + (value % 10) as u8;
-        value /= 10;
+    while value >= 10 {
+        at -= 2;
+        if let Some(place) = digits.get_mut(at..).and_then(|rest| rest.first_chunk_mut()) {
+            *place = pair(value);
+        }
+        value /= 100;
+    }
+    if value > 0 {
         at -= 1;
-        if value == 0 {
-            break;
+        if let Some(place) = digits.get_mut(at) {
+            *place = b'0' + value as u8;
         }
     }
     out.extend_from_slice(digits.get(at..).unwrap_or_default());
@@ -26,6 +64,14 @@ pub fn push_uint(out: &mut Vec<u8>, value: u64, width: usize) {
 
 /// Appends the lowest `digits` decimal digits of `value` with leading zeros.
 pub fn push_zero_padded(out: &mut Vec<u8>, value: u64, digits: usize) {
+    match digits {
+        2 if value < 100 => return out.extend_from_slice(&pair(value)),
+        3 if value < 1000 => {
+            let [tens, ones] = pair(value);
+            return out.extend_from_slice(&[b'0' + (value / 100) as u8, tens, ones]);
+        }
+        _ => {}
+    }
     let start = out.len();
     push_u64(out, value);
     let missing = digits.saturating_sub(out.len() - start);

@@ -108,6 +108,10 @@ pub fn push_microseconds(out: &mut Vec<u8>, microseconds: u64) {
 
 /// Appends an MPLS label stack entry (24 bits) as label, experimental bits and bottom-of-stack bit.
 pub fn push_mpls(out: &mut Vec<u8>, entry: u64) {
+    if entry == 0 {
+        out.extend_from_slice(b"0-0-0");
+        return;
+    }
     push_u64(out, entry >> 4);
     out.push(b'-');
     push_u64(out, (entry >> 1) & 7);
@@ -296,15 +300,13 @@ pub(super) fn push_flag_letters(out: &mut Vec<u8>, flags: u8) {
 }
 
 fn push_letters(out: &mut Vec<u8>, flags: u8, places: std::ops::Range<usize>) {
-    const LETTERS: &[u8; 8] = b"CEUAPRSF";
-    for place in places {
-        let set = flags & (0x80 >> place) != 0;
-        out.push(if set {
-            LETTERS.get(place).copied().unwrap_or(b'?')
-        } else {
-            b'.'
-        });
+    let mut letters = *b"CEUAPRSF";
+    for (place, letter) in letters.iter_mut().enumerate() {
+        if flags & (0x80 >> place) == 0 {
+            *letter = b'.';
+        }
     }
+    out.extend_from_slice(letters.get(places).unwrap_or_default());
 }
 
 fn push_prefixed_hex(out: &mut Vec<u8>, value: u64, digits: usize) {
