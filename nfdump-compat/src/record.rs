@@ -328,6 +328,16 @@ impl<'a> RecordView<'a> {
         self.get128(v6).map(|a| IpAddr::V6(Ipv6Addr::from(a)))
     }
 
+    /// As [`Self::address`] as a number, an IPv4 address in the lowest 32 bits; 0 without one.
+    #[inline]
+    #[must_use]
+    pub fn address_bits(&self, v4: Location, v6: Location) -> u128 {
+        match self.get(v4) {
+            Some(address) => u128::from(address),
+            None => self.get128(v6).unwrap_or(0),
+        }
+    }
+
     /// Source address.
     #[inline]
     #[must_use]

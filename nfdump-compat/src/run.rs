@@ -211,17 +211,17 @@ impl Output {
         }
     }
 
-    /// Writes if there is enough to be written.
-    pub fn flush_if_full(&mut self) -> io::Result<()> {
-        if self.buffer.len() < PIECE {
-            Ok(())
-        } else {
-            self.flush()
+    /// Writes a buffer if there is enough in it.
+    pub fn flush_if_full(buffer: &mut Vec<u8>) -> io::Result<()> {
+        if buffer.len() >= PIECE {
+            Self::write(buffer)?;
+            buffer.clear();
         }
+        Ok(())
     }
 
     /// Writes what there is.
-    pub fn flush(&mut self) -> io::Result<()> {
+    fn flush(&mut self) -> io::Result<()> {
         Self::write(&self.buffer)?;
         self.buffer.clear();
         Ok(())

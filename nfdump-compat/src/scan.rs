@@ -8,7 +8,7 @@ use crate::{
 };
 use anyhow::Context;
 use nfdump_compat::{
-    file::{Block, Fetched, FileReader, Unpacker},
+    file::{Block, Fetched, FileReader, RawRecord, Unpacker},
     output::{format::Mode, summary::Totals},
     query::{Answer, Query},
     record::{RecordParser, V3_RECORD},
@@ -197,7 +197,17 @@ impl Scan<'_> {
                     self.progress.advance(size);
                     self.report_before(number);
                     if let Some(block) = self.unpack(&mut unpacker, &fetched, number) {
-                        let whole = read_block(&block, answer, out, writer)?;
+                        let whole = read_block(&block, answer, &mut out.buffer, |taken, text| {
+                            match taken {
+                                Taken::Other(raw) => writer.other(raw)?,
+                                Taken::Flow { written, bytes } => {
+                                    if written {
+                                        writer.flow(bytes)?;
+                                    }
+                                }
+                            }
+                            Output::flush_if_full(text).context(NO_OUTPUT)
+                        })?;
                         self.check(whole, &block, &place, number);
                     }
                     self.report_before(number.saturating_add(1));
@@ -261,7 +271,7 @@ impl Scan<'_> {
             answer.begin_block(number, flows, others);
             text.clear();
             if let Some(block) = &block {
-                let whole = ask(block, &mut answer, &mut text);
+                let whole = read_block(block, &mut answer, &mut text, |_, _| Ok(()))?;
                 self.check(whole, block, &place, number);
             }
             if self.query.is_listing() && !self.print(number, &text)? {
@@ -414,52 +424,44 @@ fn count(block: &Block<'_>) -> (u64, u64) {
     })
 }
 
-/// Takes the block's flows; false if some are no flow records.
-fn ask(block: &Block<'_>, answer: &mut Answer<'_>, text: &mut Vec<u8>) -> bool {
-    let (mut whole, mut parser) = (true, RecordParser::default());
-    answer.read_block(block.size() as u64);
-    for raw in block.records() {
-        if raw.record_type != V3_RECORD {
-            answer.other_record(&raw);
-            continue;
-        }
-        match parser.parse(raw.bytes) {
-            Ok(record) => {
-                answer.record(&record, text);
-            }
-            Err(_) => whole = false,
-        }
-    }
-    whole
+/// A record of a block that was dealt with.
+enum Taken<'r, 'b> {
+    Flow {
+        /// It belongs into the file to be written.
+        written: bool,
+        bytes: &'b [u8],
+    },
+    Other(&'r RawRecord<'b>),
 }
 
-/// As [`ask`], up to the limit, and with a file to be written.
-fn read_block(
-    block: &Block<'_>,
+/// Takes the block's records up to the limit; after each, `then` is given it and the text so far. False if some are no flow
+/// records.
+fn read_block<'b>(
+    block: &Block<'b>,
     answer: &mut Answer<'_>,
-    out: &mut Output,
-    writer: &mut Written,
+    text: &mut Vec<u8>,
+    mut then: impl FnMut(Taken<'_, 'b>, &mut Vec<u8>) -> anyhow::Result<()>,
 ) -> anyhow::Result<bool> {
     let (mut whole, mut parser) = (true, RecordParser::default());
     answer.read_block(block.size() as u64);
     for raw in block.records() {
         if raw.record_type != V3_RECORD {
             answer.other_record(&raw);
-            writer.other(&raw)?;
+            then(Taken::Other(&raw), text)?;
             continue;
         }
         if answer.is_done() {
             break;
         }
-        match parser.parse(raw.bytes) {
-            Ok(record) => {
-                if answer.record(&record, &mut out.buffer) {
-                    writer.flow(raw.bytes)?;
-                }
-            }
-            Err(_) => whole = false,
-        }
-        out.flush_if_full().context(NO_OUTPUT)?;
+        let Ok(record) = parser.parse(raw.bytes) else {
+            whole = false;
+            continue;
+        };
+        let taken = Taken::Flow {
+            written: answer.record(&record, text),
+            bytes: raw.bytes,
+        };
+        then(taken, text)?;
     }
     Ok(whole)
 }

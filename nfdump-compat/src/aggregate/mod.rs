@@ -62,13 +62,9 @@ struct FlowKey {
 impl FlowKey {
     fn of(record: &RecordView<'_>) -> Self {
         let get = |location| record.get_or_zero(location);
-        let address = |v4, v6| match record.get(v4) {
-            Some(address) => u128::from(address),
-            None => record.get128(v6).unwrap_or(0),
-        };
         Self {
-            source: address(field::SRC_IPV4, field::SRC_IPV6),
-            destination: address(field::DST_IPV4, field::DST_IPV6),
+            source: record.address_bits(field::SRC_IPV4, field::SRC_IPV6),
+            destination: record.address_bits(field::DST_IPV4, field::DST_IPV6),
             ports: (get(field::SRC_PORT) << 16 | get(field::DST_PORT)) as u32,
             protocol: get(field::PROTO) as u8,
             ipv6: !record.has(ext::IPV4_FLOW) && record.has(ext::IPV6_FLOW),

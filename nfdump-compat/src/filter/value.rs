@@ -181,10 +181,7 @@ impl Place {
     /// The address, an IPv4 address in the lowest 32 bits; 0 without one.
     #[inline]
     pub(super) fn of(self, record: &RecordView<'_>) -> u128 {
-        match record.get(self.0) {
-            Some(address) => u128::from(address),
-            None => record.get128(self.1).unwrap_or(0),
-        }
+        record.address_bits(self.0, self.1)
     }
 
     pub(super) fn address(self, record: &RecordView<'_>) -> Option<IpAddr> {

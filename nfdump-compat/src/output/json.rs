@@ -155,10 +155,17 @@ struct Object<'o, 'r> {
 
 impl Object<'_, '_> {
     fn name(&mut self, name: &str) {
+        self.name_of(&[name]);
+    }
+
+    /// A name in parts.
+    fn name_of(&mut self, parts: &[&str]) {
         let [before, between, _] = self.layout.signs();
         self.out.extend_from_slice(before.as_bytes());
         self.out.push(b'"');
-        self.out.extend_from_slice(name.as_bytes());
+        for part in parts {
+            self.out.extend_from_slice(part.as_bytes());
+        }
         self.out.push(b'"');
         self.out.extend_from_slice(between.as_bytes());
     }
@@ -181,6 +188,11 @@ impl Object<'_, '_> {
     /// A text that `push` appends; it needs no escaping.
     fn text(&mut self, name: &str, push: impl FnOnce(&mut Vec<u8>)) {
         self.name(name);
+        self.quote(push);
+    }
+
+    /// The text behind a name.
+    fn quote(&mut self, push: impl FnOnce(&mut Vec<u8>)) {
         self.out.push(b'"');
         push(self.out);
         self.out.push(b'"');
@@ -200,10 +212,6 @@ impl Object<'_, '_> {
         self.number(name, self.row.get(place));
     }
 
-    fn address(&mut self, name: &str, address: Option<IpAddr>) {
-        self.text(name, |out| push_address_full(out, or_unspecified(address)));
-    }
-
     /// An address under a name made of what it is of, the version of IP, and what it is.
     fn address_of(
         &mut self,
@@ -217,16 +225,8 @@ impl Object<'_, '_> {
         } else {
             "6_"
         };
-        let mut name = [0; 32];
-        let mut length = 0;
-        for part in [of, version, kind] {
-            if let Some(place) = name.get_mut(length..length + part.len()) {
-                place.copy_from_slice(part.as_bytes());
-                length += part.len();
-            }
-        }
-        let name = name.get(..length).unwrap_or_default();
-        self.address(std::str::from_utf8(name).unwrap_or_default(), address);
+        self.name_of(&[of, version, kind]);
+        self.quote(|out| push_address_full(out, or_unspecified(address)));
     }
 
     /// Both addresses of a kind whose names differ by the version of IP.

@@ -22,16 +22,20 @@ fn pair(number: u64) -> [u8; 2] {
         .unwrap_or_default()
 }
 
+/// A number below 1000 in three digits.
+#[inline]
+fn triple(number: u64) -> [u8; 3] {
+    let [tens, ones] = pair(number);
+    [b'0' + (number / 100) as u8, tens, ones]
+}
+
 /// Appends `value` in decimal.
 #[inline]
 pub fn push_u64(out: &mut Vec<u8>, value: u64) {
     match value {
         0..10 => out.push(b'0' + value as u8),
         10..100 => out.extend_from_slice(&pair(value)),
-        100..1000 => {
-            let [tens, ones] = pair(value);
-            out.extend_from_slice(&[b'0' + (value / 100) as u8, tens, ones]);
-        }
+        100..1000 => out.extend_from_slice(&triple(value)),
         _ => push_long(out, value),
     }
 }
@@ -66,10 +70,7 @@ pub fn push_uint(out: &mut Vec<u8>, value: u64, width: usize) {
 pub fn push_zero_padded(out: &mut Vec<u8>, value: u64, digits: usize) {
     match digits {
         2 if value < 100 => return out.extend_from_slice(&pair(value)),
-        3 if value < 1000 => {
-            let [tens, ones] = pair(value);
-            return out.extend_from_slice(&[b'0' + (value / 100) as u8, tens, ones]);
-        }
+        3 if value < 1000 => return out.extend_from_slice(&triple(value)),
         _ => {}
     }
     let start = out.len();

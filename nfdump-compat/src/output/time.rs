@@ -47,11 +47,8 @@ impl LocalTime {
             (b':', second / 60 % 60),
             (b':', second % 60),
         ] {
-            out.extend_from_slice(&[
-                separator,
-                b'0' + (part / 10) as u8,
-                b'0' + (part % 10) as u8,
-            ]);
+            out.push(separator);
+            push_zero_padded(out, part, 2);
         }
     }
 

@@ -1,5 +1,6 @@
 //! Files to report on, the two programs, and the comparison of their output.
 
+mod column;
 mod records;
 
 use golden::harness;
@@ -284,24 +285,5 @@ fn order_value(row: &str, order: &str) -> String {
     if !percentages {
         return String::new();
     }
-    let packed = row
-        .replace("( ", "(")
-        .replace(" M", "M")
-        .replace(" G", "G")
-        .replace(" T", "T");
-    let from_right = match order.trim_start_matches(['i', 'o']) {
-        "bpp" => 0,
-        "bps" => 1,
-        "pps" => 2,
-        "byte" | "bytes" => 3,
-        "pkg" | "packets" | "pkt" => 4,
-        _ => 5,
-    };
-    packed
-        .split_whitespace()
-        .rev()
-        .nth(from_right)
-        .map_or_else(String::new, |column| {
-            column.split('(').next().unwrap_or_default().to_owned()
-        })
+    column::sorted_column(row, order)
 }

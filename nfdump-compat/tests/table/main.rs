@@ -8,6 +8,8 @@
 //! `T2_TABLE_FILES=DIR` keeps the files there; `T2_TABLE_SHOW=N` shows the first N differences.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+#[path = "../support/column.rs"]
+mod column;
 mod commands;
 mod compare;
 mod datagrams;

@@ -1,5 +1,7 @@
 //! What rows are sorted by, from what they show; and which rows tie.
 
+use super::column;
+
 /// The one order by which rows are sorted; several are not told apart.
 pub fn order_of(words: &[&str]) -> String {
     let after = |option: &str| {
@@ -206,21 +208,5 @@ fn element_value(row: &str, order: &str) -> String {
     if row.matches('(').count() < 3 || row.contains("(%)") {
         return String::new();
     }
-    let packed = row
-        .replace("( ", "(")
-        .replace(" M", "M")
-        .replace(" G", "G")
-        .replace(" T", "T");
-    let from_right = match order.trim_start_matches(['i', 'o']) {
-        "bpp" => 0,
-        "bps" => 1,
-        "pps" => 2,
-        "byte" | "bytes" => 3,
-        "pkg" | "packets" => 4,
-        _ => 5,
-    };
-    let column = packed.split_whitespace().rev().nth(from_right);
-    column.map_or_else(String::new, |column| {
-        column.split('(').next().unwrap_or_default().to_owned()
-    })
+    column::sorted_column(row, order)
 }
